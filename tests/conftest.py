@@ -1,0 +1,28 @@
+"""What every test shares: Hypothesis without deadlines, and a clean stop."""
+
+import signal
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("kvsim", deadline=None)  # a busy machine is slow, not wrong
+settings.load_profile("kvsim")
+
+stopped_by = pytest.StashKey[int]()
+
+
+def pytest_configure(config):
+    """A termination ends the run as Ctrl-C does, so that fixtures take their servers down."""
+
+    def stop(signum, _frame):
+        config.stash[stopped_by] = signum
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+
+
+def pytest_sessionfinish(session):
+    """Exit as a shell expects of a stopped command: 130 after Ctrl-C."""
+    if stopped_by in session.config.stash:
+        session.exitstatus = 128 + session.config.stash[stopped_by]
