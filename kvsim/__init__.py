@@ -1,0 +1,133 @@
+"""KV-cache memory planning: how much a model's cache takes, and what a deployment holds."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kvsim.analytic.cache import CacheBytes, CacheCurve, FormulaLine
+    from kvsim.api import (
+        accelerator,
+        cache_bytes,
+        cache_curve,
+        cache_formula,
+        load_model,
+        plan,
+    )
+    from kvsim.errors import (
+        FileError,
+        KvsimError,
+        MissingExtraError,
+        MissingFieldError,
+        SpecError,
+        UnknownNameError,
+        UnsupportedError,
+    )
+    from kvsim.io.catalog import (
+        CatalogModel,
+        catalog_accelerators,
+        catalog_models,
+        search_accelerators,
+        search_models,
+    )
+    from kvsim.io.models import parse_config
+    from kvsim.planner.answer import Plan
+    from kvsim.specs.deployment import Deployment
+    from kvsim.specs.engine import EngineName, UsageContext, Vllm
+    from kvsim.specs.hardware import Accelerator
+    from kvsim.specs.model import ModelSpec
+    from kvsim.specs.overheads import Interval, Overheads, exact
+    from kvsim.specs.parallel import Parallelism
+    from kvsim.units import format_bytes, parse_bytes
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "kvsim.analytic.cache": ("CacheBytes", "CacheCurve", "FormulaLine"),
+    "kvsim.api": (
+        "accelerator",
+        "cache_bytes",
+        "cache_curve",
+        "cache_formula",
+        "load_model",
+        "plan",
+    ),
+    "kvsim.errors": (
+        "FileError",
+        "KvsimError",
+        "MissingExtraError",
+        "MissingFieldError",
+        "SpecError",
+        "UnknownNameError",
+        "UnsupportedError",
+    ),
+    "kvsim.io.catalog": (
+        "CatalogModel",
+        "catalog_accelerators",
+        "catalog_models",
+        "search_accelerators",
+        "search_models",
+    ),
+    "kvsim.io.models": ("parse_config",),
+    "kvsim.planner.answer": ("Plan",),
+    "kvsim.specs.deployment": ("Deployment",),
+    "kvsim.specs.engine": ("EngineName", "UsageContext", "Vllm"),
+    "kvsim.specs.hardware": ("Accelerator",),
+    "kvsim.specs.model": ("ModelSpec",),
+    "kvsim.specs.overheads": ("Interval", "Overheads", "exact"),
+    "kvsim.specs.parallel": ("Parallelism",),
+    "kvsim.units": ("format_bytes", "parse_bytes"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Accelerator",
+    "CacheBytes",
+    "CacheCurve",
+    "CatalogModel",
+    "Deployment",
+    "EngineName",
+    "FileError",
+    "FormulaLine",
+    "Interval",
+    "KvsimError",
+    "MissingExtraError",
+    "MissingFieldError",
+    "ModelSpec",
+    "Overheads",
+    "Parallelism",
+    "Plan",
+    "SpecError",
+    "UnknownNameError",
+    "UnsupportedError",
+    "UsageContext",
+    "Vllm",
+    "accelerator",
+    "cache_bytes",
+    "cache_curve",
+    "cache_formula",
+    "catalog_accelerators",
+    "catalog_models",
+    "exact",
+    "format_bytes",
+    "load_model",
+    "parse_bytes",
+    "parse_config",
+    "plan",
+    "search_accelerators",
+    "search_models",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first used, so that `import kvsim` stays fast."""
+    if name not in _HOME_OF:
+        msg = f"module 'kvsim' has no attribute {name!r}"
+        raise AttributeError(msg)
+    value = getattr(import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return sorted([*globals(), *_HOME_OF])

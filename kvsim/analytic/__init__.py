@@ -1,0 +1,1 @@
+"""Closed-form memory, capacity and time: pure functions of specs."""

@@ -1,0 +1,108 @@
+"""From an accelerator's memory to the cache's share of it, as a breakdown."""
+
+import math
+from dataclasses import dataclass
+
+from kvsim.analytic.overhead import OverheadBytes
+from kvsim.analytic.weights import WeightsBytes
+from kvsim.errors import SpecError
+from kvsim.specs.deployment import Deployment
+from kvsim.specs.overheads import Interval, OverheadModel, exact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """One accelerator's memory; `kv_cache_bytes` is what the other parts leave.
+
+    `kv_cache_bytes` may be negative: then weights and overheads alone pass the budget.
+    `free_bytes` is what the engine finds free when it starts.
+    """
+
+    total_bytes: Interval
+    free_bytes: Interval
+    usable_bytes: Interval
+    weights_bytes: Interval
+    activation_peak_bytes: Interval
+    non_torch_bytes: Interval
+    cuda_graph_bytes: Interval
+    kv_cache_bytes: Interval
+
+
+def loaded_weights_bytes(weights: WeightsBytes, model: OverheadModel) -> Interval:
+    """What the engine reports after loading: the tensors, and a little on top.
+
+    Source:
+        `weights_gib` of unquantised rows in published start-up logs.
+    """
+    size, factor, extra = weights.total_bytes, model.weights_factor, model.weights_extra_bytes
+
+    def loaded(f: float, e: float) -> int:
+        return round(size * f + e)
+
+    return Interval(
+        loaded(factor.low, extra.low),
+        loaded(factor.best, extra.best),
+        loaded(factor.high, extra.high),
+        f"parameters from the architecture in {weights.format}; {factor.source}",
+    )
+
+
+def budget(deployment: Deployment, *, weights: Interval, overheads: OverheadBytes) -> Budget:
+    """vLLM's memory budget on one accelerator.
+
+    Raises:
+        SpecError: if other processes hold more than there is.
+
+    Source:
+        vLLM `request_memory`, v1/worker/utils.py, and `determine_available_memory`,
+        v1/worker/gpu_worker.py, 0.32.0: requested = ceil(total x utilisation); the cache gets
+        requested - (weights + non-torch) - activation peak - graphs.
+    """
+    total = _total_bytes(deployment)
+    engine = deployment.engine
+    usable = Interval(
+        math.ceil(total.low * engine.gpu_memory_utilization),
+        math.ceil(total.best * engine.gpu_memory_utilization),
+        math.ceil(total.high * engine.gpu_memory_utilization),
+        f"total x gpu_memory_utilization={engine.gpu_memory_utilization:g}",
+    )
+    if engine.kv_cache_memory_bytes is not None:
+        cache = exact(engine.kv_cache_memory_bytes, "kv_cache_memory_bytes")
+    else:
+        taken = weights + overheads.activation_peak_bytes
+        taken = taken + overheads.non_torch_bytes + overheads.cuda_graph_bytes
+        cache = usable - taken
+    return Budget(
+        total_bytes=total,
+        free_bytes=_free_bytes(deployment, total),
+        usable_bytes=usable,
+        weights_bytes=weights,
+        activation_peak_bytes=overheads.activation_peak_bytes,
+        non_torch_bytes=overheads.non_torch_bytes,
+        cuda_graph_bytes=overheads.cuda_graph_bytes,
+        kv_cache_bytes=cache,
+    )
+
+
+def _total_bytes(deployment: Deployment) -> Interval:
+    """What the runtime can see; on unified memory no more than the machine's RAM."""
+    total, host = deployment.accelerator.total_bytes, deployment.host_memory_bytes
+    if host is None or not deployment.accelerator.unified_memory:
+        return total
+    source = f"{total.source}, bounded by host_memory"
+    return Interval(min(total.low, host), min(total.best, host), min(total.high, host), source)
+
+
+def _free_bytes(deployment: Deployment, total: Interval) -> Interval:
+    if deployment.free_bytes is not None:
+        if deployment.free_bytes > total.high:
+            msg = f"free_memory={deployment.free_bytes} must be <= total memory, {total.high}"
+            raise SpecError(msg)
+        return exact(deployment.free_bytes, "stated by the user")
+    if deployment.other_processes_bytes is not None:
+        held = deployment.other_processes_bytes
+        if held > total.high:
+            msg = f"other_processes={held} must be <= total memory, {total.high}"
+            raise SpecError(msg)
+        return total - exact(held, "stated by the user")
+    return total

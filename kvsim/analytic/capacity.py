@@ -1,0 +1,142 @@
+"""From cache memory to blocks, tokens and requests, and whether what is asked fits."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from kvsim.analytic.budget import Budget
+from kvsim.engines.layout import PagedLayout, Pool, SequenceBytes
+from kvsim.errors import SpecError
+from kvsim.specs.model import ModelSpec
+
+TIGHT_SHARE = 0.95
+"""Share of the cache above which a fit is called tight: one estimate off, and it is gone."""
+
+
+class Verdict(StrEnum):
+    """Whether a deployment holds what is asked of it."""
+
+    FITS = "fits"
+    TIGHT = "tight"  # at the likely estimates, but not at the cautious ones, or nearly full
+    DOES_NOT_FIT = "does not fit"
+
+    @property
+    def fits(self) -> bool:
+        """Whether it fits, comfortably or not."""
+        return self is not Verdict.DOES_NOT_FIT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinearCost:
+    """What a request of n tokens takes: fixed bytes and bytes per token, exact from a length on.
+
+    From `from_tokens` on every window is full, so only what grows without bound still grows.
+    """
+
+    fixed_bytes: int
+    bytes_per_token: int
+    from_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capacity:
+    """What the cache holds at the likely estimate, and at the cautious and the hopeful one."""
+
+    best: Pool
+    low: Pool
+    high: Pool
+    request: SequenceBytes  # one request of the longest length
+    cost: LinearCost
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """The verdict, with the bytes that decide it and the reasons in words."""
+
+    verdict: Verdict
+    needed_bytes: int
+    available_bytes: int
+    reasons: tuple[str, ...]
+
+    @property
+    def missing_bytes(self) -> int:
+        """What lacks; 0 where it fits."""
+        return max(0, self.needed_bytes - self.available_bytes)
+
+
+def capacity(
+    layout: PagedLayout, model: ModelSpec, budget: Budget, *, max_model_len: int
+) -> Capacity:
+    """Pools at the three estimates of the cache's memory, and what a request takes of them."""
+    cache = budget.kv_cache_bytes
+    best = layout.pool(max(0, cache.best))
+    same = cache.is_exact
+    return Capacity(
+        best=best,
+        low=best if same else layout.pool(max(0, cache.low)),
+        high=best if same else layout.pool(max(0, cache.high)),
+        request=layout.sequence(max_model_len),
+        cost=linear_cost(layout, model, max_model_len=max_model_len, block_size=best.block_size),
+    )
+
+
+def linear_cost(
+    layout: PagedLayout, model: ModelSpec, *, max_model_len: int, block_size: int
+) -> LinearCost:
+    """A request's cost as a line through its cost at the longest whole number of blocks.
+
+    Windows that are not full at the longest length count as growing.
+    """
+    length = max(1, max_model_len // block_size * block_size)
+    full_windows = [
+        live
+        for group in model.layer_groups
+        for behaviour in group.layer
+        if 0 < (live := behaviour.live_tokens(length)) < length
+    ]
+    sequence = layout.sequence(length)
+    return LinearCost(
+        fixed_bytes=sequence.total_bytes - sequence.marginal_bytes * length,
+        bytes_per_token=sequence.marginal_bytes,
+        from_tokens=max(full_windows, default=1),
+    )
+
+
+def fit(capacity: Capacity, budget: Budget, *, concurrent_requests: int) -> Fit:
+    """Whether so many requests of the longest length fit at once.
+
+    Raises:
+        SpecError: if less than one request is asked for.
+    """
+    if concurrent_requests < 1:
+        msg = f"concurrent_requests={concurrent_requests} must be >= 1"
+        raise SpecError(msg)
+    needed = capacity.best.bytes_for(concurrent_requests)
+    reasons = []
+    if budget.free_bytes.best < budget.usable_bytes.best:
+        reasons.append(
+            f"the engine asks for {budget.usable_bytes.best} bytes at start and finds "
+            f"{budget.free_bytes.best} free: lower gpu_memory_utilization or free memory"
+        )
+    if budget.kv_cache_bytes.best <= 0:
+        reasons.append("weights and overheads alone pass the budget: no memory is left to cache")
+    elif capacity.best.max_requests < concurrent_requests:
+        reasons.append(
+            f"{concurrent_requests} requests of the longest length are asked for, "
+            f"{capacity.best.max_requests} fit"
+        )
+    if reasons:
+        verdict = Verdict.DOES_NOT_FIT
+    else:
+        full = needed > TIGHT_SHARE * budget.kv_cache_bytes.best
+        sure = capacity.low.max_requests >= concurrent_requests
+        verdict = Verdict.FITS if sure and not full else Verdict.TIGHT
+        if not sure:
+            reasons.append("it fits at the likely estimates, not at the cautious ones")
+        elif full:
+            reasons.append(f"more than {TIGHT_SHARE:.0%} of the cache would be taken")
+    return Fit(
+        verdict=verdict,
+        needed_bytes=needed,
+        available_bytes=budget.kv_cache_bytes.best,
+        reasons=tuple(reasons),
+    )

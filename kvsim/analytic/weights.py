@@ -1,0 +1,110 @@
+"""Bytes of weights that one rank holds, by role; the pipeline's heaviest stage decides."""
+
+from dataclasses import dataclass
+
+from kvsim.dtypes import DType, weight_format
+from kvsim.errors import SpecError
+from kvsim.specs.model import ModelSpec, Place, Quantization, Shard, WeightGroup
+from kvsim.specs.parallel import Parallelism
+from kvsim.units import ceil_div
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A named share of a total."""
+
+    name: str
+    num_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightsBytes:
+    """Weights on one rank of the heaviest pipeline stage; the parts sum to the total."""
+
+    parts: tuple[Part, ...]
+    stage: int
+    format: str
+
+    @property
+    def total_bytes(self) -> int:
+        """All parts."""
+        return sum(part.num_bytes for part in self.parts)
+
+
+def resolve_quantization(asked: str | None, model: ModelSpec) -> Quantization | None:
+    """The asked quantisation, else the checkpoint's; "none" means unquantised.
+
+    Raises:
+        SpecError: for a method that is no weight format.
+    """
+    if asked is None:
+        return model.quantization
+    if asked.lower() == "none":
+        return None
+    return Quantization(
+        method=asked.lower(),
+        format=weight_format(asked),
+        only=("experts",) if asked.lower() == "mxfp4" else (),
+    )
+
+
+def weights_bytes(
+    model: ModelSpec, *, parallel: Parallelism, dtype: DType, quantization: Quantization | None
+) -> WeightsBytes:
+    """Bytes of weights on one rank of the stage that holds most.
+
+    Raises:
+        SpecError: if the config does not determine the weights; the message names the field.
+
+    Source:
+        Roles and shapes follow the architectures' own definitions; sharding follows vLLM's
+        linear layers (vllm/model_executor/layers/linear.py, 0.32.0): every matrix divides by
+        tensor_parallel_size, keys and values only as far as there are KV heads.
+    """
+    if not model.weights:
+        msg = f"weights_bytes must be given: {model.weights_unknown or 'no weights are described'}"
+        raise SpecError(msg)
+    stages = parallel.stage_layers(model.num_layers)
+    candidates = []
+    for stage, layers in enumerate(stages):
+        parts: dict[str, int] = {}
+        for group in model.weights:
+            count = _count(group, layers, stage, len(stages))
+            if count:
+                quantized = quantization is not None and _covers(quantization, group)
+                fmt = quantization.format if quantization and quantized else dtype
+                share = fmt.nbytes(_share(group, parallel))
+                parts[group.name] = parts.get(group.name, 0) + count * share
+        candidates.append((sum(parts.values()), -stage, parts))
+    _, negative_stage, parts = max(candidates, key=lambda c: c[:2])
+    return WeightsBytes(
+        parts=tuple(Part(name, num_bytes) for name, num_bytes in parts.items()),
+        stage=-negative_stage,
+        format=dtype.name if quantization is None else quantization.method,
+    )
+
+
+def _covers(quantization: Quantization, group: WeightGroup) -> bool:
+    return group.quantized and (not quantization.only or group.name in quantization.only)
+
+
+def _count(group: WeightGroup, layers: range, stage: int, num_stages: int) -> int:
+    """How often a stage holds a group; a tied table is on the first and on the last stage."""
+    if group.place is None:
+        return group.count if num_stages == 1 else sum(i in layers for i in group.layers)
+    if group.place is Place.FIRST:
+        tied_head = group.name == "embedding" and group.active > 0 and stage == num_stages - 1
+        return 1 if stage == 0 or tied_head else 0
+    return 1 if stage == num_stages - 1 else 0
+
+
+def _share(group: WeightGroup, parallel: Parallelism) -> int:
+    """Parameters of one occurrence on one rank."""
+    tp = parallel.tensor_parallel_size
+    if group.shard is Shard.REPLICATED:
+        return group.num_params
+    if group.shard is Shard.KV_HEADS:
+        return ceil_div(group.num_params, min(tp, group.num_kv_heads))
+    if group.shard is Shard.EXPERTS and parallel.enable_expert_parallel:
+        return ceil_div(group.num_params, tp * parallel.data_parallel_size)
+    return ceil_div(group.num_params, tp)

@@ -1,0 +1,207 @@
+"""The public functions: they wire io, engines, analytic and plan together, and compute nothing."""
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+
+from kvsim.analytic import cache
+from kvsim.analytic.cache import CacheBytes, CacheCurve, FormulaLine
+from kvsim.dtypes import DType, cache_dtype, model_dtype
+from kvsim.engines.ideal import IdealLayout
+from kvsim.engines.layout import Layout
+from kvsim.engines.vllm import vllm_cache_layout
+from kvsim.errors import SpecError
+from kvsim.io.catalog import catalog_accelerators, find_accelerator
+from kvsim.io.commands import vllm_serve
+from kvsim.io.models import read_model
+from kvsim.io.overheads import overhead_model
+from kvsim.planner.advise import fixes
+from kvsim.planner.answer import Plan
+from kvsim.planner.plan import Evaluation, evaluate
+from kvsim.specs.deployment import Deployment
+from kvsim.specs.engine import EngineName, Vllm, resolve_vllm
+from kvsim.specs.hardware import Accelerator
+from kvsim.specs.model import ModelSpec
+from kvsim.specs.parallel import Parallelism
+
+
+def load_model(source: str | PathLike[str] | Mapping[str, object]) -> ModelSpec:
+    """The model that a config.json, a folder with one, a dict or a catalogue name describes.
+
+    Raises:
+        FileError: if a file cannot be read or is no config.
+        UnknownNameError: if a name is neither a file nor in the catalogue.
+        SpecError: for a missing, impossible or contradictory field; the message names it.
+        UnsupportedError: for an architecture whose cache is not known.
+
+    Example:
+        >>> load_model("llama-3.1-8b").num_kv_layers
+        32
+    """
+    return read_model(source)
+
+
+def accelerator(name: str) -> Accelerator:
+    """The accelerator of that name or alias.
+
+    Raises:
+        UnknownNameError: if the catalogue lacks it; the message offers near names.
+
+    Example:
+        >>> accelerator("H100-SXM5-80GB").vendor
+        'NVIDIA'
+    """
+    return find_accelerator(name)
+
+
+def cache_bytes(
+    model: ModelSpec,
+    *,
+    num_tokens: int,
+    batch_size: int = 1,
+    engine: str | Vllm = EngineName.IDEAL,
+    kv_cache_dtype: str = "auto",
+    dtype: str = "auto",
+    tensor_parallel_size: int = 1,
+    num_encoder_tokens: int | None = None,
+) -> CacheBytes:
+    """Bytes that the cache of equal sequences takes, as a breakdown on one rank.
+
+    Args:
+        model: what `load_model` returned.
+        num_tokens: cached tokens of each sequence (>= 1).
+        batch_size: sequences (>= 1).
+        engine: whose layout: "ideal" counts live tokens only, "vllm" or `Vllm(...)` whole blocks.
+        kv_cache_dtype: storage format of keys and values; "auto" is the model's.
+        dtype: format of the model's own values; "auto" is the config's.
+        tensor_parallel_size: ranks that share the heads.
+        num_encoder_tokens: encoder output that cross attention caches, where the model does not
+            fix it.
+
+    Raises:
+        SpecError: for an impossible size or format, or heads that do not divide.
+        UnsupportedError: for a layout that is not known.
+
+    Example:
+        >>> cache_bytes(load_model("llama-3.1-8b"), num_tokens=8192).total_bytes
+        1073741824
+    """
+    if num_encoder_tokens is not None:
+        model = model.with_encoder_tokens(num_encoder_tokens)
+    layout, kv_dtype = _layout(
+        model,
+        engine=engine,
+        kv_cache_dtype=kv_cache_dtype,
+        dtype=dtype,
+        tensor_parallel_size=tensor_parallel_size,
+    )
+    return cache.cache_bytes(
+        layout,
+        model=model,
+        num_tokens=num_tokens,
+        batch_size=batch_size,
+        kv_cache_dtype=kv_dtype.name,
+        ranks=tensor_parallel_size,
+    )
+
+
+def cache_curve(
+    model: ModelSpec,
+    *,
+    lengths: Sequence[int],
+    engine: str | Vllm = EngineName.IDEAL,
+    kv_cache_dtype: str = "auto",
+    tensor_parallel_size: int = 1,
+    threshold_bytes: int | None = None,
+) -> CacheCurve:
+    """One sequence's cache over context lengths, and where it passes `threshold_bytes`.
+
+    Raises:
+        SpecError: for an impossible size or format.
+    """
+    layout, _ = _layout(
+        model,
+        engine=engine,
+        kv_cache_dtype=kv_cache_dtype,
+        dtype="auto",
+        tensor_parallel_size=tensor_parallel_size,
+    )
+    return cache.cache_curve(layout, lengths=lengths, threshold_bytes=threshold_bytes)
+
+
+def cache_formula(
+    model: ModelSpec, *, kv_cache_dtype: str = "auto", tensor_parallel_size: int = 1
+) -> tuple[FormulaLine, ...]:
+    """The ideal layout's formula with this model's numbers, a line per group of equal layers.
+
+    Example:
+        >>> cache_formula(load_model("llama-3.1-8b"))[0].text
+        '32 layers x [8 KV heads x (256 + 256) bytes x n]'
+    """
+    kv_dtype = model.dtype if kv_cache_dtype == "auto" else cache_dtype(kv_cache_dtype)
+    return cache.cache_formula(model, kv_dtype=kv_dtype, tensor_parallel_size=tensor_parallel_size)
+
+
+def plan(
+    deployment: Deployment,
+    *,
+    concurrent_requests: int = 1,
+    accelerators: Sequence[Accelerator] | None = None,
+) -> Plan:
+    """Budget, capacity and verdict of a deployment, and the changes that would make it fit.
+
+    Args:
+        deployment: model, accelerator, engine settings, parallelism.
+        concurrent_requests: requests of `max_model_len` tokens that must fit at once.
+        accelerators: devices to consider as a change; None means the catalogue's.
+
+    Raises:
+        SpecError: for settings that no real system can have; the message names them.
+        UnsupportedError: for a layout that is not known.
+
+    Example:
+        >>> h100 = accelerator("H100-SXM5-80GB")
+        >>> plan(Deployment(model=load_model("llama-3.1-8b"), accelerator=h100)).fits
+        True
+    """
+    overheads = overhead_model(EngineName.VLLM, deployment.engine.engine_version)
+
+    def judged(changed: Deployment, requests: int) -> Evaluation:
+        return evaluate(changed, overheads, concurrent_requests=requests)
+
+    evaluation = judged(deployment, concurrent_requests)
+    advice = ()
+    if not evaluation.fit.verdict.fits:
+        devices = catalog_accelerators() if accelerators is None else accelerators
+        advice = fixes(evaluation, judged, devices)
+    return Plan(evaluation=evaluation, fixes=advice, command=vllm_serve(deployment))
+
+
+def _layout(
+    model: ModelSpec,
+    *,
+    engine: str | Vllm,
+    kv_cache_dtype: str,
+    dtype: str,
+    tensor_parallel_size: int,
+) -> tuple[Layout, DType]:
+    own = model.dtype if dtype == "auto" else model_dtype(dtype)
+    kv_dtype = own if kv_cache_dtype == "auto" else cache_dtype(kv_cache_dtype)
+    if engine == EngineName.IDEAL:
+        ideal = IdealLayout(
+            model=model, kv_dtype=kv_dtype, dtype=own, tensor_parallel_size=tensor_parallel_size
+        )
+        return ideal, kv_dtype
+    if isinstance(engine, Vllm):
+        settings = engine
+    elif engine == EngineName.VLLM:
+        settings = Vllm()
+    else:
+        msg = f"engine={str(engine)[:40]} must be one of {', '.join(EngineName)}"
+        raise SpecError(msg)
+    parallel = Parallelism(tensor_parallel_size=tensor_parallel_size)
+    resolved = resolve_vllm(settings, model=model, accelerator=None, parallel=parallel)
+    paged = vllm_cache_layout(model, settings, resolved, parallel, kv_dtype=kv_dtype, dtype=own)
+    return paged, kv_dtype
+
+
+__all__ = ["accelerator", "cache_bytes", "cache_curve", "cache_formula", "load_model", "plan"]

@@ -1,0 +1,52 @@
+"""`kvsim`: parse, call one library function, print. No formula lives here."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+
+from kvsim.cli.commands import COMMANDS
+from kvsim.cli.parser import build_parser
+from kvsim.errors import KvsimError, MissingExtraError
+
+SCHEMA_VERSION = 1
+EXIT_FITS, EXIT_BAD_INPUT, EXIT_DOES_NOT_FIT, EXIT_MISSING_EXTRA = 0, 2, 3, 4
+EXIT_INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Returns:
+        0 done and fits, 2 bad input, 3 done and does not fit, 4 an extra is missing,
+        130 interrupted.
+    """
+    args = build_parser().parse_args(argv)
+    command = COMMANDS[args.command]
+    try:
+        result = command.run(args)
+        if result is None:
+            return EXIT_FITS
+        if args.json:
+            print(json.dumps({"schema_version": SCHEMA_VERSION, **result}, allow_nan=False))
+        else:
+            command.show(result)
+        sys.stdout.flush()
+    except MissingExtraError as error:
+        return _fail(error, EXIT_MISSING_EXTRA)
+    except KvsimError as error:
+        return _fail(error, EXIT_BAD_INPUT)
+    except BrokenPipeError:  # the reader has seen enough
+        sys.stderr.close()
+        return EXIT_FITS
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    return _exit_code(result)
+
+
+def _exit_code(result: Mapping[str, object]) -> int:
+    return EXIT_DOES_NOT_FIT if result.get("fits") is False else EXIT_FITS
+
+
+def _fail(error: KvsimError, code: int) -> int:
+    print(f"kvsim: {' '.join(str(error).split())}", file=sys.stderr)
+    return code

@@ -1,0 +1,128 @@
+"""What each command calls, and how its result is shown."""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from kvsim import api
+from kvsim.cli import parser, tables
+from kvsim.cli.app import start_app
+from kvsim.cli.doctor import examine
+from kvsim.errors import MissingExtraError, SpecError
+from kvsim.io.catalog import search_accelerators, search_models
+from kvsim.io.report import accelerator_row, model_row
+from kvsim.specs.deployment import Deployment
+from kvsim.specs.engine import EngineName, Vllm
+from kvsim.specs.overheads import Interval, Overheads, exact
+from kvsim.specs.parallel import Parallelism
+
+Json = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command's function, and the table it prints without `--json`."""
+
+    run: Callable[[argparse.Namespace], Json | None]
+    show: Callable[[Json], None]
+
+
+def run_kv(args: argparse.Namespace) -> Json:
+    """`kvsim kv`: a model's cache as a breakdown."""
+    model = api.load_model(args.model)
+    engine = args.engine
+    if engine == EngineName.VLLM:
+        engine = parser.from_args(Vllm, args)
+    result = api.cache_bytes(
+        model,
+        num_tokens=args.num_tokens,
+        batch_size=args.batch_size,
+        engine=engine,
+        kv_cache_dtype=args.kv_cache_dtype,
+        dtype=args.dtype,
+        tensor_parallel_size=args.tensor_parallel_size,
+        num_encoder_tokens=args.num_encoder_tokens,
+    )
+    formula = api.cache_formula(
+        model,
+        kv_cache_dtype=args.kv_cache_dtype,
+        tensor_parallel_size=args.tensor_parallel_size,
+    )
+    return result.as_dict() | {"formula": [line.text for line in formula]}
+
+
+def run_plan(args: argparse.Namespace) -> Json:
+    """`kvsim plan`: whether a deployment fits, and what it holds."""
+    if args.engine != EngineName.VLLM:
+        msg = f"engine={args.engine[:40]} must be {EngineName.VLLM}: it alone has a budget here"
+        raise SpecError(msg)
+    if args.num_gpus is not None and args.tensor_parallel_size == 1:
+        others = args.pipeline_parallel_size * args.data_parallel_size
+        if args.num_gpus % others == 0:
+            args.tensor_parallel_size = args.num_gpus // others
+    parallel = parser.from_args(Parallelism, args)
+    if args.num_gpus not in (None, parallel.num_ranks):
+        msg = (
+            f"num_gpus={args.num_gpus} must equal the product of the degrees, {parallel.num_ranks}"
+        )
+        raise SpecError(msg)
+    deployment = Deployment(
+        model=api.load_model(args.model),
+        accelerator=api.accelerator(args.gpu),
+        engine=parser.from_args(Vllm, args),
+        parallel=parallel,
+        overheads=Overheads(
+            weights_bytes=_stated(args.weights_bytes),
+            activation_peak_bytes=_stated(args.activation_peak_bytes),
+            non_torch_bytes=_stated(args.non_torch_bytes),
+            cuda_graph_bytes=_stated(args.cuda_graph_bytes),
+        ),
+        free_bytes=args.free_memory,
+        other_processes_bytes=args.other_processes,
+        host_memory_bytes=args.host_memory,
+    )
+    return api.plan(deployment, concurrent_requests=args.concurrent_requests).as_dict()
+
+
+def _stated(num_bytes: int | None) -> Interval | None:
+    return None if num_bytes is None else exact(num_bytes, "stated by the user")
+
+
+def run_models(args: argparse.Namespace) -> Json:
+    """`kvsim models`: the catalogue's models."""
+    return {"models": [model_row(model) for model in search_models(args.text)]}
+
+
+def run_gpus(args: argparse.Namespace) -> Json:
+    """`kvsim gpus`: the catalogue's devices."""
+    return {"gpus": [accelerator_row(device) for device in search_accelerators(args.text)]}
+
+
+def run_doctor(args: argparse.Namespace) -> Json:  # noqa: ARG001
+    """`kvsim doctor`: what this machine has."""
+    return examine()
+
+
+def run_app(args: argparse.Namespace) -> None:
+    """`kvsim app`: replaces this process by the web server."""
+    start_app(port=args.port)
+
+
+def run_completion(args: argparse.Namespace) -> None:
+    """`kvsim completion`: a script that the shell evaluates."""
+    try:
+        import shtab  # noqa: PLC0415 - only this command needs it
+    except ModuleNotFoundError:
+        raise MissingExtraError(package="shtab", extra="app") from None
+    print(shtab.complete(parser.build_parser(), shell=args.shell))
+
+
+COMMANDS = {
+    "kv": Command(run_kv, tables.show_kv),
+    "plan": Command(run_plan, tables.show_plan),
+    "models": Command(run_models, tables.show_models),
+    "gpus": Command(run_gpus, tables.show_gpus),
+    "doctor": Command(run_doctor, tables.show_doctor),
+    "app": Command(run_app, tables.show_nothing),
+    "completion": Command(run_completion, tables.show_nothing),
+}

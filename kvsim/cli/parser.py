@@ -1,0 +1,200 @@
+"""The command line's flags, each fed from the dataclass field that it fills."""
+
+import argparse
+import dataclasses
+import types
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, NoReturn, TypeVar, get_args, get_origin
+
+from kvsim import __version__
+from kvsim.errors import SpecError
+from kvsim.specs.engine import EngineName, Vllm
+from kvsim.specs.parallel import Parallelism
+from kvsim.units import parse_bytes
+
+T = TypeVar("T")
+
+SHORT_FLAGS = {
+    "tensor_parallel_size": "-tp",
+    "pipeline_parallel_size": "-pp",
+    "data_parallel_size": "-dp",
+}
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """A parser whose errors are one line on stderr and exit status 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the command and what is wrong, without the usage."""
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def size(text: str) -> int:
+    """A size in bytes from text such as 24GiB."""
+    try:
+        return parse_bytes(text)
+    except SpecError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def add_fields(parser: argparse.ArgumentParser, spec: type[Any], *, skip: set[str]) -> None:
+    """One flag per dataclass field: name, type, default and help come from the field."""
+    for f in dataclasses.fields(spec):
+        if f.name in skip:
+            continue
+        flags = ["--" + f.name.replace("_", "-"), *filter(None, [SHORT_FLAGS.get(f.name)])]
+        shown = "" if f.default in (None, False) else f" (default: {f.default})"
+        keywords: dict[str, Any] = {"default": f.default, "help": f.metadata["doc"] + shown}
+        kind = _plain_type(f.type)
+        if kind is bool and f.default is False:
+            keywords["action"] = "store_true"
+        elif kind is bool:
+            keywords["action"] = argparse.BooleanOptionalAction
+        elif isinstance(kind, type) and issubclass(kind, StrEnum):
+            keywords |= {"type": kind, "choices": list(kind)}
+        else:
+            keywords["type"] = size if f.name.endswith("_bytes") else kind
+            keywords["metavar"] = _metavar(f.name, kind)
+        parser.add_argument(*flags, **keywords)
+
+
+def from_args(spec: type[T], args: argparse.Namespace) -> T:
+    """Build the dataclass from what was parsed; fields without a flag keep their default."""
+    names = [f.name for f in dataclasses.fields(spec) if hasattr(args, f.name)]  # type: ignore[arg-type]
+    return spec(**{name: getattr(args, name) for name in names})
+
+
+def _plain_type(annotation: object) -> Any:  # noqa: ANN401 - a type, for argparse to call
+    """`int` of `int | None`."""
+    if get_origin(annotation) is types.UnionType:
+        return next(t for t in get_args(annotation) if t is not types.NoneType)
+    return annotation
+
+
+def _metavar(name: str, kind: object) -> str:
+    if name.endswith("_bytes"):
+        return "SIZE"
+    return {int: "N", float: "SHARE"}.get(kind, "NAME") if isinstance(kind, type) else "NAME"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line; completion scripts are generated from it too."""
+    parser = OneLineParser(
+        prog="kvsim",
+        description="How much memory a model's KV cache takes, and what a deployment holds.",
+        epilog="Exit status: 0 fits, 2 bad input, 3 does not fit, 4 an extra is missing.",
+    )
+    parser.add_argument("--version", action="version", version=f"kvsim {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    def command(name: str, doc: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=doc, description=doc)
+        if name not in ("app", "completion"):
+            sub.add_argument("--json", action="store_true", help="print one JSON object")
+        else:
+            sub.set_defaults(json=False)
+        return sub
+
+    for name, doc, add in _COMMANDS:
+        add(command(name, doc))
+    return parser
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "model", metavar="MODEL", help="config.json, a folder with one, or a catalogue name"
+    )
+
+
+def _add_kv(parser: argparse.ArgumentParser) -> None:
+    _add_model(parser)
+    parser.add_argument(
+        "--num-tokens", type=int, required=True, metavar="N", help="cached tokens per sequence"
+    )
+    parser.add_argument(
+        "--batch-size", type=int, default=1, metavar="N", help="sequences (default: 1)"
+    )
+    parser.add_argument(
+        "--engine",
+        default=EngineName.IDEAL,
+        metavar="ENGINE",
+        help=f"whose layout: {', '.join(EngineName)} (default: ideal, live tokens only)",
+    )
+    parser.add_argument(
+        "--num-encoder-tokens",
+        type=int,
+        metavar="N",
+        help="encoder output cached by cross attention",
+    )
+    kept = {"kv_cache_dtype", "dtype", "block_size", "enable_prefix_caching", "engine_version"}
+    add_fields(parser, Vllm, skip={f.name for f in dataclasses.fields(Vllm)} - kept)
+    add_fields(
+        parser,
+        Parallelism,
+        skip={"pipeline_parallel_size", "data_parallel_size", "enable_expert_parallel"},
+    )
+
+
+def _add_plan(parser: argparse.ArgumentParser) -> None:
+    _add_model(parser)
+    parser.add_argument("--gpu", required=True, metavar="GPU", help="device, see `kvsim gpus`")
+    parser.add_argument(
+        "--num-gpus",
+        type=int,
+        metavar="N",
+        help="devices; alone it sets --tensor-parallel-size",
+    )
+    parser.add_argument(
+        "--engine", default=EngineName.VLLM, metavar="ENGINE", help="serving engine (default: vllm)"
+    )
+    parser.add_argument(
+        "--concurrent-requests",
+        type=int,
+        default=1,
+        metavar="N",
+        help="requests of --max-model-len tokens that must fit at once (default: 1)",
+    )
+    add_fields(parser, Vllm, skip=set())
+    add_fields(parser, Parallelism, skip=set())
+    for flag, doc in (
+        ("--weights-bytes", "weights on one device, in place of the estimate"),
+        ("--activation-peak-bytes", "activation peak that your log prints"),
+        ("--non-torch-bytes", "non-torch memory that your log prints"),
+        ("--cuda-graph-bytes", "graph memory that your log prints"),
+        ("--free-memory", "memory free on each device before the engine starts"),
+        ("--other-processes", "memory that other processes hold on each device"),
+        ("--host-memory", "the machine's RAM; bounds devices that share it"),
+    ):
+        parser.add_argument(flag, type=size, metavar="SIZE", help=doc)
+
+
+def _add_search(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "text", nargs="?", default="", metavar="TEXT", help="part of a name, vendor or type"
+    )
+
+
+def _add_nothing(parser: argparse.ArgumentParser) -> None:
+    """The command has no flags of its own."""
+
+
+def _add_app(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--port", type=int, default=8501, metavar="N", help="port on 127.0.0.1 (default: 8501)"
+    )
+
+
+def _add_completion(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("shell", choices=["bash", "zsh"], help="the shell to write it for")
+
+
+_COMMANDS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None]], ...] = (
+    ("kv", "bytes that the cache of a model takes", _add_kv),
+    ("plan", "whether a deployment fits, what it holds, and what to change", _add_plan),
+    ("models", "list or search the models of the catalogue", _add_search),
+    ("gpus", "list or search the devices of the catalogue", _add_search),
+    ("doctor", "driver, devices, versions and extras on this machine", _add_nothing),
+    ("app", "start the web app on 127.0.0.1", _add_app),
+    ("completion", "print a completion script for a shell", _add_completion),
+)

@@ -1,0 +1,78 @@
+"""Every error the library raises on purpose.
+
+KvsimError
+├── SpecError(ValueError)       a config, spec or setting cannot describe a real system
+│   ├── MissingFieldError       a config leaves out a field that decides
+│   └── UnknownNameError        a name is in no catalogue; carries the nearest names
+├── UnsupportedError            kvsim, or the engine, does not do this; nothing was guessed
+├── CapacityError               the cache memory holds no request of the longest length
+├── FileError                   a file cannot be read, or is not what its name says
+└── MissingExtraError           an optional dependency is not installed
+"""
+
+from collections.abc import Sequence
+
+
+class KvsimError(Exception):
+    """Base of all errors below; catch it at the outer edge only."""
+
+
+class SpecError(KvsimError, ValueError):
+    """A value is impossible. The message names the field, the value and the rule."""
+
+
+class MissingFieldError(SpecError):
+    """A field that decides is not there, and nothing else says what it would be."""
+
+
+class UnknownNameError(SpecError):
+    """A name that no catalogue holds; the message offers the nearest ones."""
+
+    def __init__(self, *, what: str, name: str, nearest: Sequence[str]) -> None:
+        hint = f", did you mean {' or '.join(nearest)}?" if nearest else ""
+        super().__init__(f"{what}={name} is not in the catalogue{hint}")
+        self.nearest = tuple(nearest)
+
+
+class UnsupportedError(KvsimError):
+    """The rule for this case is not known, or the engine refuses it; the message says which."""
+
+
+class CapacityError(KvsimError):
+    """The engine would not start: one request of `max_model_len` tokens does not fit.
+
+    `needed_bytes` and `available_bytes` are on one rank, the latter without the null block;
+    `estimated_max_model_len` is the longest that fits, None where the engine prints none.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_model_len: int,
+        needed_bytes: int,
+        available_bytes: int,
+        estimated_max_model_len: int | None,
+    ) -> None:
+        longest = estimated_max_model_len
+        hint = "" if longest is None else f"; the estimated maximum length is {longest}"
+        super().__init__(
+            f"max_model_len={max_model_len} needs {needed_bytes:,} bytes of KV cache for one "
+            f"request, but {max(0, available_bytes):,} are available{hint}"
+        )
+        self.max_model_len = max_model_len
+        self.needed_bytes = needed_bytes
+        self.available_bytes = available_bytes
+        self.estimated_max_model_len = estimated_max_model_len
+
+
+class FileError(KvsimError):
+    """A file that cannot be read as what it should be."""
+
+
+class MissingExtraError(KvsimError):
+    """An optional dependency is missing; the message names the extra that brings it."""
+
+    def __init__(self, *, package: str, extra: str) -> None:
+        super().__init__(f"{package} is not installed: pip install 'kvsim[{extra}]'")
+        self.package = package
+        self.extra = extra

@@ -1,0 +1,158 @@
+"""Fields: one JSON object of a config, read by name and alias, checked, and remembered."""
+
+import math
+from collections.abc import Mapping
+
+from kvsim.errors import MissingFieldError, SpecError
+
+MAX_LAYERS = 10_000
+MAX_SIZE = 2**40
+"""Largest size that any field may state: far past every model, and products stay exact."""
+
+
+class Fields:
+    """A config's object; every getter names the field when the value is impossible.
+
+    `used` collects the fields that decided something, in order of reading.
+    """
+
+    def __init__(
+        self, values: Mapping[str, object], *, path: str = "", used: dict[str, object] | None = None
+    ) -> None:
+        self._values = values
+        self._path = path
+        self.used: dict[str, object] = {} if used is None else used
+
+    def name_of(self, field: str) -> str:
+        """The field with the object it lives in: `text_config.head_dim`."""
+        return f"{self._path}{field}"
+
+    def raw(self, *aliases: str) -> object:
+        """The first non-null value among the aliases, unchecked; None if there is none."""
+        for alias in aliases:
+            value = self._values.get(alias)
+            if value is not None:
+                self.used[self.name_of(alias)] = value
+                return value
+        return None
+
+    def has(self, *aliases: str) -> bool:
+        """Whether any alias is there and not null."""
+        return any(self._values.get(alias) is not None for alias in aliases)
+
+    def names(self) -> tuple[str, ...]:
+        """Every field that is there and not null."""
+        return tuple(name for name, value in self._values.items() if value is not None)
+
+    def whole(
+        self, *aliases: str, default: int | None = None, low: int = 1, high: int = MAX_SIZE
+    ) -> int:
+        """A whole number in [low, high]; the default if absent, SpecError if there is none."""
+        value = self.optional_whole(*aliases, low=low, high=high)
+        if value is not None:
+            return value
+        if default is None:
+            msg = f"{self.name_of(aliases[0])} is missing, and it decides"
+            raise MissingFieldError(msg)
+        return default
+
+    def optional_whole(self, *aliases: str, low: int = 1, high: int = MAX_SIZE) -> int | None:
+        """A whole number in [low, high], or None if no alias is there."""
+        for alias in aliases:
+            value = self._values.get(alias)
+            if value is None:
+                continue
+            self.used[self.name_of(alias)] = value
+            return self._check_whole(alias, value, low=low, high=high)
+        return None
+
+    def size(self, *aliases: str) -> int | None:
+        """A size of at least 1; absent, null and 0 all mean "not stated"."""
+        value = self.optional_whole(*aliases, low=0)
+        return value or None
+
+    def number(self, *aliases: str) -> float | None:
+        """A finite number, or None if no alias is there."""
+        value = self.raw(*aliases)
+        if value is None:
+            return None
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not math.isfinite(value)
+        ):
+            msg = f"{self.name_of(aliases[0])}={_show(value)} must be a finite number"
+            raise SpecError(msg)
+        return float(value)
+
+    def flag(self, *aliases: str, default: bool = False) -> bool:
+        """A boolean; the default if absent."""
+        value = self.raw(*aliases)
+        if value is None:
+            return default
+        if not isinstance(value, bool):
+            msg = f"{self.name_of(aliases[0])}={_show(value)} must be true or false"
+            raise SpecError(msg)
+        return value
+
+    def text(self, *aliases: str, default: str = "") -> str:
+        """A string; the default if absent."""
+        value = self.raw(*aliases)
+        if value is None:
+            return default
+        if not isinstance(value, str):
+            msg = f"{self.name_of(aliases[0])}={_show(value)} must be a string"
+            raise SpecError(msg)
+        return value
+
+    def items(self, *aliases: str) -> tuple[object, ...] | None:
+        """A list, or None if no alias is there; at most MAX_LAYERS long."""
+        value = self.raw(*aliases)
+        if value is None:
+            return None
+        if not isinstance(value, list | tuple) or len(value) > MAX_LAYERS:
+            msg = f"{self.name_of(aliases[0])} must be a list of at most {MAX_LAYERS} entries"
+            raise SpecError(msg)
+        return tuple(value)
+
+    def wholes(self, *aliases: str, low: int = 0) -> tuple[int, ...] | None:
+        """A list of whole numbers; booleans count as 0 and 1, as configs mix them."""
+        values = self.items(*aliases)
+        if values is None:
+            return None
+        return tuple(
+            self._check_whole(aliases[0], int(v) if isinstance(v, bool) else v, low=low)
+            for v in values
+        )
+
+    def texts(self, *aliases: str) -> tuple[str, ...] | None:
+        """A list of strings, or None if no alias is there."""
+        values = self.items(*aliases)
+        if values is None:
+            return None
+        if not all(isinstance(v, str) for v in values):
+            msg = f"{self.name_of(aliases[0])} must be a list of strings"
+            raise SpecError(msg)
+        return tuple(str(v) for v in values)
+
+    def section(self, *aliases: str) -> "Fields | None":
+        """A nested object, or None if no alias is there or it is no object."""
+        for alias in aliases:
+            value = self._values.get(alias)
+            if isinstance(value, Mapping):
+                return Fields(value, path=f"{self.name_of(alias)}.", used=self.used)
+        return None
+
+    def _check_whole(self, field: str, value: object, *, low: int = 1, high: int = MAX_SIZE) -> int:
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            msg = f"{self.name_of(field)}={_show(value)} must be a whole number in [{low}, {high}]"
+            raise SpecError(msg)
+        return value
+
+
+def _show(value: object) -> str:
+    """A value for a message: short, on one line."""
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."

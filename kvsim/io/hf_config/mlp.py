@@ -1,0 +1,202 @@
+"""Feed-forward weights: dense, gated or not, and experts with their shared parts."""
+
+from kvsim.errors import SpecError
+from kvsim.io.hf_config.behaviours import Sizes
+from kvsim.io.hf_config.fields import Fields
+from kvsim.specs.model import Layer, Shard, WeightGroup
+
+NOT_GATED = frozenset(
+    (
+        "bart",
+        "biogpt",
+        "bloom",
+        "codegen",
+        "falcon",
+        "gpt2",
+        "gpt_bigcode",
+        "gpt_neo",
+        "gpt_neox",
+        "gptj",
+        "marian",
+        "mbart",
+        "mpt",
+        "nemotron",
+        "nemotron_h",
+        "opt",
+        "pegasus",
+        "persimmon",
+        "phi",
+        "starcoder2",
+        "whisper",
+        "xglm",
+    )
+)
+"""Model types whose feed-forward has two matrices instead of three."""
+
+WITHOUT_MLP = frozenset(("mamba", "mamba2", "falcon_mamba"))
+EXPERT_FIELDS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")
+TOP_K_FIELDS = (
+    "num_experts_per_tok",
+    "num_experts_per_token",
+    "experts_per_token",
+    "moe_topk",
+    "moe_top_k",
+    "moe_k",
+    "top_k_experts",
+    "num_selected_experts",
+)
+FFN_FIELDS = (
+    "intermediate_size",
+    "decoder_ffn_dim",
+    "ffn_dim",
+    "d_ff",
+    "n_inner",
+    "ffn_hidden_size",
+    "inner_dim",
+)
+WIDE_BY_FOUR = frozenset(("gpt2", "gpt_bigcode", "gptj", "codegen", "falcon", "bloom", "mpt"))
+"""Model types whose feed-forward is four hidden sizes wide when the file does not say."""
+
+
+def mlp_groups(f: Fields, sizes: Sizes, layers: tuple[Layer, ...]) -> list[WeightGroup]:
+    """Dense and expert feed-forward weights of every layer that has them."""
+    if sizes.model_type in WITHOUT_MLP:
+        return []
+    holders = _holders(f, layers)
+    nested = f.section("ffn_config")  # dbrx
+    source = nested if nested is not None and nested.has("moe_num_experts") else f
+    experts = source.optional_whole(*EXPERT_FIELDS, low=0) if _scalar(source) else None
+    if not experts or experts == 1:
+        return _dense(f, sizes, holders)
+    sparse = _sparse_layers(f, holders)
+    dense = tuple(i for i in holders if i not in set(sparse))
+    return _dense(f, sizes, dense, experts=True) + _experts(source, sizes, sparse, experts)
+
+
+def _scalar(f: Fields) -> bool:
+    """Whether the expert count is a number; multimodal Ernie gives one per modality."""
+    return not isinstance(f.raw(*EXPERT_FIELDS), list)
+
+
+def _matrices(f: Fields, sizes: Sizes) -> int:
+    if f.has("feed_forward_proj"):
+        return 3 if f.text("feed_forward_proj").startswith("gated") else 2
+    return 2 if sizes.model_type in NOT_GATED else 3
+
+
+def _holders(f: Fields, layers: tuple[Layer, ...]) -> tuple[int, ...]:
+    """Layers with a feed-forward part: all, unless the pattern gives them layers of their own."""
+    pattern = f.text("hybrid_override_pattern")
+    if pattern:
+        return tuple(i for i, letter in enumerate(pattern) if letter in "-E")
+    words = f.texts("layers_block_type")
+    if words is not None and {"mlp", "moe"} & set(words):
+        return tuple(i for i, word in enumerate(words) if word in ("mlp", "moe"))
+    return tuple(range(len(layers)))
+
+
+def _dense(
+    f: Fields, sizes: Sizes, layers: tuple[int, ...], *, experts: bool = False
+) -> list[WeightGroup]:
+    if not layers:
+        return []
+    widths = f.raw("intermediate_size")
+    if isinstance(widths, list):  # one width a layer
+        per_layer = f.wholes("intermediate_size", low=1) or ()
+        if len(per_layer) <= max(layers):
+            msg = f"intermediate_size has {len(per_layer)} entries, a layer has index {max(layers)}"
+            raise SpecError(msg)
+        by_width: dict[int, list[int]] = {}
+        for i in layers:
+            by_width.setdefault(per_layer[i], []).append(i)
+        return [_mlp(f, sizes, width, tuple(at)) for width, at in by_width.items()]
+    default = 4 * sizes.hidden_size if sizes.model_type in WIDE_BY_FOUR else None
+    if experts and f.has("intermediate_size_mlp"):  # llama4's dense layers
+        return [_mlp(f, sizes, f.whole("intermediate_size_mlp"), layers)]
+    return [_mlp(f, sizes, f.whole(*FFN_FIELDS, default=default), layers)]
+
+
+def _mlp(f: Fields, sizes: Sizes, width: int, layers: tuple[int, ...]) -> WeightGroup:
+    params = _matrices(f, sizes) * sizes.hidden_size * width
+    return WeightGroup(name="mlp", num_params=params, layers=layers, quantized=True)
+
+
+def _sparse_layers(f: Fields, holders: tuple[int, ...]) -> tuple[int, ...]:
+    """Layers whose feed-forward is a mixture of experts."""
+    pattern = f.text("hybrid_override_pattern")
+    if pattern:
+        return tuple(i for i in holders if pattern[i] == "E")
+    words = f.texts("layers_block_type")
+    if words is not None and "moe" in words:
+        return tuple(i for i in holders if words[i] == "moe")
+    listed = f.wholes("moe_layers")
+    if listed is not None:
+        return tuple(i for i in holders if i in set(listed))
+    frequency = f.raw("moe_layer_freq")
+    if isinstance(frequency, list):
+        marks = f.wholes("moe_layer_freq") or ()
+        return tuple(i for i in holders if i < len(marks) and marks[i])
+    first = f.optional_whole("first_k_dense_replace", "num_dense_layers", low=0) or 0
+    first = max(first, f.optional_whole("moe_layer_start_index", low=0) or 0)
+    dense = set(f.wholes("mlp_only_layers") or ())
+    period = f.whole("expert_layer_period", "interleave_moe_layer_step", default=1)
+    step = f.whole("decoder_sparse_step", "moe_layer_freq", "moe_layer_interval", default=1)
+    offset = f.optional_whole("expert_layer_offset", low=0)
+    offset = period - 1 if offset is None else offset
+    return tuple(
+        i
+        for i in holders
+        if i >= first and i not in dense and i % period == offset and (i + 1) % step == 0
+    )
+
+
+def _experts(f: Fields, sizes: Sizes, layers: tuple[int, ...], experts: int) -> list[WeightGroup]:
+    if not layers:
+        return []
+    h = sizes.hidden_size
+    width = f.whole("moe_intermediate_size", "ffn_hidden_size", "expert_ffn_dim", *FFN_FIELDS)
+    top_k = f.whole(*TOP_K_FIELDS)
+    if top_k > experts:
+        msg = f"num_experts_per_tok={top_k} must be <= the number of experts, {experts}"
+        raise SpecError(msg)
+    matrices = _matrices(f, sizes)
+    one = matrices * h * width
+    groups = [
+        WeightGroup(
+            name="experts",
+            num_params=experts * one,
+            num_active=top_k * one,
+            layers=layers,
+            shard=Shard.EXPERTS,
+            quantized=True,
+        ),
+        WeightGroup(name="router", num_params=h * experts, layers=layers, shard=Shard.REPLICATED),
+    ]
+    shared = matrices * h * _shared_width(f, sizes, width)
+    if shared:
+        groups.append(
+            WeightGroup(name="shared experts", num_params=shared, layers=layers, quantized=True)
+        )
+    return groups
+
+
+def _shared_width(f: Fields, sizes: Sizes, width: int) -> int:
+    """Width of the experts that every token passes, all of them together."""
+    stated = f.size(
+        "shared_expert_intermediate_size",
+        "moe_shared_expert_intermediate_size",
+        "shared_intermediate_size",
+        "share_expert_dim",
+    )
+    if stated is not None:
+        return stated
+    if sizes.model_type == "llama4_text":
+        return width
+    count = f.raw(
+        "n_shared_experts", "num_shared_experts", "num_shared_expert", "moe_num_shared_experts"
+    )
+    if isinstance(count, list):
+        count = count[0] if count else 0
+    if count is None or isinstance(count, bool) or not isinstance(count, int):
+        return 0
+    return count * width

@@ -1,0 +1,1 @@
+"""Answers over deployments: one plan, and what to change in it."""

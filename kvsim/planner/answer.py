@@ -1,0 +1,118 @@
+"""Plan: one deployment's answer, whole, and as the JSON object that the command line prints."""
+
+from dataclasses import dataclass, fields
+
+from kvsim.analytic.compute import Compute, Work
+from kvsim.engines.layout import Pool
+from kvsim.planner.advise import Fix
+from kvsim.planner.plan import ComputeAnswer, Evaluation, work
+from kvsim.specs.overheads import Interval
+
+Json = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a deployment holds, whether that is enough, and what to change.
+
+    `fixes` are single changes after which it fits; empty where it fits with room to spare.
+    """
+
+    evaluation: Evaluation
+    fixes: tuple[Fix, ...]
+    command: str
+
+    @property
+    def fits(self) -> bool:
+        """Whether what is asked fits at the likely estimates."""
+        return self.evaluation.fit.verdict.fits
+
+    @property
+    def compute(self) -> ComputeAnswer | None:
+        """Work per phase and what binds it; None where the weights are unknown."""
+        return work(self.evaluation)
+
+    def as_dict(self) -> Json:
+        """The plan as plain values; intervals as objects with low, best, high and source."""
+        e = self.evaluation
+        fit, model = e.fit, e.deployment.model
+        return {
+            "engine": str(e.engine),
+            "engine_version": e.resolved.engine_version,
+            "model": model.name,
+            "gpu": e.deployment.accelerator.name,
+            "num_gpus": e.deployment.parallel.num_ranks,
+            "fits": self.fits,
+            "verdict": str(fit.verdict),
+            "concurrent_requests": e.concurrent_requests,
+            "needed_bytes": fit.needed_bytes,
+            "available_bytes": fit.available_bytes,
+            "missing_bytes": fit.missing_bytes,
+            "reasons": list(fit.reasons),
+            "settings": plain(e.resolved),
+            "parallel": plain(e.deployment.parallel),
+            "budget": plain(e.budget),
+            "weights": [{"name": part.name, "num_bytes": part.num_bytes} for part in e.weights],
+            "capacity": self._capacity(),
+            "compute": _compute(self.compute),
+            "command": self.command,
+            "fixes": [plain(fix) for fix in self.fixes],
+            "not_modeled": list(e.not_modeled),
+        }
+
+    def _capacity(self) -> Json:
+        held = self.evaluation.capacity
+        return {
+            **_pool(held.best),
+            "request_bytes": held.request.total_bytes,
+            "fixed_bytes_per_request": held.cost.fixed_bytes,
+            "bytes_per_token": held.cost.bytes_per_token,
+            "linear_from_tokens": held.cost.from_tokens,
+            "low": _pool(held.low),
+            "high": _pool(held.high),
+        }
+
+
+def plain(value: object) -> Json:
+    """A dataclass of plain values as a dict; intervals become objects."""
+    return {
+        f.name: plain(item) if isinstance(item := getattr(value, f.name), Interval) else item
+        for f in fields(value)  # type: ignore[arg-type]
+    }
+
+
+def _pool(pool: Pool) -> Json:
+    return {
+        "num_gpu_blocks": pool.num_gpu_blocks,
+        "block_size": pool.block_size,
+        "kv_cache_tokens": pool.kv_cache_tokens,
+        "max_concurrency": pool.max_concurrency,
+        "max_requests": pool.max_requests,
+        "longest_model_len": pool.longest_model_len,
+        "block_bytes": pool.block_bytes,
+        "request_blocks": pool.request_blocks,
+        "reserved_blocks": pool.reserved_blocks,
+        "refusal": pool.refusal,
+    }
+
+
+def _compute(answer: ComputeAnswer | None) -> Json | None:
+    if answer is None:
+        return None
+    return {
+        "ridge_point_flops_per_byte": answer.ridge_point,
+        "prefill_bound": answer.prefill and str(answer.prefill.bound),
+        "decode_bound": answer.decode and str(answer.decode.bound),
+        "decode_intensity_at_capacity": answer.decode and answer.decode.intensity,
+        "crossover_tokens": answer.compute.crossover_tokens,
+        **_works(answer.compute),
+    }
+
+
+def _works(compute: Compute) -> Json:
+    phases = ("prefill", "decode_step", "uncached_decode_step")
+    return {name: _work(getattr(compute, name)) for name in phases}
+
+
+def _work(work: Work) -> Json:
+    return {**plain(work), "flops": work.flops, "intensity": work.intensity}

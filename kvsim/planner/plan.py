@@ -1,0 +1,160 @@
+"""One deployment's answer: budget, capacity, verdict, work, and the changes that would help."""
+
+from dataclasses import dataclass
+
+from kvsim.analytic.budget import Budget, budget, loaded_weights_bytes
+from kvsim.analytic.capacity import Capacity, Fit, capacity, fit
+from kvsim.analytic.compute import Bound, Compute, bound, compute, ridge_point
+from kvsim.analytic.overhead import overhead_bytes
+from kvsim.analytic.weights import Part, resolve_quantization, weights_bytes
+from kvsim.dtypes import DType, cache_dtype, model_dtype
+from kvsim.engines.vllm import vllm_cache_layout
+from kvsim.errors import SpecError
+from kvsim.specs.deployment import Deployment
+from kvsim.specs.engine import EngineName, ResolvedVllm, resolve_vllm
+from kvsim.specs.overheads import Interval, OverheadModel, exact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """What one deployment gives, without advice: what every fix is judged by."""
+
+    engine: EngineName
+    deployment: Deployment
+    resolved: ResolvedVllm
+    concurrent_requests: int
+    weights: tuple[Part, ...]  # empty where the user stated their bytes
+    budget: Budget
+    capacity: Capacity
+    fit: Fit
+    not_modeled: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phase:
+    """A phase's bound on this device, and how far its intensity is from the ridge point."""
+
+    bound: Bound
+    intensity: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComputeAnswer:
+    """Work per phase at the longest length, and what binds it; None where speeds are unknown."""
+
+    compute: Compute
+    ridge_point: float | None
+    prefill: Phase | None
+    decode: Phase | None  # at as many requests as run at once; capacity where none more fits
+
+
+def evaluate(
+    deployment: Deployment, overheads: OverheadModel, *, concurrent_requests: int
+) -> Evaluation:
+    """Budget, capacity and verdict of one deployment.
+
+    Raises:
+        SpecError: for settings that no real system can have.
+        UnsupportedError: for a layout that is not known.
+    """
+    model, engine, parallel = deployment.model, deployment.engine, deployment.parallel
+    resolved = resolve_vllm(
+        engine, model=model, accelerator=deployment.accelerator, parallel=parallel
+    )
+    weights, parts, left_out = _weights(deployment, overheads)
+    memory = budget(
+        deployment, weights=weights, overheads=overhead_bytes(deployment, resolved, overheads)
+    )
+    dtype = deployment_dtype(deployment)
+    layout = vllm_cache_layout(
+        model,
+        engine,
+        resolved,
+        parallel,
+        kv_dtype=deployment_cache_dtype(deployment),
+        dtype=dtype,
+    )
+    held = capacity(layout, model, memory, max_model_len=resolved.max_model_len)
+    return Evaluation(
+        engine=layout.engine,
+        deployment=deployment,
+        resolved=resolved,
+        concurrent_requests=concurrent_requests,
+        weights=parts,
+        budget=memory,
+        capacity=held,
+        fit=fit(held, memory, concurrent_requests=concurrent_requests),
+        not_modeled=(*model.not_modeled, *left_out, *layout.not_modeled),
+    )
+
+
+def deployment_dtype(deployment: Deployment) -> DType:
+    """The format of weights and activations."""
+    asked = deployment.engine.dtype
+    return deployment.model.dtype if asked == "auto" else model_dtype(asked)
+
+
+def deployment_cache_dtype(deployment: Deployment) -> DType:
+    """The format of the cache: the weights' quantisation never implies it."""
+    asked = deployment.engine.kv_cache_dtype
+    return deployment_dtype(deployment) if asked == "auto" else cache_dtype(asked)
+
+
+def _weights(
+    deployment: Deployment, overheads: OverheadModel
+) -> tuple[Interval, tuple[Part, ...], tuple[str, ...]]:
+    stated = deployment.overheads.weights_bytes
+    if stated is not None:
+        return stated, (), ()
+    if deployment.engine.kv_cache_memory_bytes is not None and not deployment.model.weights:
+        return exact(0, "unknown"), (), ("weights: the config does not determine them",)
+    asked = deployment.engine.quantization
+    weights = weights_bytes(
+        deployment.model,
+        parallel=deployment.parallel,
+        dtype=deployment_dtype(deployment),
+        quantization=resolve_quantization(asked, deployment.model),
+    )
+    return loaded_weights_bytes(weights, overheads), weights.parts, ()
+
+
+def work(evaluation: Evaluation) -> ComputeAnswer | None:
+    """What the phases compute and read at the longest length; None where weights are unknown."""
+    deployment = evaluation.deployment
+    if not deployment.model.weights:
+        return None
+    held, resolved = evaluation.capacity, evaluation.resolved
+    running = max(1, min(held.best.max_requests, resolved.max_num_seqs))
+    one = _compute(evaluation, batch_size=1)
+    many = _compute(evaluation, batch_size=running).decode_step
+    num_bytes = 1 if "fp8" in (deployment.engine.quantization or "") else 2
+    accelerator = deployment.accelerator
+    try:
+        ridge = ridge_point(accelerator, num_bytes=num_bytes)
+    except SpecError:
+        return ComputeAnswer(compute=one, ridge_point=None, prefill=None, decode=None)
+    binds = bound(many, accelerator, num_bytes=num_bytes)
+    if binds is Bound.BANDWIDTH and running < resolved.max_num_seqs:
+        binds = Bound.CAPACITY  # memory, not the setting, keeps the batch from growing
+    return ComputeAnswer(
+        compute=one,
+        ridge_point=ridge,
+        prefill=Phase(
+            bound=bound(one.prefill, accelerator, num_bytes=num_bytes),
+            intensity=one.prefill.intensity,
+        ),
+        decode=Phase(bound=binds, intensity=many.intensity),
+    )
+
+
+def _compute(evaluation: Evaluation, *, batch_size: int) -> Compute:
+    deployment = evaluation.deployment
+    ranks = deployment.parallel.tensor_parallel_size
+    return compute(
+        deployment.model,
+        weights=evaluation.weights,
+        weights_bytes=evaluation.budget.weights_bytes.best * ranks,
+        num_tokens=evaluation.resolved.max_model_len,
+        cache_bytes=evaluation.capacity.request.total_bytes * ranks,
+        batch_size=batch_size,
+    )

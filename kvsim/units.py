@@ -1,0 +1,90 @@
+"""Sizes: binary units, exact integer helpers, parsing and formatting."""
+
+import re
+
+from kvsim.errors import SpecError
+
+KiB, MiB, GiB, TiB = 2**10, 2**20, 2**30, 2**40
+
+_SUFFIXES = {
+    "": 1,
+    "b": 1,
+    "kib": KiB,
+    "mib": MiB,
+    "gib": GiB,
+    "tib": TiB,
+    "kb": 10**3,
+    "mb": 10**6,
+    "gb": 10**9,
+    "tb": 10**12,
+}
+_SIZE = re.compile(r"\s*(\d+)(?:\.(\d{1,18}))?\s*([a-zA-Z]*)\s*", re.ASCII)
+MAX_SIZE_DIGITS = 20
+
+
+def ceil_div(a: int, b: int) -> int:
+    """Smallest integer at or above a / b.
+
+    Example:
+        >>> ceil_div(17, 16)
+        2
+    """
+    return -(-a // b)
+
+
+def round_up(a: int, multiple: int) -> int:
+    """Smallest multiple of `multiple` at or above `a`.
+
+    Example:
+        >>> round_up(17, 16)
+        32
+    """
+    return ceil_div(a, multiple) * multiple
+
+
+def parse_bytes(text: str, *, field: str = "size") -> int:
+    """Bytes of a size as people write it; GiB is 2^30 and GB is 10^9, never mixed up.
+
+    Args:
+        text: digits with an optional fraction and unit (B, KiB, MiB, GiB, TiB, kB, MB, GB, TB).
+        field: what the size is, for the error.
+
+    Returns:
+        Bytes, rounded down.
+
+    Raises:
+        SpecError: if the text is not a size or the unit is unknown.
+
+    Example:
+        >>> parse_bytes("1.5GiB"), parse_bytes("24 GB"), parse_bytes("4096")
+        (1610612736, 24000000000, 4096)
+    """
+    match = _SIZE.fullmatch(text) if len(text) <= 64 else None
+    if match is None or len(match[1]) > MAX_SIZE_DIGITS or match[3].lower() not in _SUFFIXES:
+        msg = f"{field}={text[:40]!r} must be a size such as 24GiB, 24GB or plain bytes"
+        raise SpecError(msg)
+    whole, fraction, suffix = match[1], match[2] or "", match[3].lower()
+    return int(whole + fraction) * _SUFFIXES[suffix] // 10 ** len(fraction)
+
+
+def format_bytes(num_bytes: int) -> str:
+    """A size for people: the largest binary unit that keeps at least one whole, two decimals.
+
+    Example:
+        >>> format_bytes(1073741824), format_bytes(131072), format_bytes(600)
+        ('1.00 GiB', '128.00 KiB', '600 B')
+    """
+    for unit, name in ((TiB, "TiB"), (GiB, "GiB"), (MiB, "MiB"), (KiB, "KiB")):
+        if abs(num_bytes) >= unit:
+            return f"{num_bytes / unit:,.2f} {name}"
+    return f"{num_bytes:,} B"
+
+
+def format_gib(num_bytes: int) -> str:
+    """A size in GiB with two decimals, for tables whose rows must compare.
+
+    Example:
+        >>> format_gib(16060522496)
+        '14.96 GiB'
+    """
+    return f"{num_bytes / GiB:,.2f} GiB"
