@@ -14,7 +14,7 @@ from kvsim.io.catalog import catalog_accelerators, find_accelerator
 from kvsim.io.commands import vllm_serve
 from kvsim.io.models import read_model
 from kvsim.io.overheads import overhead_model
-from kvsim.planner.advise import fixes
+from kvsim.planner.advise import Fix, fixes
 from kvsim.planner.answer import Plan
 from kvsim.planner.plan import Evaluation, evaluate
 from kvsim.specs.deployment import Deployment
@@ -169,7 +169,7 @@ def plan(
         return evaluate(changed, overheads, concurrent_requests=requests)
 
     evaluation = judged(deployment, concurrent_requests)
-    advice = ()
+    advice: tuple[Fix, ...] = ()
     if not evaluation.fit.verdict.fits:
         devices = catalog_accelerators() if accelerators is None else accelerators
         advice = fixes(evaluation, judged, devices)

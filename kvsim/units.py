@@ -64,7 +64,9 @@ def parse_bytes(text: str, *, field: str = "size") -> int:
         msg = f"{field}={text[:40]!r} must be a size such as 24GiB, 24GB or plain bytes"
         raise SpecError(msg)
     whole, fraction, suffix = match[1], match[2] or "", match[3].lower()
-    return int(whole + fraction) * _SUFFIXES[suffix] // 10 ** len(fraction)
+    scaled: int = int(whole + fraction) * _SUFFIXES[suffix]
+    divisor: int = 10 ** len(fraction)
+    return scaled // divisor
 
 
 def format_bytes(num_bytes: int) -> str:
@@ -78,6 +80,24 @@ def format_bytes(num_bytes: int) -> str:
         if abs(num_bytes) >= unit:
             return f"{num_bytes / unit:,.2f} {name}"
     return f"{num_bytes:,} B"
+
+
+def format_si(value: float, unit: str = "") -> str:
+    """A decimal quantity for people: three digits and the SI prefix.
+
+    Example:
+        >>> format_si(3.352e12, "B/s"), format_si(8030261248), format_si(989e12, "FLOP/s")
+        ('3.35 TB/s', '8.03 G', '989 TFLOP/s')
+    """
+    for scale, prefix in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= scale:
+            return f"{_digits(value / scale)} {prefix}{unit}"
+    return f"{_digits(value)} {unit}".rstrip()
+
+
+def _digits(value: float) -> str:
+    """Three significant digits at most, without an exponent."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def format_gib(num_bytes: int) -> str:

@@ -43,12 +43,12 @@ def loaded_weights_bytes(weights: WeightsBytes, model: OverheadModel) -> Interva
         loaded(factor.low, extra.low),
         loaded(factor.best, extra.best),
         loaded(factor.high, extra.high),
-        f"parameters from the architecture in {weights.format}; {factor.source}",
+        f"parameters in {weights.format}; {factor.source}",
     )
 
 
 def budget(deployment: Deployment, *, weights: Interval, overheads: OverheadBytes) -> Budget:
-    """vLLM's memory budget on one accelerator.
+    """The memory budget of vLLM on one accelerator.
 
     Raises:
         SpecError: if other processes hold more than there is.

@@ -78,6 +78,7 @@ class CacheBytes:
                     "kv_bytes": layer.kv_bytes,
                     "state_bytes": layer.state_bytes,
                     "bytes": layer.total_bytes,
+                    "share": layer.total_bytes / max(1, self.total_bytes),
                 }
                 for layer in self.layers
             ],

@@ -7,6 +7,7 @@ from kvsim.analytic.budget import Budget
 from kvsim.engines.layout import PagedLayout, Pool, SequenceBytes
 from kvsim.errors import SpecError
 from kvsim.specs.model import ModelSpec
+from kvsim.units import format_gib
 
 TIGHT_SHARE = 0.95
 """Share of the cache above which a fit is called tight: one estimate off, and it is gone."""
@@ -114,15 +115,19 @@ def fit(capacity: Capacity, budget: Budget, *, concurrent_requests: int) -> Fit:
     reasons = []
     if budget.free_bytes.best < budget.usable_bytes.best:
         reasons.append(
-            f"the engine asks for {budget.usable_bytes.best} bytes at start and finds "
-            f"{budget.free_bytes.best} free: lower gpu_memory_utilization or free memory"
+            f"the engine asks for {format_gib(budget.usable_bytes.best)} at start and finds "
+            f"{format_gib(budget.free_bytes.best)} free: it refuses to start"
         )
     if budget.kv_cache_bytes.best <= 0:
-        reasons.append("weights and overheads alone pass the budget: no memory is left to cache")
+        taken = budget.usable_bytes.best - budget.kv_cache_bytes.best
+        reasons.append(
+            f"weights and overheads take {format_gib(taken)} of a budget of "
+            f"{format_gib(budget.usable_bytes.best)}: nothing is left to cache"
+        )
     elif capacity.best.max_requests < concurrent_requests:
         reasons.append(
-            f"{concurrent_requests} requests of the longest length are asked for, "
-            f"{capacity.best.max_requests} fit"
+            f"{concurrent_requests:,} requests of max_model_len are asked for, "
+            f"{capacity.best.max_requests:,} fit"
         )
     if reasons:
         verdict = Verdict.DOES_NOT_FIT

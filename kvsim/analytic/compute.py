@@ -9,7 +9,6 @@ from kvsim.errors import SpecError
 from kvsim.specs.hardware import Accelerator
 from kvsim.specs.model import ModelSpec
 
-
 CROSSOVER_LIMIT = 2**30  # tokens; no model is used past it
 
 

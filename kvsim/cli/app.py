@@ -34,4 +34,4 @@ def start_app(*, port: int) -> None:
     command += ["--server.address", ADDRESS, "--server.port", str(port)]
     command += ["--server.headless", "true", "--browser.gatherUsageStats", "false"]
     os.chdir(main.parent)  # its .streamlit/config.toml applies wherever the command is run
-    os.execv(sys.executable, command)  # noqa: S606
+    os.execv(sys.executable, command)

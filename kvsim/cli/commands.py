@@ -8,7 +8,7 @@ from kvsim import api
 from kvsim.cli import parser, tables
 from kvsim.cli.app import start_app
 from kvsim.cli.doctor import examine
-from kvsim.errors import MissingExtraError, SpecError
+from kvsim.errors import SpecError
 from kvsim.io.catalog import search_accelerators, search_models
 from kvsim.io.report import accelerator_row, model_row
 from kvsim.specs.deployment import Deployment
@@ -56,16 +56,9 @@ def run_plan(args: argparse.Namespace) -> Json:
     if args.engine != EngineName.VLLM:
         msg = f"engine={args.engine[:40]} must be {EngineName.VLLM}: it alone has a budget here"
         raise SpecError(msg)
-    if args.num_gpus is not None and args.tensor_parallel_size == 1:
-        others = args.pipeline_parallel_size * args.data_parallel_size
-        if args.num_gpus % others == 0:
-            args.tensor_parallel_size = args.num_gpus // others
     parallel = parser.from_args(Parallelism, args)
-    if args.num_gpus not in (None, parallel.num_ranks):
-        msg = (
-            f"num_gpus={args.num_gpus} must equal the product of the degrees, {parallel.num_ranks}"
-        )
-        raise SpecError(msg)
+    if args.num_gpus is not None:
+        parallel = parallel.over(args.num_gpus)
     deployment = Deployment(
         model=api.load_model(args.model),
         accelerator=api.accelerator(args.gpu),
@@ -110,10 +103,8 @@ def run_app(args: argparse.Namespace) -> None:
 
 def run_completion(args: argparse.Namespace) -> None:
     """`kvsim completion`: a script that the shell evaluates."""
-    try:
-        import shtab  # noqa: PLC0415 - only this command needs it
-    except ModuleNotFoundError:
-        raise MissingExtraError(package="shtab", extra="app") from None
+    import shtab  # noqa: PLC0415 - only this command needs it
+
     print(shtab.complete(parser.build_parser(), shell=args.shell))
 
 

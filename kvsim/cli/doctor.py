@@ -57,7 +57,7 @@ def _nvidia() -> tuple[str | None, list[dict[str, object]]]:
         return None, []
     query = [tool, f"--query-gpu={','.join(_NVIDIA_FIELDS)}", "--format=csv,noheader,nounits"]
     try:
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(
             query, capture_output=True, text=True, timeout=QUERY_TIMEOUT_S, check=True
         )
     except (OSError, subprocess.SubprocessError):

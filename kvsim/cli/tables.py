@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from kvsim.units import format_bytes, format_gib
+from kvsim.units import format_bytes, format_gib, format_si
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 BUDGET_ROWS = (
-    ("total_bytes", "device memory, as the runtime sees it"),
-    ("usable_bytes", "of which the engine may use"),
+    ("total_bytes", "device memory"),
+    ("usable_bytes", "engine may use"),
     ("weights_bytes", "- weights"),
     ("activation_peak_bytes", "- activation peak"),
     ("non_torch_bytes", "- outside torch"),
@@ -42,13 +42,12 @@ def show_kv(result: Json) -> None:
     )
     total = result["total_bytes"]
     for layer in result["layers"]:
-        share = layer["bytes"] / total if total else 0.0
         table.add_row(
             str(layer["count"]),
             layer["kind"],
             format_bytes(layer["kv_bytes"]),
             format_bytes(layer["state_bytes"]) if layer["state_bytes"] else "",
-            f"{share:.1%}",
+            f"{layer['share']:.1%}",
         )
     table.add_section()
     state = format_bytes(result["state_bytes"]) if result["state_bytes"] else ""
@@ -72,8 +71,9 @@ def show_plan(result: Json) -> None:
     asked = result["settings"]["max_model_len"]
     console.print(f"[{style}]{verdict}[/]  {result['model']} on {_devices(result)}, ", end="")
     console.print(f"{result['concurrent_requests']} x {asked:,} tokens at once")
-    have, need = max(0, result["available_bytes"]), result["needed_bytes"]
-    console.print(f"needs {format_gib(need)} of cache, has {format_gib(have)}", end="")
+    have, need = result["available_bytes"], result["needed_bytes"]
+    held = format_gib(have) if have > 0 else "none"
+    console.print(f"needs {format_gib(need)} of cache, has {held}", end="")
     missing = result["missing_bytes"]
     console.print(f", {format_gib(missing)} missing" if missing else "")
     for reason in result["reasons"]:
@@ -104,13 +104,16 @@ def _budget_table(result: Json) -> "Table":
     )
     for name, label in BUDGET_ROWS:
         part = result["budget"][name]
-        spread = f"{format_gib(part['low'])} to {format_gib(part['high'])}"
         exact = part["low"] == part["high"]
+        spread = "" if exact else _spread(part["low"], part["high"])
         bold = "bold" if name == "kv_cache_bytes" else None
-        table.add_row(
-            label, format_gib(part["best"]), "" if exact else spread, part["source"], style=bold
-        )
+        table.add_row(label, format_gib(part["best"]), spread, part["source"], style=bold)
     return table
+
+
+def _spread(low: int, high: int) -> str:
+    """A range in GiB, the unit once."""
+    return f"{format_gib(low).removesuffix(' GiB')} to {format_gib(high).removesuffix(' GiB')}"
 
 
 def _capacity_table(result: Json) -> "Table":
@@ -192,7 +195,7 @@ def show_models(result: Json) -> None:
     for row in result["models"]:
         table.add_row(
             row["id"],
-            f"{row['parameters'] / 1e9:,.2f} B",
+            format_si(row["parameters"]),
             row["released"],
             row["model_type"],
             row["hub_id"],
@@ -220,8 +223,8 @@ def show_gpus(result: Json) -> None:
             row["name"],
             row["vendor"],
             format_gib(row["total_bytes"]["best"]),
-            "" if bandwidth is None else f"{bandwidth / 1e9:,.0f} GB/s",
-            "" if flops is None else f"{flops / 1e12:,.0f} TFLOP/s",
+            "" if bandwidth is None else format_si(bandwidth, "B/s"),
+            "" if flops is None else format_si(flops, "FLOP/s"),
             "" if price is None else f"{price['low_usd_per_hour']} to {price['high_usd_per_hour']}",
             row["memory_provenance"],
         )

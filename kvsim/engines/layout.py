@@ -50,8 +50,15 @@ class SequenceBytes:
 class Layout(Protocol):
     """How an engine stores one model's cache on one tensor-parallel rank."""
 
-    engine: EngineName
-    engine_version: str | None
+    @property
+    def engine(self) -> EngineName:
+        """Whose layout this is."""
+        ...
+
+    @property
+    def engine_version(self) -> str | None:
+        """The version whose rules were used; None where there are no versions."""
+        ...
 
     @property
     def not_modeled(self) -> tuple[str, ...]:

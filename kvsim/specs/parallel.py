@@ -1,7 +1,8 @@
 """How a model is split over accelerators: degrees, not ranks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from kvsim.errors import SpecError
 from kvsim.specs.attention import check_positive
 from kvsim.specs.option import option
 
@@ -25,6 +26,26 @@ class Parallelism:
             pipeline_parallel_size=self.pipeline_parallel_size,
             data_parallel_size=self.data_parallel_size,
         )
+
+    def over(self, num_accelerators: int) -> "Parallelism":
+        """The same degrees, with tensor parallelism over the accelerators that they leave.
+
+        Raises:
+            SpecError: if a stated tensor-parallel degree, or the others, do not fit the number.
+
+        Example:
+            >>> Parallelism(data_parallel_size=2).over(8).tensor_parallel_size
+            4
+        """
+        check_positive(num_gpus=num_accelerators)
+        if self.tensor_parallel_size == 1 and num_accelerators % self.num_ranks == 0:
+            return replace(self, tensor_parallel_size=num_accelerators // self.num_ranks)
+        if num_accelerators != self.num_ranks:
+            msg = (
+                f"num_gpus={num_accelerators} must be the product of the degrees, {self.num_ranks}"
+            )
+            raise SpecError(msg)
+        return self
 
     @property
     def num_ranks(self) -> int:
