@@ -89,15 +89,15 @@ VIOLATIONS = [
     (conduct_violations, "kvsim/analytic/overhead.py", "facts = open('facts.toml')"),
     # sim
     (import_violations, "kvsim/sim/engine.py", "from kvsim.io import traces"),
-    (import_violations, "kvsim/sim/engine.py", "import kvsim.plan.sweep"),
+    (import_violations, "kvsim/sim/engine.py", "import kvsim.planner.sweep"),
     (import_violations, "kvsim/sim/engine.py", "from time import perf_counter"),
     (import_violations, "kvsim/sim/workloads.py", "import random"),
     (conduct_violations, "kvsim/sim/workloads.py", "np.random.seed(0)"),
     (conduct_violations, "kvsim/sim/workloads.py", "rng = np.random.default_rng()"),
     (conduct_violations, "kvsim/sim/workloads.py", "from numpy.random import default_rng"),
     # plan, io
-    (import_violations, "kvsim/plan/sweep.py", "from kvsim.io.catalog import load"),
-    (import_violations, "kvsim/plan/sweep.py", "from kvsim.api import plan"),
+    (import_violations, "kvsim/planner/sweep.py", "from kvsim.io.catalog import load"),
+    (import_violations, "kvsim/planner/sweep.py", "from kvsim.api import plan"),
     (import_violations, "kvsim/io/report.py", "from kvsim.engines.vllm import layout"),
     (import_violations, "kvsim/io/report.py", "from kvsim.analytic import budget"),
     (import_violations, "kvsim/io/report.py", "from kvsim.sim import metrics"),
@@ -136,7 +136,7 @@ VIOLATIONS = [
     (branch_violations, "app/forms.py", "x = c.get('architecture') != 'mamba'"),
     (branch_violations, "kvsim/api.py", "if engine == 'vllm':\n    pass"),
     (branch_violations, "kvsim/cli.py", "x = engine in ('sglang', 'ollama')"),
-    (branch_violations, "kvsim/plan/solve.py", "match e:\n    case 'llama.cpp' | 'x':\n        0"),
+    (branch_violations, "kvsim/planner/solve.py", "match e:\n    case 'llama.cpp' | 'x':\n        0"),
     # app, validation
     (only_kv_is_public, "app/forms.py", "from kvsim.analytic import budget"),
     (only_kv_is_public, "app/forms.py", "import kvsim.units"),
