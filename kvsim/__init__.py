@@ -4,7 +4,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kvsim.analytic.cache import CacheBytes, CacheCurve, FormulaLine
+    from kvsim.analytic.cache import CacheBytes, CacheCurve, FormulaLine, context_lengths
+    from kvsim.analytic.capacity import Cause, Verdict
+    from kvsim.analytic.memory_bar import MemoryBar, Segment, SegmentName
     from kvsim.api import (
         accelerator,
         cache_bytes,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
         search_models,
     )
     from kvsim.io.models import parse_config
+    from kvsim.planner.advise import Fix
     from kvsim.planner.answer import Plan
     from kvsim.specs.deployment import Deployment
     from kvsim.specs.engine import EngineName, UsageContext, Vllm
@@ -37,12 +40,14 @@ if TYPE_CHECKING:
     from kvsim.specs.model import ModelSpec
     from kvsim.specs.overheads import Interval, Overheads, exact
     from kvsim.specs.parallel import Parallelism
-    from kvsim.units import format_bytes, parse_bytes
+    from kvsim.units import GiB, format_bytes, format_gib, parse_bytes
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "kvsim.analytic.cache": ("CacheBytes", "CacheCurve", "FormulaLine"),
+    "kvsim.analytic.cache": ("CacheBytes", "CacheCurve", "FormulaLine", "context_lengths"),
+    "kvsim.analytic.capacity": ("Cause", "Verdict"),
+    "kvsim.analytic.memory_bar": ("MemoryBar", "Segment", "SegmentName"),
     "kvsim.api": (
         "accelerator",
         "cache_bytes",
@@ -68,6 +73,7 @@ _HOMES = {
         "search_models",
     ),
     "kvsim.io.models": ("parse_config",),
+    "kvsim.planner.advise": ("Fix",),
     "kvsim.planner.answer": ("Plan",),
     "kvsim.specs.deployment": ("Deployment",),
     "kvsim.specs.engine": ("EngineName", "UsageContext", "Vllm"),
@@ -75,7 +81,7 @@ _HOMES = {
     "kvsim.specs.model": ("ModelSpec",),
     "kvsim.specs.overheads": ("Interval", "Overheads", "exact"),
     "kvsim.specs.parallel": ("Parallelism",),
-    "kvsim.units": ("format_bytes", "parse_bytes"),
+    "kvsim.units": ("GiB", "format_bytes", "format_gib", "parse_bytes"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -84,22 +90,29 @@ __all__ = [
     "CacheBytes",
     "CacheCurve",
     "CatalogModel",
+    "Cause",
     "Deployment",
     "EngineName",
     "FileError",
+    "Fix",
     "FormulaLine",
+    "GiB",
     "Interval",
     "KvsimError",
+    "MemoryBar",
     "MissingExtraError",
     "MissingFieldError",
     "ModelSpec",
     "Overheads",
     "Parallelism",
     "Plan",
+    "Segment",
+    "SegmentName",
     "SpecError",
     "UnknownNameError",
     "UnsupportedError",
     "UsageContext",
+    "Verdict",
     "Vllm",
     "accelerator",
     "cache_bytes",
@@ -107,8 +120,10 @@ __all__ = [
     "cache_formula",
     "catalog_accelerators",
     "catalog_models",
+    "context_lengths",
     "exact",
     "format_bytes",
+    "format_gib",
     "load_model",
     "parse_bytes",
     "parse_config",

@@ -108,12 +108,13 @@ def cache_curve(
     model: ModelSpec,
     *,
     lengths: Sequence[int],
+    batch_size: int = 1,
     engine: str | Vllm = EngineName.IDEAL,
     kv_cache_dtype: str = "auto",
     tensor_parallel_size: int = 1,
     threshold_bytes: int | None = None,
 ) -> CacheCurve:
-    """One sequence's cache over context lengths, and where it passes `threshold_bytes`.
+    """The cache of equal sequences over context lengths, and where it passes `threshold_bytes`.
 
     Raises:
         SpecError: for an impossible size or format.
@@ -125,7 +126,9 @@ def cache_curve(
         dtype="auto",
         tensor_parallel_size=tensor_parallel_size,
     )
-    return cache.cache_curve(layout, lengths=lengths, threshold_bytes=threshold_bytes)
+    return cache.cache_curve(
+        layout, lengths=lengths, batch_size=batch_size, threshold_bytes=threshold_bytes
+    )
 
 
 def cache_formula(

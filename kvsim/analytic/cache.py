@@ -1,5 +1,6 @@
 """Bytes of a cache: a layout's answer for one sequence, times sequences and ranks."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -89,7 +90,7 @@ class CacheBytes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheCurve:
-    """One sequence's cache over context lengths, on one rank.
+    """The cache of so many equal sequences over context lengths, on one rank.
 
     `crossing_tokens` is the shortest context whose cache reaches the threshold; None if no
     context up to the longest length does.
@@ -148,32 +149,55 @@ def cache_bytes(
     )
 
 
+def context_lengths(longest: int) -> tuple[int, ...]:
+    """Powers of two from 256 on, then the longest: points of a curve over context lengths.
+
+    Raises:
+        SpecError: if the longest is below 1.
+
+    Example:
+        >>> context_lengths(1500)
+        (256, 512, 1024, 1500)
+    """
+    check_positive(longest=longest)
+    powers = itertools.takewhile(lambda n: n < longest, (2**i for i in itertools.count(8)))
+    return (*powers, longest)
+
+
 def cache_curve(
-    layout: Layout, *, lengths: Sequence[int], threshold_bytes: int | None = None
+    layout: Layout,
+    *,
+    lengths: Sequence[int],
+    batch_size: int = 1,
+    threshold_bytes: int | None = None,
 ) -> CacheCurve:
     """The cache at each length, and the shortest context at which it reaches the threshold.
 
     Raises:
-        SpecError: if there are no lengths, or one is below 1.
+        SpecError: if there are no lengths or sequences, or one is below 1.
     """
     if not lengths:
         msg = "lengths=() must hold at least one context length"
         raise SpecError(msg)
-    check_positive(lengths=min(lengths))
+    check_positive(lengths=min(lengths), batch_size=batch_size)
+
+    def total_bytes(length: int) -> int:
+        return layout.sequence(length).total_bytes * batch_size
+
     crossing = None
     longest = max(lengths)
-    if threshold_bytes is not None and layout.sequence(longest).total_bytes >= threshold_bytes:
+    if threshold_bytes is not None and total_bytes(longest) >= threshold_bytes:
         low, high = 1, longest
         while low < high:  # bytes never fall with length
             middle = (low + high) // 2
-            if layout.sequence(middle).total_bytes >= threshold_bytes:
+            if total_bytes(middle) >= threshold_bytes:
                 high = middle
             else:
                 low = middle + 1
         crossing = low
     return CacheCurve(
         lengths=tuple(lengths),
-        total_bytes=tuple(layout.sequence(n).total_bytes for n in lengths),
+        total_bytes=tuple(total_bytes(n) for n in lengths),
         threshold_bytes=threshold_bytes,
         crossing_tokens=crossing,
     )

@@ -26,6 +26,16 @@ class Verdict(StrEnum):
         return self is not Verdict.DOES_NOT_FIT
 
 
+class Cause(StrEnum):
+    """Why a verdict is not a plain "fits"; one per reason, for faces with words of their own."""
+
+    NOT_FREE = "not free"  # less is free at start than the engine asks for
+    NO_CACHE = "no cache"  # weights and overheads alone pass the budget
+    TOO_MANY_REQUESTS = "too many requests"
+    ONLY_LIKELY = "only likely"  # it fits at the likely estimates, not at the cautious ones
+    NEARLY_FULL = "nearly full"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinearCost:
     """What a request of n tokens takes: fixed bytes and bytes per token, exact from a length on.
@@ -51,11 +61,12 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
-    """The verdict, with the bytes that decide it and the reasons in words."""
+    """The verdict, with the bytes that decide it and the reasons: as causes, and in words."""
 
     verdict: Verdict
     needed_bytes: int
     available_bytes: int
+    causes: tuple[Cause, ...]
     reasons: tuple[str, ...]
 
     @property
@@ -112,20 +123,20 @@ def fit(capacity: Capacity, budget: Budget, *, concurrent_requests: int) -> Fit:
         msg = f"concurrent_requests={concurrent_requests} must be >= 1"
         raise SpecError(msg)
     needed = capacity.best.bytes_for(concurrent_requests)
-    reasons = []
+    reasons: dict[Cause, str] = {}
     if budget.free_bytes.best < budget.usable_bytes.best:
-        reasons.append(
+        reasons[Cause.NOT_FREE] = (
             f"the engine asks for {format_gib(budget.usable_bytes.best)} at start and finds "
             f"{format_gib(budget.free_bytes.best)} free: it refuses to start"
         )
     if budget.kv_cache_bytes.best <= 0:
         taken = budget.usable_bytes.best - budget.kv_cache_bytes.best
-        reasons.append(
+        reasons[Cause.NO_CACHE] = (
             f"weights and overheads take {format_gib(taken)} of a budget of "
             f"{format_gib(budget.usable_bytes.best)}: nothing is left to cache"
         )
     elif capacity.best.max_requests < concurrent_requests:
-        reasons.append(
+        reasons[Cause.TOO_MANY_REQUESTS] = (
             f"{concurrent_requests:,} requests of max_model_len are asked for, "
             f"{capacity.best.max_requests:,} fit"
         )
@@ -136,12 +147,13 @@ def fit(capacity: Capacity, budget: Budget, *, concurrent_requests: int) -> Fit:
         sure = capacity.low.max_requests >= concurrent_requests
         verdict = Verdict.FITS if sure and not full else Verdict.TIGHT
         if not sure:
-            reasons.append("it fits at the likely estimates, not at the cautious ones")
+            reasons[Cause.ONLY_LIKELY] = "it fits at the likely estimates, not at the cautious ones"
         elif full:
-            reasons.append(f"more than {TIGHT_SHARE:.0%} of the cache would be taken")
+            reasons[Cause.NEARLY_FULL] = f"more than {TIGHT_SHARE:.0%} of the cache would be taken"
     return Fit(
         verdict=verdict,
         needed_bytes=needed,
         available_bytes=budget.kv_cache_bytes.best,
-        reasons=tuple(reasons),
+        causes=tuple(reasons),
+        reasons=tuple(reasons.values()),
     )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, fields
 
 from kvsim.analytic.compute import Compute, Work
+from kvsim.analytic.memory_bar import MemoryBar, memory_bar
 from kvsim.engines.layout import Pool
 from kvsim.planner.advise import Fix
 from kvsim.planner.plan import ComputeAnswer, Evaluation, work
@@ -26,6 +27,11 @@ class Plan:
     def fits(self) -> bool:
         """Whether what is asked fits at the likely estimates."""
         return self.evaluation.fit.verdict.fits
+
+    @property
+    def memory(self) -> MemoryBar:
+        """One device's memory as a bar, the asked requests' share of the cache in it."""
+        return memory_bar(self.evaluation.budget, needed_bytes=self.evaluation.fit.needed_bytes)
 
     @property
     def compute(self) -> ComputeAnswer | None:
