@@ -29,6 +29,7 @@ class VllmCacheLayout:
 
     config: VllmCacheConfig
     groups: tuple[KVCacheGroup, ...]
+    equal_groups: tuple[tuple[KVCacheGroup, int], ...]  # groups that hold as many blocks, counted
     block_bytes: int
     num_gpu_blocks_override: int | None
     engine_version: str | None
@@ -95,11 +96,11 @@ class VllmCacheLayout:
         )
 
     def _request_blocks(self, config: VllmCacheConfig) -> int:
-        return max(1, sum(group.max_blocks(config) for group in self.groups))
+        return max(1, sum(n * group.max_blocks(config) for group, n in self.equal_groups))
 
     def _longest(self, usable_blocks: int) -> int:
         """The longest `max_model_len` whose request fits; 0 if none does."""
-        low, high = 0, self.config.max_model_len
+        low, high = 0, self.config.max_model_len if usable_blocks > 0 else 0
         while low < high:
             middle = (low + high + 1) // 2
             if self._request_blocks(replace(self.config, max_model_len=middle)) <= usable_blocks:
@@ -184,11 +185,22 @@ def vllm_cache_layout(
     return VllmCacheLayout(
         config=config,
         groups=groups,
+        equal_groups=_counted(groups),
         block_bytes=_widest_stage(groups, config, parallel, num_caches=len(specs)),
         num_gpu_blocks_override=engine.num_gpu_blocks_override,
         engine_version=resolved.engine_version,
         num_encoder_tokens=model.num_encoder_tokens or config.max_encoder_tokens,
     )
+
+
+def _counted(groups: tuple[KVCacheGroup, ...]) -> tuple[tuple[KVCacheGroup, int], ...]:
+    """One group for all that have the same specs, and how many those are."""
+    counted: dict[tuple[int, ...], tuple[KVCacheGroup, int]] = {}
+    for group in groups:
+        specs = tuple(id(member.spec) for member in group.members)
+        first, seen = counted.get(specs, (group, 0))
+        counted[specs] = (first, seen + 1)
+    return tuple(counted.values())
 
 
 def _widest_stage(

@@ -1,6 +1,6 @@
 """One deployment's answer: budget, capacity, verdict, work, and the changes that would help."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kvsim.analytic.budget import Budget, budget, loaded_weights_bytes
 from kvsim.analytic.capacity import Capacity, Fit, capacity, fit
@@ -61,6 +61,10 @@ def evaluate(
     resolved = resolve_vllm(
         engine, model=model, accelerator=deployment.accelerator, parallel=parallel
     )
+    if model.is_encoder_decoder and model.num_encoder_tokens is None:
+        # the engine charges cross attention for as many encoder tokens as a step can hold
+        model = model.with_encoder_tokens(resolved.max_num_batched_tokens)
+        deployment = replace(deployment, model=model)
     weights, parts, left_out = _weights(deployment, overheads)
     memory = budget(
         deployment, weights=weights, overheads=overhead_bytes(deployment, resolved, overheads)

@@ -1,0 +1,53 @@
+"""Every command's JSON against its published schema."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from kvsim.cli import main
+from kvsim.cli.parser import build_parser
+
+SCHEMAS = Path(__file__).parents[2] / "docs/schema"
+CASES = {
+    "kv": [
+        ["kv", "llama-3.1-8b", "--num-tokens", "8192"],
+        ["kv", "qwen3-next-80b-a3b", "--num-tokens", "8192", "--engine", "vllm", "-tp", "2"],
+        ["kv", "gpt2", "--num-tokens", "4096"],
+    ],
+    "plan": [
+        ["plan", "llama-3.1-8b", "--gpu", "H100-SXM5-80GB", "--max-model-len", "8192"],
+        ["plan", "llama-3.1-70b", "--gpu", "h100", "--max-model-len", "32768"],
+        ["plan", "gemma-3-27b", "--gpu", "b200", "--num-gpus", "2"],
+        ["plan", "gpt2", "--gpu", "GB10 (DGX Spark)", "--weights-bytes", "1GiB"],
+    ],
+    "models": [["models"]],
+    "gpus": [["gpus"]],
+    "doctor": [["doctor"]],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "argv"), [(name, argv) for name, cases in CASES.items() for argv in cases]
+)
+def test_json_keeps_its_schema(name, argv, capsys):
+    """
+    A reader of the schema can rely on every key and type.
+    """
+    main([*argv, "--json"])
+    result = json.loads(capsys.readouterr().out)
+    schema = json.loads((SCHEMAS / f"{name}.schema.json").read_text())
+
+    jsonschema.Draft202012Validator(schema).validate(result)
+    assert next(iter(result)) == "schema_version"
+
+
+def test_every_json_command_has_a_schema():
+    """
+    A command that prints JSON publishes what it prints.
+    """
+    commands = build_parser()._subparsers._group_actions[0].choices
+    printing = {name for name, sub in commands.items() if "--json" in sub.format_help()}
+
+    assert printing == {path.name.split(".")[0] for path in SCHEMAS.glob("*.schema.json")}

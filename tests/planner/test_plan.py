@@ -1,0 +1,192 @@
+"""Plans and the changes they advise."""
+
+import dataclasses
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import kvsim
+from kvsim.units import GiB
+
+H100 = kvsim.accelerator("H100-SXM5-80GB")
+LLAMA = kvsim.load_model("llama-3.1-8b")
+STATED = kvsim.Overheads(
+    weights_bytes=kvsim.exact(10 * GiB),
+    activation_peak_bytes=kvsim.exact(GiB),
+    non_torch_bytes=kvsim.exact(0),
+    cuda_graph_bytes=kvsim.exact(0),
+)
+
+
+def deployment(*, model=LLAMA, accelerator=H100, overheads=STATED, **engine):
+    return kvsim.Deployment(
+        model=model,
+        accelerator=accelerator,
+        engine=kvsim.Vllm(**{"max_model_len": 8192} | engine),
+        overheads=overheads,
+    )
+
+
+def test_the_null_block_is_not_for_requests():
+    """
+    512 blocks a request: 512 blocks hold none, 513 hold one, as the engine's check says.
+    """
+    block = 16 * 131072
+    for blocks, fits in ((512, False), (513, True)):
+        plan = kvsim.plan(deployment(kv_cache_memory_bytes=blocks * block))
+        assert plan.fits is fits
+        assert plan.evaluation.capacity.best.num_gpu_blocks == blocks
+        assert plan.evaluation.capacity.best.max_concurrency == blocks / 512
+
+
+def test_a_refusal_names_the_longest_context_that_starts():
+    """
+    The engine's own estimate, in whole blocks less the null block.
+    """
+    plan = kvsim.plan(deployment(kv_cache_memory_bytes=100 * 16 * 131072))
+
+    assert plan.evaluation.capacity.best.longest_model_len == 99 * 16
+    assert "at most 1584 tokens fit" in plan.evaluation.capacity.best.refusal
+
+
+def test_needed_bytes_are_whole_blocks_of_all_requests():
+    """
+    What is asked for is counted as the engine allocates it.
+    """
+    plan = kvsim.plan(deployment(max_model_len=1000), concurrent_requests=3)
+
+    assert plan.evaluation.fit.needed_bytes == (3 * 63 + 1) * 16 * 131072
+
+
+def test_verdicts_say_how_sure_they_are():
+    """
+    Fits when even the cautious estimate does, tight when only the likely one does.
+    """
+    wide = dataclasses.replace(
+        STATED, weights_bytes=kvsim.Interval(10 * GiB, 10 * GiB, 80 * GiB, "a guess")
+    )
+    assert str(kvsim.plan(deployment()).evaluation.fit.verdict) == "fits"
+    tight = kvsim.plan(deployment(overheads=wide))
+    assert str(tight.evaluation.fit.verdict) == "tight"
+    assert tight.fits
+    assert tight.evaluation.fit.reasons == (
+        "it fits at the likely estimates, not at the cautious ones",
+    )
+
+
+def test_each_fix_fits_when_it_is_applied():
+    """
+    Advice is tried before it is given, so applying it gives the number it promised.
+    """
+    model = kvsim.load_model("qwen3-32b")
+    asked = deployment(model=model, overheads=kvsim.Overheads(), max_model_len=32768)
+    plan = kvsim.plan(asked, concurrent_requests=2)
+
+    assert not plan.fits
+    by_setting = {fix.setting: fix for fix in plan.fixes}
+    assert {"kv_cache_dtype", "max_model_len", "quantization", "gpu"} <= set(by_setting)
+    for name in ("kv_cache_dtype", "max_model_len", "quantization"):
+        fix = by_setting[name]
+        value = int(fix.value) if fix.value.isdigit() else fix.value
+        engine = dataclasses.replace(asked.engine, **{name: value})
+        changed = kvsim.plan(dataclasses.replace(asked, engine=engine), concurrent_requests=2)
+        assert changed.fits
+        assert changed.evaluation.capacity.best.max_concurrency == fix.max_concurrency
+
+
+def test_the_longest_context_is_the_longest():
+    """
+    One token more than the advised context does not fit.
+    """
+    asked = deployment(max_model_len=100_000, kv_cache_memory_bytes=5 * GiB)
+    fix = next(f for f in kvsim.plan(asked).fixes if f.setting == "max_model_len")
+    longer = dataclasses.replace(asked.engine, max_model_len=int(fix.value) + 1)
+
+    assert not kvsim.plan(dataclasses.replace(asked, engine=longer)).fits
+
+
+def test_a_plan_that_fits_gives_no_advice():
+    """
+    Nothing needs to change.
+    """
+    assert kvsim.plan(deployment()).fixes == ()
+
+
+def test_the_command_is_what_was_asked():
+    """
+    Defaults are left out, the hub id is what the engine loads.
+    """
+    plan = kvsim.plan(
+        dataclasses.replace(
+            deployment(kv_cache_dtype="fp8", enforce_eager=True, enable_prefix_caching=False),
+            parallel=kvsim.Parallelism(tensor_parallel_size=2),
+        )
+    )
+
+    assert plan.command == (
+        "vllm serve meta-llama/Llama-3.1-8B --tensor-parallel-size 2 --max-model-len 8192 "
+        "--kv-cache-dtype fp8 --enforce-eager --no-enable-prefix-caching"
+    )
+
+
+def test_unknown_weights_can_be_stated():
+    """
+    A config without feed-forward sizes still plans once the bytes are given.
+    """
+    config = {
+        "model_type": "llama",
+        "hidden_size": 4096,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 32,
+        "vocab_size": 32000,
+        "max_position_embeddings": 8192,
+    }
+    model = kvsim.load_model(config)
+    with pytest.raises(kvsim.SpecError, match="weights_bytes must be given"):
+        kvsim.plan(deployment(model=model, overheads=kvsim.Overheads()))
+    assert kvsim.plan(deployment(model=model)).compute is None
+
+
+@settings(max_examples=60)
+@given(
+    name=st.sampled_from(["llama-3.1-8b", "gemma-3-27b", "qwen3-next-80b-a3b", "deepseek-v3"]),
+    memory=st.integers(2**24, 2**37),
+    length=st.integers(1, 100_000),
+    tp=st.sampled_from([1, 2]),
+)
+def test_capacity_never_grows_when_memory_shrinks(name, memory, length, tp):
+    """
+    Less memory, fewer blocks, requests and tokens; and a fit stays the same fit.
+    """
+    base = deployment(model=kvsim.load_model(name), max_model_len=length)
+    base = dataclasses.replace(base, parallel=kvsim.Parallelism(tensor_parallel_size=tp))
+
+    def pool(num_bytes):
+        engine = dataclasses.replace(base.engine, kv_cache_memory_bytes=num_bytes)
+        return kvsim.plan(
+            dataclasses.replace(base, engine=engine), accelerators=()
+        ).evaluation.capacity.best
+
+    more, less = pool(memory), pool(memory // 2)
+    assert less.num_gpu_blocks <= more.num_gpu_blocks
+    assert less.max_requests <= more.max_requests
+    assert less.longest_model_len <= more.longest_model_len
+    assert more.num_gpu_blocks * more.block_bytes <= memory
+
+
+def test_every_catalogue_model_plans():
+    """
+    On a device with room to spare, each gives a verdict or says what it lacks.
+    """
+    device = kvsim.accelerator("B300")
+    for entry in kvsim.catalog_models():
+        model = kvsim.load_model(entry.id)
+        asked = kvsim.Deployment(
+            model=model, accelerator=device, engine=kvsim.Vllm(max_model_len=400)
+        )
+        try:
+            plan = kvsim.plan(asked, accelerators=())
+        except kvsim.KvsimError as error:
+            pytest.fail(f"{entry.id}: {error}")
+        assert plan.evaluation.capacity.best.block_bytes > 0
