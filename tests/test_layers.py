@@ -136,7 +136,7 @@ VIOLATIONS = [
     (branch_violations, "app/forms.py", "x = c.get('architecture') != 'mamba'"),
     (branch_violations, "kvsim/api.py", "if engine == 'vllm':\n    pass"),
     (branch_violations, "kvsim/cli.py", "x = engine in ('sglang', 'ollama')"),
-    (branch_violations, "kvsim/planner/solve.py", "match e:\n    case 'llama.cpp' | 'x':\n        0"),
+    (branch_violations, "kvsim/planner/solve.py", "match e:\n    case 'ollama' | 'x':\n        0"),
     # app, validation
     (only_kv_is_public, "app/forms.py", "from kvsim.analytic import budget"),
     (only_kv_is_public, "app/forms.py", "import kvsim.units"),
