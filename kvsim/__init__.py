@@ -15,7 +15,12 @@ if TYPE_CHECKING:
         load_model,
         plan,
     )
+    from kvsim.engines.vllm_cache_config import VllmCacheConfig
+    from kvsim.engines.vllm_costs import pool_cost, request_cost
+    from kvsim.engines.vllm_layer_spec import vllm_layer_spec
+    from kvsim.engines.vllm_layout import VllmLayout, vllm_layout
     from kvsim.errors import (
+        CapacityError,
         FileError,
         KvsimError,
         MissingExtraError,
@@ -45,6 +50,16 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "kvsim.engines.vllm_layout": (
+        "VllmLayout",
+        "vllm_layout",
+    ),
+    "kvsim.engines.vllm_layer_spec": ("vllm_layer_spec",),
+    "kvsim.engines.vllm_costs": (
+        "pool_cost",
+        "request_cost",
+    ),
+    "kvsim.engines.vllm_cache_config": ("VllmCacheConfig",),
     "kvsim.analytic.cache": ("CacheBytes", "CacheCurve", "FormulaLine", "context_lengths"),
     "kvsim.analytic.capacity": ("Cause", "Verdict"),
     "kvsim.analytic.memory_bar": ("MemoryBar", "Segment", "SegmentName"),
@@ -57,6 +72,7 @@ _HOMES = {
         "plan",
     ),
     "kvsim.errors": (
+        "CapacityError",
         "FileError",
         "KvsimError",
         "MissingExtraError",
@@ -89,6 +105,7 @@ __all__ = [
     "Accelerator",
     "CacheBytes",
     "CacheCurve",
+    "CapacityError",
     "CatalogModel",
     "Cause",
     "Deployment",
@@ -114,6 +131,8 @@ __all__ = [
     "UsageContext",
     "Verdict",
     "Vllm",
+    "VllmCacheConfig",
+    "VllmLayout",
     "accelerator",
     "cache_bytes",
     "cache_curve",
@@ -128,8 +147,12 @@ __all__ = [
     "parse_bytes",
     "parse_config",
     "plan",
+    "pool_cost",
+    "request_cost",
     "search_accelerators",
     "search_models",
+    "vllm_layer_spec",
+    "vllm_layout",
 ]
 
 
