@@ -1,6 +1,7 @@
 """vLLM's layout of a model's cache: what a sequence holds, and what a pool holds."""
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from kvsim.dtypes import DType
 from kvsim.engines.layout import LayerBytes, Pool, SequenceBytes
@@ -21,6 +22,10 @@ from kvsim.specs.engine import EngineName, ResolvedVllm, Vllm
 from kvsim.specs.model import ModelSpec
 from kvsim.specs.parallel import Parallelism
 from kvsim.units import ceil_div
+
+
+REMEMBERED_LAYOUTS = 256
+"""Layouts kept: grouping a hybrid's layers costs more than all that is asked of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +142,7 @@ class VllmCacheLayout:
         return True
 
 
+@lru_cache(maxsize=REMEMBERED_LAYOUTS)
 def vllm_cache_layout(
     model: ModelSpec,
     engine: Vllm,

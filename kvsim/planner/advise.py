@@ -167,7 +167,7 @@ def _weights(evaluation: Evaluation) -> Iterator[Change]:
     stored = deployment.engine.quantization or deployment.model.quantization
     if stored is None and deployment.overheads.weights_bytes is None:
         for name in WEIGHT_FORMATS:
-            cost = f"needs a {name} checkpoint of the model; measure your task"
+            cost = f"needs a checkpoint in {name}; measure your task"
             yield _engine_change(evaluation, "quantization", name, cost)
 
 

@@ -1,5 +1,7 @@
 """Operations and bytes, with a cache and without."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,7 +74,7 @@ def test_without_a_cache_the_total_is_quadratic_and_cubic():
         uncached_total_flops(LLAMA, num_prompt_tokens=0, num_output_tokens=n) for n in range(1, 8)
     ]
     for _ in range(3):
-        totals = [b - a for a, b in zip(totals, totals[1:], strict=False)]
+        totals = [b - a for a, b in itertools.pairwise(totals)]
 
     assert len(set(totals)) == 1
     assert totals[0] == 2 * 2 * 32 * 32 * 128 * 2 // 2
