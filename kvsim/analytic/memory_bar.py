@@ -33,6 +33,11 @@ class Segment:
         """The whole stretch."""
         return self.within_bytes + self.beyond_bytes
 
+    @property
+    def split_bytes(self) -> int:
+        """Where the part beyond the limit starts; the end where none is."""
+        return self.start_bytes + self.within_bytes
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryBar:

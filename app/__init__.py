@@ -1,0 +1,1 @@
+"""The web app: widgets in, charts out; every number comes from `kvsim`."""

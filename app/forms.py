@@ -1,0 +1,165 @@
+"""The sidebar: one widget per input, each bound to the link, and what they hold as a Scenario."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+import kvsim
+from app import scenario
+from app.i18n import LANGUAGES, Text
+from app.scenario import FIELDS, Field, Kind, Scenario, Value
+
+UPLOAD_MB = 1
+
+
+def language() -> Text:
+    """The language control, first seen in the browser's language."""
+    locale = st.context.locale or ""
+    default = "zh" if locale.lower().startswith("zh") else "en"
+    chosen = st.sidebar.segmented_control(
+        "Language / 语言",
+        LANGUAGES,
+        default=default,
+        required=True,
+        key="lang",
+        label_visibility="collapsed",
+        bind="query-params",
+    )
+    return Text(chosen or default)
+
+
+def inputs(t: Text) -> Scenario:
+    """Every input of the sidebar."""
+    with st.sidebar:
+        st.caption(t("tagline"))
+        _presets(t)
+        values: dict[str, Value] = {"model": _widget(scenario.MODEL, t)}
+        config = _config(t) if values["model"] == scenario.CUSTOM else None
+        _about(str(values["model"]), t)
+        values |= {field.name: _widget(field, t) for field in scenario.MAIN}
+        for title, fields in (
+            ("advanced", scenario.ADVANCED),
+            ("machine", scenario.MACHINE),
+            ("measured", scenario.MEASURED),
+        ):
+            with st.expander(t(title), key=f"expander_{title}"):
+                st.caption(t(f"{title}_about"))
+                values |= {field.name: _widget(field, t) for field in fields}
+    typed: dict[str, Any] = values
+    return Scenario(config=config, **typed)
+
+
+def apply(name: str, text: str) -> None:
+    """Set one input, as a button does."""
+    st.session_state[name] = FIELDS[name].parse(text)
+
+
+def apply_preset(values: Mapping[str, Value]) -> None:
+    """Set the inputs that a typical use decides."""
+    st.session_state.update(values)
+
+
+def reset() -> None:
+    """Set every input as it is first seen; the language stays."""
+    st.session_state.update({field.name: field.default for field in FIELDS.values()})
+
+
+def _presets(t: Text) -> None:
+    st.caption(t("start_from"))
+    with st.container(horizontal=True, gap="xsmall"):
+        for key, values in scenario.PRESETS.items():
+            st.button(t(key), key=key, on_click=apply_preset, args=(values,))
+        st.button(t("reset"), key="reset", on_click=reset, icon=":material/restart_alt:")
+
+
+def _config(t: Text) -> str | None:
+    """The visitor's own config.json, pasted or uploaded; a pasted one comes first."""
+    pasted = st.text_area(
+        t("label_config"),
+        key="config",
+        height=140,
+        max_chars=scenario.MAX_CONFIG_BYTES,
+        placeholder='{"model_type": "llama", ...}',
+        help=t("help_config"),
+    )
+    uploaded = st.file_uploader(
+        t("label_upload"), type="json", max_upload_size=UPLOAD_MB, key="upload"
+    )
+    st.caption(t("config_not_in_link"))
+    if pasted or uploaded is None:
+        return pasted
+    return uploaded.getvalue().decode("utf-8-sig", "replace")
+
+
+def _about(model: str, t: Text) -> None:
+    entry = next((entry for entry in kvsim.catalog_models() if entry.id == model), None)
+    if entry is not None:
+        st.caption(
+            t(
+                f"about_{entry.provenance}",
+                name=entry.name,
+                parameters=f"{entry.parameters / 1e9:,.1f}",
+                released=entry.released,
+            )
+        )
+
+
+def _widget(field: Field, t: Text) -> Value:
+    label, doc = t(f"label_{field.name}"), t(f"help_{field.name}")
+    match field.kind:
+        case Kind.CHOICE:
+            options = field.options()
+            return st.selectbox(
+                label,
+                options,
+                index=options.index(str(field.default)),
+                key=field.name,
+                help=doc,
+                bind="query-params",
+            )
+        case Kind.SWITCH:
+            return st.toggle(
+                label, value=bool(field.default), key=field.name, help=doc, bind="query-params"
+            )
+        case Kind.WORD:
+            return st.text_input(
+                label,
+                value=str(field.default),
+                max_chars=20,
+                key=field.name,
+                help=doc,
+                bind="query-params",
+            )
+        case _:
+            return _number(field, label, doc, t)
+
+
+def _number(field: Field, label: str, doc: str, t: Text) -> Value:
+    default: Any = field.default
+    if field.kind is Kind.COUNT:
+        count: int | None = st.number_input(
+            label,
+            min_value=1,
+            value=default,
+            step=field.step,
+            key=field.name,
+            help=doc,
+            placeholder=t("engine_decides"),
+            bind="query-params",
+        )
+        return count
+    is_share = field.kind is Kind.SHARE
+    amount: float | None = st.number_input(
+        label,
+        min_value=0.01 if is_share else 0.0,
+        max_value=1.0 if is_share else None,
+        value=default,
+        step=0.01 if is_share else 0.25,
+        format="%.2f" if is_share else "%.3f",
+        key=field.name,
+        help=doc,
+        placeholder=t("estimated"),
+        bind="query-params",
+    )
+    return amount

@@ -1,0 +1,377 @@
+"""Every text of the page in English and Simplified Chinese; ids, flags and units stay English."""
+
+# ruff: noqa: RUF001 - Chinese has commas, colons and brackets of its own
+
+from dataclasses import dataclass
+
+LANGUAGES = ("en", "zh")
+
+TEXTS: dict[str, tuple[str, str]] = {
+    # sidebar
+    "tagline": (
+        "How much memory a model's KV cache takes, before you rent a GPU",
+        "租用 GPU 之前，先算清 KV 缓存要占多少显存",
+    ),
+    "start_from": ("Start from", "从这里开始"),
+    "preset_chat": ("Chatbot 8K", "聊天 8K"),
+    "preset_rag": ("RAG 32K", "检索增强 32K"),
+    "preset_agent": ("Agent 128K", "智能体 128K"),
+    "preset_document": ("Long document 1M", "长文档 1M"),
+    "reset": ("Reset", "重置"),
+    "engine_decides": ("the engine decides", "由引擎决定"),
+    "estimated": ("estimated", "估算"),
+    "label_model": ("Model", "模型"),
+    "help_model": (
+        "Type to search. `custom` takes your own config.json.",
+        "可输入文字搜索。选 `custom` 可使用你自己的 config.json。",
+    ),
+    "label_config": ("Paste a config.json", "粘贴 config.json"),
+    "help_config": (
+        "The config.json of a Hugging Face model, at most 1 MB. It stays on this server's memory "
+        "for this visit only.",
+        "Hugging Face 模型的 config.json，不超过 1 MB。内容只在本次访问期间保存在服务器内存中。",
+    ),
+    "label_upload": ("or upload it", "或上传文件"),
+    "config_not_in_link": (
+        "A pasted config is not part of the link.",
+        "粘贴的 config 不会写入链接。",
+    ),
+    "about_published": (
+        "{name}: {parameters} B parameters, released {released}; values read from a published "
+        "config",
+        "{name}：{parameters} B 参数，发布于 {released}；数值取自公开的 config",
+    ),
+    "about_recalled": (
+        "{name}: {parameters} B parameters, released {released}; values recalled, to be confirmed",
+        "{name}：{parameters} B 参数，发布于 {released}；数值凭记忆写入，有待核实",
+    ),
+    "label_gpu": ("GPU", "GPU"),
+    "help_gpu": ("Type to search 71 devices.", "可输入文字搜索。"),
+    "label_tensor_parallel_size": ("GPUs (tensor parallel)", "GPU 数量（张量并行）"),
+    "help_tensor_parallel_size": (
+        "`--tensor-parallel-size`: GPUs that split every layer. The figures are per GPU.",
+        "`--tensor-parallel-size`：共同切分每一层的 GPU 数量。所有数字均为单个 GPU。",
+    ),
+    "label_max_model_len": ("Context, tokens", "上下文长度（token）"),
+    "help_max_model_len": (
+        "`--max-model-len`: longest prompt plus answer.",
+        "`--max-model-len`：提示与回答合计的最大长度。",
+    ),
+    "label_concurrent_requests": ("Requests at once", "并发请求数"),
+    "help_concurrent_requests": (
+        "Requests of the full context that must fit at the same time.",
+        "必须同时容纳的满上下文请求数量。",
+    ),
+    "label_quantization": ("Weights", "权重量化"),
+    "help_quantization": (
+        "`--quantization`; auto: as the checkpoint stores them.",
+        "`--quantization`；auto：与检查点一致。",
+    ),
+    "label_kv_cache_dtype": ("KV cache", "KV 缓存格式"),
+    "help_kv_cache_dtype": (
+        "`--kv-cache-dtype`: storage format of the cache; auto: the model's.",
+        "`--kv-cache-dtype`：缓存的存储格式；auto：与模型一致。",
+    ),
+    "label_gpu_memory_utilization": ("Share of GPU memory", "显存使用比例"),
+    "help_gpu_memory_utilization": (
+        "`--gpu-memory-utilization`: fraction of a GPU's memory that the engine may use.",
+        "`--gpu-memory-utilization`：引擎可使用的显存比例。",
+    ),
+    "advanced": ("Engine settings", "引擎设置"),
+    "advanced_about": (
+        "Empty: what vLLM itself would choose on this GPU.",
+        "留空：采用 vLLM 在该 GPU 上的默认值。",
+    ),
+    "label_block_size": ("Block size, tokens", "块大小（token）"),
+    "help_block_size": (
+        "`--block-size`: tokens per KV block.",
+        "`--block-size`：每个 KV 块的 token 数。",
+    ),
+    "label_max_num_seqs": ("max_num_seqs", "max_num_seqs"),
+    "help_max_num_seqs": (
+        "`--max-num-seqs`: most requests in one step.",
+        "`--max-num-seqs`：单步最多处理的请求数。",
+    ),
+    "label_max_num_batched_tokens": ("max_num_batched_tokens", "max_num_batched_tokens"),
+    "help_max_num_batched_tokens": (
+        "`--max-num-batched-tokens`: most tokens in one step.",
+        "`--max-num-batched-tokens`：单步最多处理的 token 数。",
+    ),
+    "label_enforce_eager": ("enforce_eager", "enforce_eager"),
+    "help_enforce_eager": (
+        "`--enforce-eager`: run without CUDA graphs.",
+        "`--enforce-eager`：不使用 CUDA graph。",
+    ),
+    "label_engine_version": ("vLLM version", "vLLM 版本"),
+    "help_engine_version": ("The version whose rules apply.", "采用哪个版本的规则。"),
+    "machine": ("This machine", "这台机器"),
+    "machine_about": (
+        "For a GPU that is not empty, or shares the machine's RAM. GiB per GPU; give free memory "
+        "or other processes, not both.",
+        "适用于显存已被占用、或与主机共享内存的 GPU，单位为每个 GPU 的 GiB。"
+        "空闲显存与其他进程只填一项。",
+    ),
+    "label_free_memory_gib": ("Free memory, GiB", "空闲显存（GiB）"),
+    "help_free_memory_gib": (
+        "Free on each GPU before the engine starts, as nvidia-smi shows.",
+        "引擎启动前每个 GPU 的空闲显存，见 nvidia-smi。",
+    ),
+    "label_other_processes_gib": ("Other processes, GiB", "其他进程（GiB）"),
+    "help_other_processes_gib": (
+        "What others hold on each GPU.",
+        "其他进程在每个 GPU 上占用的显存。",
+    ),
+    "label_host_memory_gib": ("Host memory, GiB", "主机内存（GiB）"),
+    "help_host_memory_gib": (
+        "The machine's RAM; it bounds GPUs that share it.",
+        "主机内存；对与之共享内存的 GPU 构成上限。",
+    ),
+    "measured": ("My own measurements", "我的实测值"),
+    "measured_about": (
+        "From your engine's start-up log, in GiB per GPU; they replace the estimates.",
+        "取自引擎启动日志，单位为每个 GPU 的 GiB；填写后取代估算值。",
+    ),
+    "label_weights_gib": ("Weights, GiB", "权重（GiB）"),
+    "help_weights_gib": (
+        'The log\'s "Model loading took ... GiB".',
+        '日志中的 "Model loading took ... GiB"。',
+    ),
+    "label_activation_peak_gib": ("Activation peak, GiB", "激活峰值（GiB）"),
+    "help_activation_peak_gib": (
+        "The log's peak activation memory.",
+        "日志中的激活内存峰值。",
+    ),
+    "label_non_torch_gib": ("Outside torch, GiB", "torch 之外（GiB）"),
+    "help_non_torch_gib": (
+        "The log's non-torch forward memory: driver context and NCCL.",
+        "日志中的 non-torch 内存：驱动上下文与 NCCL。",
+    ),
+    "label_cuda_graph_gib": ("CUDA graphs, GiB", "CUDA graph（GiB）"),
+    "help_cuda_graph_gib": (
+        "The log's graph capturing memory.",
+        "日志中捕获 CUDA graph 所用的内存。",
+    ),
+    # link and errors
+    "link_ignored": (
+        "Link values ignored: {values}. Defaults are used in their place.",
+        "链接中的以下值无法采用：{values}。已改用默认值。",
+    ),
+    "cannot_compute": ("**Cannot compute.** {reason}", "**无法计算。** {reason}"),
+    "paste_first": (
+        "Paste or upload a config.json in the sidebar to see what it needs.",
+        "请在侧栏粘贴或上传 config.json，即可查看所需显存。",
+    ),
+    # verdict
+    "page_plan": ("Plan", "规划"),
+    "verdict_fits": ("Fits", "放得下"),
+    "verdict_tight": ("Tight", "勉强放下"),
+    "verdict_does_not_fit": ("Does not fit", "放不下"),
+    "asked": (
+        "{requests} × {length} tokens at once, {model} on {num_gpus} × {gpu}",
+        "{model}，{num_gpus} × {gpu}，同时处理 {requests} × {length} token",
+    ),
+    "needs_has": (
+        "Needs **{needed}** of cache on each GPU, has **{available}**.",
+        "每个 GPU 需要 **{needed}** 缓存，现有 **{available}**。",
+    ),
+    "needs_none": (
+        "Needs **{needed}** of cache on each GPU, has none.",
+        "每个 GPU 需要 **{needed}** 缓存，现在一点也没有。",
+    ),
+    "missing": ("**{missing} missing.**", "**缺 {missing}。**"),
+    "cause_not_free": (
+        "The engine asks for {usable} at start and finds {free} free: it refuses to start.",
+        "引擎启动时要求 {usable}，只有 {free} 空闲：拒绝启动。",
+    ),
+    "cause_no_cache": (
+        "Weights and overheads alone pass the budget of {usable}: nothing is left to cache.",
+        "仅权重和开销就超出了 {usable} 的预算：没有内存留给缓存。",
+    ),
+    "cause_too_many_requests": (
+        "{requests} requests of the full context are asked for, {max_requests} fit.",
+        "需要同时容纳 {requests} 个满上下文请求，只放得下 {max_requests} 个。",
+    ),
+    "cause_only_likely": (
+        "It fits at the likely estimates, not at the cautious ones.",
+        "按最可能的估算放得下，按保守的估算放不下。",
+    ),
+    "cause_nearly_full": (
+        "More than 95 % of the cache would be taken.",
+        "缓存将被占用 95% 以上。",
+    ),
+    "engine_says": ("What the engine says: {words}", "引擎的提示：{words}"),
+    # fixes
+    "fixes": ("Nearest single changes that make it fit", "只改一项就能放下的办法"),
+    "no_fix": (
+        "No single change makes it fit; try two, such as more GPUs and a quantised model.",
+        "没有哪一项改动能单独解决；请同时改两项，例如增加 GPU 并量化模型。",
+    ),
+    "fix_gives": (
+        "then **{requests}** fit at once, {tokens} tokens in cache",
+        "可同时容纳 **{requests}** 个请求，缓存 {tokens} token",
+    ),
+    "cost_gpu_memory_utilization": (
+        "leaves another share to other processes",
+        "留给其他进程的显存随之改变",
+    ),
+    "cost_max_num_seqs": (
+        "no more requests than that in one step",
+        "单步不再处理更多请求",
+    ),
+    "cost_kv_cache_dtype": (
+        "cached values are rounded to 8 bits: measure your task",
+        "缓存值舍入为 8 位：请在你的任务上实测",
+    ),
+    "cost_max_model_len": ("longer requests are refused", "更长的请求会被拒绝"),
+    "cost_concurrent_requests": ("the others wait in the queue", "其余请求排队等待"),
+    "cost_quantization": (
+        "needs such a checkpoint of the model: measure your task",
+        "需要相应的量化检查点：请在你的任务上实测",
+    ),
+    "cost_tensor_parallel_size": ("more GPUs", "需要更多 GPU"),
+    "cost_gpu": ("another machine", "需要换机器"),
+    # memory of one GPU
+    "memory_title": ("Memory of one GPU", "单个 GPU 的显存"),
+    "segment_weights": ("weights", "权重"),
+    "segment_activation_peak": ("activation peak", "激活峰值"),
+    "segment_non_torch": ("outside torch", "torch 之外"),
+    "segment_cuda_graphs": ("CUDA graphs", "CUDA graph"),
+    "segment_kv_used": ("KV cache, asked for", "KV 缓存（所需）"),
+    "segment_kv_free": ("KV cache, free", "KV 缓存（空余）"),
+    "segment_outside": ("outside the budget", "预算之外"),
+    "segment_other_processes": ("other processes", "其他进程"),
+    "beyond": ("does not fit", "放不下的部分"),
+    "budget_line": ("budget {size}", "预算 {size}"),
+    "total_line": ("GPU {size}", "显存 {size}"),
+    "axis_gib": ("GiB", "GiB"),
+    "bar_alt": (
+        "Stacked bar of one GPU's memory. Budget {budget} of {total}. {parts}.",
+        "单个 GPU 显存的堆叠条形图。预算 {budget}，共 {total}。{parts}。",
+    ),
+    "bar_part": ("{name} {size}", "{name} {size}"),
+    "bar_part_beyond": (
+        "{name} {size}, of which {beyond} do not fit",
+        "{name} {size}，其中 {beyond} 放不下",
+    ),
+    "bar_table": (
+        "Table: low, likely and high, and where they come from",
+        "表格：低、最可能、高及其来源",
+    ),
+    "column_part": ("per GPU", "每个 GPU"),
+    "column_low": ("low", "低"),
+    "column_likely": ("likely", "最可能"),
+    "column_high": ("high", "高"),
+    "column_source": ("source", "来源"),
+    "row_total_bytes": ("memory that the runtime sees", "运行时可见的显存"),
+    "row_free_bytes": ("free before the engine starts", "引擎启动前空闲"),
+    "row_usable_bytes": ("budget of the engine", "引擎的预算"),
+    "row_weights_bytes": ("− weights", "− 权重"),
+    "row_activation_peak_bytes": ("− activation peak", "− 激活峰值"),
+    "row_non_torch_bytes": ("− outside torch", "− torch 之外"),
+    "row_cuda_graph_bytes": ("− CUDA graphs", "− CUDA graph"),
+    "row_kv_cache_bytes": ("= KV cache", "= KV 缓存"),
+    # capacity
+    "capacity_title": ("What the cache holds", "缓存能容纳多少"),
+    "metric_bytes_per_token": ("Cache per token", "每 token 缓存"),
+    "metric_tokens": ("Tokens in cache", "缓存 token 数"),
+    "metric_blocks": ("Blocks", "块数"),
+    "metric_concurrency": ("Maximum concurrency", "最大并发"),
+    "on_each_gpu": ("on each GPU", "每个 GPU"),
+    "certain": ("at every estimate", "任何估算下都一样"),
+    "range": ("{low} to {high}", "{low} 至 {high}"),
+    "metric_bytes_per_token_help": (
+        "What one more token of one request adds, on each GPU.",
+        "一个请求每多一个 token，每个 GPU 增加的字节数。",
+    ),
+    "metric_tokens_help": (
+        'The log\'s "GPU KV cache size". Below: from the cautious to the hopeful estimate.',
+        '对应日志中的 "GPU KV cache size"。下方为保守估算至乐观估算。',
+    ),
+    "metric_blocks_help": (
+        "`num_gpu_blocks`, of {block_size} tokens each.",
+        "`num_gpu_blocks`，每块 {block_size} 个 token。",
+    ),
+    "metric_concurrency_help": (
+        "Requests of the full context that fit at once, as vLLM's log prints it.",
+        "可同时容纳的满上下文请求数，与 vLLM 日志一致。",
+    ),
+    "log_lines": ("In vLLM's words, at start:", "vLLM 启动日志中的写法："),
+    "bound": (
+        "Prefill is bound by **{prefill}**, decode at full concurrency by **{decode}**.",
+        "预填充受限于**{prefill}**，满并发解码受限于**{decode}**。",
+    ),
+    "bound_compute": ("compute", "算力"),
+    "bound_bandwidth": ("memory bandwidth", "显存带宽"),
+    "bound_capacity": ("memory capacity", "显存容量"),
+    # curve
+    "curve_title": ("The cache against the weights", "缓存与权重的比较"),
+    "curve_one": ("cache, 1 request", "缓存，1 个请求"),
+    "curve_many": ("cache, {requests} requests", "缓存，{requests} 个请求"),
+    "curve_weights": ("weights", "权重"),
+    "curve_available": ("room for cache", "可用于缓存"),
+    "curve_you": ("your context", "你的上下文"),
+    "axis_context": ("context, tokens", "上下文（token）"),
+    "axis_gib_per_gpu": ("GiB per GPU", "每个 GPU 的 GiB"),
+    "crossing_at": ("from {length} tokens on", "自 {length} token 起"),
+    "crossing_one": (
+        "One request's cache outgrows the weights at **{length}** tokens.",
+        "单个请求的缓存在 **{length}** token 处超过权重。",
+    ),
+    "crossing_one_never": (
+        "One request's cache stays below the weights up to {longest} tokens.",
+        "直到 {longest} token，单个请求的缓存都小于权重。",
+    ),
+    "crossing_many": (
+        "That of {requests} requests at **{length}** tokens each.",
+        "{requests} 个请求则在每个 **{length}** token 处超过。",
+    ),
+    "crossing_many_never": (
+        "That of {requests} requests stays below them too.",
+        "{requests} 个请求的缓存也始终小于权重。",
+    ),
+    "curve_alt": (
+        "Line chart of cache size over context length, both axes logarithmic. Weights {weights}. "
+        "{crossings} {points}.",
+        "缓存随上下文长度变化的折线图，双对数坐标。权重 {weights}。{crossings}{points}。",
+    ),
+    "curve_point": ("{length} tokens: {size}", "{length} token：{size}"),
+    "curve_table": ("Table: cache at each context", "表格：各上下文长度的缓存"),
+    "column_context": ("context, tokens", "上下文（token）"),
+    # formula
+    "formula_title": ("The formula, with your numbers", "代入你的数字的公式"),
+    "formula_ideal": (
+        "Bytes that n live tokens of one request take on each GPU:",
+        "一个请求的 n 个有效 token 在每个 GPU 上占用的字节数：",
+    ),
+    "formula_engine": (
+        "In vLLM's blocks of {block_size} tokens a request costs **{fixed} + {per_token} × n** "
+        "bytes, exact at whole blocks from n = {start} on. At n = {length} that is **{size}**.",
+        "按 vLLM 每块 {block_size} token 计，一个请求占用 **{fixed} + {per_token} × n** 字节，"
+        "自 n = {start} 起在整块处精确。"
+        "n = {length} 时，每个请求为 **{size}**。",
+    ),
+    # launch
+    "launch_title": ("Start it", "启动命令"),
+    "download_json": ("Download JSON", "下载 JSON"),
+    "link_hint": (
+        "The address of this page is the link to this scenario.",
+        "本页地址即为当前方案的链接。",
+    ),
+    "not_modeled_title": ("What is not in these numbers", "这些数字没有包含什么"),
+    "not_modeled_none": (
+        "Nothing that kvsim knows of. Overheads are estimates: the table above gives their low "
+        "and high.",
+        "没有已知的遗漏。开销的估算为区间：见上方表格的低值与高值。",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """The page's texts in one language."""
+
+    language: str
+
+    def __call__(self, key: str, /, **values: object) -> str:
+        """The text of that key, its placeholders filled."""
+        return TEXTS[key][LANGUAGES.index(self.language)].format(**values)

@@ -1,0 +1,30 @@
+"""Entry point: `streamlit run app/main.py`. Inputs in the sidebar, then the page."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # kvsim/ and app/ without installing
+
+import streamlit as st
+
+from app import forms, link
+from app.views import plan
+
+HERE = Path(__file__).resolve().parent
+st.set_page_config(page_title="kvsim", page_icon=str(HERE / "icon.svg"), layout="wide")
+st.logo(str(HERE / "logo.svg"), size="large", icon_image=str(HERE / "icon.svg"))
+opened = link.opened()
+t = forms.language()
+scenario = forms.inputs(t)
+
+
+def show_plan() -> None:
+    """Page *Plan*, of the scenario in the sidebar."""
+    plan.show(scenario, t)
+
+
+page = st.navigation(
+    [st.Page(show_plan, title=t("page_plan"), url_path="plan", default=True)], position="top"
+)
+link.check(opened, scenario, t)
+page.run()

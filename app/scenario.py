@@ -1,0 +1,226 @@
+"""What a visitor asks: the inputs, their names in a link, and the deployment they describe."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import kvsim
+
+LINK_VERSION = "1"
+CUSTOM = "custom"
+"""The choice of a model by its own config.json."""
+
+MAX_CONFIG_BYTES = 1_000_000
+"""Largest config.json taken from a visitor; the largest seen have 200 kB."""
+
+AUTO = "auto"
+QUANTIZATIONS = (AUTO, "none", "fp8", "int8", "awq", "gptq", "bitsandbytes", "mxfp4", "nvfp4")
+CACHE_DTYPES = (AUTO, "bfloat16", "float16", "fp8", "fp8_e4m3", "fp8_e5m2")
+BLOCK_SIZES = (AUTO, "1", "8", "16", "32", "64", "128", "256")
+
+Value = str | int | float | bool | None
+
+
+class Kind(StrEnum):
+    """How a value is entered, and written in a link."""
+
+    CHOICE = "choice"
+    COUNT = "count"
+    SHARE = "share"
+    SIZE = "size"  # in GiB
+    SWITCH = "switch"
+    WORD = "word"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One input: its name is the widget's key, the name in a link, and the engine's flag."""
+
+    name: str
+    kind: Kind
+    default: Value
+    options: Callable[[], tuple[str, ...]] = tuple
+    step: int = 1
+
+    def parse(self, text: str) -> Value:
+        """The value that a text stands for.
+
+        Raises:
+            ValueError: if it stands for none.
+        """
+        if self.kind is Kind.COUNT:
+            number = float(text)
+            if not number.is_integer():
+                msg = f"{self.name}={text} must be a whole number"
+                raise ValueError(msg)
+            return int(number)
+        if self.kind in (Kind.SHARE, Kind.SIZE):
+            return float(text)
+        if self.kind is Kind.SWITCH:
+            return {"true": True, "false": False}[text.lower()]
+        return text
+
+
+def model_options() -> tuple[str, ...]:
+    """The visitor's own config, and every model of the catalogue."""
+    return (CUSTOM, *(model.id for model in kvsim.catalog_models()))
+
+
+def gpu_options() -> tuple[str, ...]:
+    """Every device of the catalogue."""
+    return tuple(device.name for device in kvsim.catalog_accelerators())
+
+
+MODEL = Field(name="model", kind=Kind.CHOICE, default="llama-3.1-8b", options=model_options)
+MAIN = (
+    Field(name="gpu", kind=Kind.CHOICE, default="H100-SXM5-80GB", options=gpu_options),
+    Field(name="tensor_parallel_size", kind=Kind.COUNT, default=1),
+    Field(name="max_model_len", kind=Kind.COUNT, default=8192, step=1024),
+    Field(name="concurrent_requests", kind=Kind.COUNT, default=32),
+    Field(name="quantization", kind=Kind.CHOICE, default=AUTO, options=lambda: QUANTIZATIONS),
+    Field(name="kv_cache_dtype", kind=Kind.CHOICE, default=AUTO, options=lambda: CACHE_DTYPES),
+    Field(
+        name="gpu_memory_utilization",
+        kind=Kind.SHARE,
+        default=kvsim.Vllm().gpu_memory_utilization,
+    ),
+)
+ADVANCED = (
+    Field(name="block_size", kind=Kind.CHOICE, default=AUTO, options=lambda: BLOCK_SIZES),
+    Field(name="max_num_seqs", kind=Kind.COUNT, default=None),
+    Field(name="max_num_batched_tokens", kind=Kind.COUNT, default=None, step=1024),
+    Field(name="enforce_eager", kind=Kind.SWITCH, default=False),
+    Field(name="engine_version", kind=Kind.WORD, default=kvsim.Vllm().engine_version),
+)
+MACHINE = (
+    Field(name="free_memory_gib", kind=Kind.SIZE, default=None),
+    Field(name="other_processes_gib", kind=Kind.SIZE, default=None),
+    Field(name="host_memory_gib", kind=Kind.SIZE, default=None),
+)
+MEASURED = (
+    Field(name="weights_gib", kind=Kind.SIZE, default=None),
+    Field(name="activation_peak_gib", kind=Kind.SIZE, default=None),
+    Field(name="non_torch_gib", kind=Kind.SIZE, default=None),
+    Field(name="cuda_graph_gib", kind=Kind.SIZE, default=None),
+)
+FIELDS = {field.name: field for field in (MODEL, *MAIN, *ADVANCED, *MACHINE, *MEASURED)}
+
+PRESETS: dict[str, dict[str, Value]] = {
+    "preset_chat": {"max_model_len": 8192, "concurrent_requests": 32},
+    "preset_rag": {"max_model_len": 32_768, "concurrent_requests": 8},
+    "preset_agent": {"max_model_len": 131_072, "concurrent_requests": 2},
+    "preset_document": {
+        "model": "llama-4-scout",
+        "gpu": "H200-SXM-141GB",
+        "tensor_parallel_size": 8,
+        "max_model_len": 1_048_576,
+        "concurrent_requests": 1,
+    },
+}
+"""Inputs that a typical use sets; the rest stays as it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """Everything asked, in the words of the widgets; None where the engine or kvsim decides."""
+
+    model: str
+    config: str | None
+    gpu: str
+    tensor_parallel_size: int
+    max_model_len: int
+    concurrent_requests: int
+    quantization: str
+    kv_cache_dtype: str
+    gpu_memory_utilization: float
+    block_size: str
+    max_num_seqs: int | None
+    max_num_batched_tokens: int | None
+    enforce_eager: bool
+    engine_version: str
+    free_memory_gib: float | None
+    other_processes_gib: float | None
+    host_memory_gib: float | None
+    weights_gib: float | None
+    activation_peak_gib: float | None
+    non_torch_gib: float | None
+    cuda_graph_gib: float | None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the visitor's own model was chosen and is not there yet."""
+        return self.model == CUSTOM and not self.config
+
+    def deployment(self) -> kvsim.Deployment:
+        """What the inputs describe.
+
+        Raises:
+            KvsimError: if they describe nothing that can be.
+        """
+        return kvsim.Deployment(
+            model=self._model(),
+            accelerator=kvsim.accelerator(self.gpu),
+            engine=self._engine(),
+            parallel=kvsim.Parallelism(tensor_parallel_size=self.tensor_parallel_size),
+            overheads=kvsim.Overheads(
+                weights_bytes=_stated(self.weights_gib),
+                activation_peak_bytes=_stated(self.activation_peak_gib),
+                non_torch_bytes=_stated(self.non_torch_gib),
+                cuda_graph_bytes=_stated(self.cuda_graph_gib),
+            ),
+            free_bytes=_bytes(self.free_memory_gib),
+            other_processes_bytes=_bytes(self.other_processes_gib),
+            host_memory_bytes=_bytes(self.host_memory_gib),
+        )
+
+    def _model(self) -> kvsim.ModelSpec:
+        if self.model != CUSTOM:
+            return kvsim.load_model(self.model)
+        text = self.config or ""
+        if len(text.encode("utf-8", "replace")) > MAX_CONFIG_BYTES:
+            msg = f"config.json must be <= {MAX_CONFIG_BYTES:,} bytes here"
+            raise kvsim.FileError(msg)
+        return kvsim.load_model(kvsim.parse_config(text, name="config.json"))
+
+    def _engine(self) -> kvsim.Vllm:
+        return kvsim.Vllm(
+            max_model_len=self.max_model_len,
+            max_num_seqs=self.max_num_seqs,
+            max_num_batched_tokens=self.max_num_batched_tokens,
+            gpu_memory_utilization=self.gpu_memory_utilization,
+            kv_cache_dtype=self.kv_cache_dtype,
+            block_size=None if self.block_size == AUTO else int(self.block_size),
+            quantization=None if self.quantization == AUTO else self.quantization,
+            enforce_eager=self.enforce_eager,
+            engine_version=self.engine_version,
+        )
+
+
+def ignored(link: Mapping[str, str], values: Mapping[str, Value]) -> tuple[str, ...]:
+    """The parts of a link that did not become a value, as `name=text`.
+
+    Args:
+        link: the query of the link as it was opened.
+        values: what the widgets hold, by name.
+    """
+    return tuple(
+        f"{name}={text}" for name, text in link.items() if not _honoured(name, text, values)
+    )
+
+
+def _honoured(name: str, text: str, values: Mapping[str, Value]) -> bool:
+    if name not in FIELDS:
+        return values.get(name) == text
+    try:
+        return FIELDS[name].parse(text) == values[name]
+    except (ValueError, OverflowError, KeyError):
+        return text == "" and values[name] is None
+
+
+def _bytes(gib: float | None) -> int | None:
+    return None if gib is None else kvsim.parse_bytes(f"{gib:.6f}GiB")
+
+
+def _stated(gib: float | None) -> kvsim.Interval | None:
+    num_bytes = _bytes(gib)
+    return None if num_bytes is None else kvsim.exact(num_bytes, "stated by the user")

@@ -1,0 +1,47 @@
+"""Text for the page: what others wrote made inert, tables, short numbers."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+import kvsim
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:&])")
+_LONGEST = 500
+NO_BREAK = "\u00a0"
+
+
+def inert(text: str) -> str:
+    """A text that shows as it is: no markup, no link, no picture fetched from elsewhere."""
+    line = " ".join(text.split())
+    short = line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
+    return _SPECIAL.sub(r"\\\1", short)
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; every column but the first is right-aligned."""
+    lines = [header, ["---", *["---:"] * len(header[1:])], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def gib(num_bytes: int) -> str:
+    """A size in GiB, so that sizes side by side compare; a line never breaks in it."""
+    return kvsim.format_gib(num_bytes).replace(" ", NO_BREAK)
+
+
+def size(num_bytes: int) -> str:
+    """A size in the unit that suits it."""
+    return kvsim.format_bytes(num_bytes).replace(" ", NO_BREAK)
+
+
+def tokens(count: int) -> str:
+    """A round count of tokens as people say it: 8K is 8,192; others in full.
+
+    Example:
+        >>> tokens(8192), tokens(1048576), tokens(1000)
+        ('8K', '1M', '1,000')
+    """
+    for unit, letter in ((2**20, "M"), (2**10, "K")):
+        whole, rest = divmod(count, unit)
+        if whole and not rest:
+            return f"{whole:,}{letter}"
+    return f"{count:,}"
