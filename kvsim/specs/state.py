@@ -25,6 +25,7 @@ class RecurrentState:
     mechanism: str  # what the state is: "mamba-1", "mamba-2", "gated delta rule", ...
     num_heads: int  # heads, or channels where there are no heads: what the ranks divide
     state_elems: int  # elements of the state over all heads
+    head_shape: tuple[int, ...] = ()  # dimensions of one head's state, in the engines' order
     conv_kernel: int = 1  # 1: no convolution
     conv_channels: int = 0
     num_groups: int = 0  # groups of B and C that the convolution also covers

@@ -44,6 +44,7 @@ KV_HEAD_FIELDS = (
     "num_kv_heads",
     "n_head_kv",
     "multi_query_group_num",
+    "num_attention_groups",
 )
 HEAD_DIM_FIELDS = ("head_dim", "d_kv", "kv_channels", "dim_head", "d_head", "attention_head_dim")
 WINDOW_FIELDS = (
@@ -292,6 +293,7 @@ def _mamba(f: Fields, sizes: Sizes) -> RecurrentState:
             mechanism="mamba-1",
             num_heads=inner,
             state_elems=inner * state,
+            head_shape=(state,),
             conv_kernel=kernel,
             conv_channels=inner,
             state_dtype=_state_dtype(f, sizes.model_type),
@@ -308,6 +310,7 @@ def _mamba(f: Fields, sizes: Sizes) -> RecurrentState:
         mechanism="mamba-2",
         num_heads=heads,
         state_elems=heads * head_dim * state,
+        head_shape=(head_dim, state),
         conv_kernel=kernel,
         conv_channels=heads * head_dim,
         num_groups=groups,
@@ -326,6 +329,7 @@ def _linear(f: Fields, sizes: Sizes) -> RecurrentState:
             mechanism="lightning attention",
             num_heads=sizes.num_heads,
             state_elems=sizes.num_heads * sizes.head_dim**2,
+            head_shape=(sizes.head_dim, sizes.head_dim),
             state_dtype=sizes.dtype,
         )
     msg = f"{f.name_of('linear_num_value_heads')} is missing: it decides the linear layers' state"
@@ -339,6 +343,7 @@ def _gated_delta(f: Fields, sizes: Sizes) -> RecurrentState:
         mechanism="gated delta rule",
         num_heads=v_heads,
         state_elems=v_heads * k_dim * v_dim,
+        head_shape=(v_dim, k_dim),
         conv_kernel=f.whole("linear_conv_kernel_dim"),
         conv_channels=2 * k_heads * k_dim + v_heads * v_dim,
         state_dtype=_state_dtype(f, sizes.model_type),
@@ -354,6 +359,7 @@ def _kda(f: Fields, sizes: Sizes) -> RecurrentState:  # noqa: ARG001
         mechanism="KDA",
         num_heads=heads,
         state_elems=heads * dim**2,
+        head_shape=(dim, dim),
         conv_kernel=section.whole("linear_conv_kernel_dim", "short_conv_kernel_size"),
         conv_channels=3 * heads * dim,
         elem_flops=7,
