@@ -1,0 +1,1 @@
+"""The simulator: an engine's scheduler and cache, replayed step by step."""

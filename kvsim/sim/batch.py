@@ -1,0 +1,44 @@
+"""Batch: what one step computes."""
+
+from dataclasses import dataclass, field
+
+from kvsim.sim.request import RunningRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A request that begins, or comes back, and what of it the cache had."""
+
+    request: RunningRequest
+    num_hit_tokens: int
+
+
+@dataclass(slots=True, eq=False)
+class Batch:
+    """Tokens per request that one step computes, filled by the scheduler.
+
+    `sampling` are the requests whose next token the step brings; of a prompt's other chunks
+    nothing comes back. `num_hit_tokens` were found in the cache by requests that start in this
+    step, `num_resume_hit_tokens` by those that come back from a preemption.
+    """
+
+    tokens: dict[RunningRequest, int] = field(default_factory=dict)
+    sampling: list[RunningRequest] = field(default_factory=list)
+    drafts: dict[RunningRequest, int] = field(default_factory=dict)  # guesses that it checks
+    preempted: list[RunningRequest] = field(default_factory=list)
+    admitted: list[Admission] = field(default_factory=list)
+    num_tokens: int = 0
+    num_query_tokens: int = 0
+    num_hit_tokens: int = 0
+    num_resume_query_tokens: int = 0
+    num_resume_hit_tokens: int = 0
+
+    def admit(self, request: RunningRequest, *, num_hit_tokens: int) -> None:
+        """Count what the cache was asked for and what it had, first comers apart."""
+        self.admitted.append(Admission(request, num_hit_tokens))
+        if request.num_preemptions:
+            self.num_resume_query_tokens += request.num_tokens
+            self.num_resume_hit_tokens += num_hit_tokens
+        else:
+            self.num_query_tokens += request.num_tokens
+            self.num_hit_tokens += num_hit_tokens

@@ -1,0 +1,209 @@
+"""The event loop. Time is a float in seconds; it moves only here."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from kvsim.errors import SpecError
+from kvsim.sim.batch import Batch
+from kvsim.sim.content import Content, ContentTree
+from kvsim.sim.records import RequestRecord, StepRecord
+from kvsim.sim.request import RunningRequest
+from kvsim.sim.scheduler import Settled
+from kvsim.sim.setup import EngineSetup
+from kvsim.specs.workload import Request, Workload, output_segment, prompt_segments
+
+StepTime = Callable[[Batch], float]
+"""Seconds that the step computing a batch takes; the analytic layer and tests supply these."""
+
+
+@dataclass(slots=True, eq=False)
+class Served:
+    """What the loop notes about a request while it is served; it becomes its record."""
+
+    request: Request
+    running: RunningRequest
+    place: int  # of the request in the workload
+    sample: int
+    first_step: int = -1
+    num_cached_tokens: int = 0
+    first_token_step: int = -1
+    first_token_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class StepUnderWay:
+    """A batch that was scheduled and is not settled."""
+
+    step: int
+    end_s: float
+    batch: Batch
+
+
+class Engine:
+    """Feeds a workload to a scheduler, one step at a time. Same inputs, same records.
+
+    With async scheduling two steps are under way: the outputs of one arrive when the next is
+    scheduled.
+
+    Invariant: every request is pending, being served, or in `requests`.
+    """
+
+    def __init__(
+        self,
+        setup: EngineSetup,
+        workload: Workload,
+        step_time: StepTime,
+        accept: Callable[[int], int] = lambda _: 0,
+    ) -> None:
+        for place, request in enumerate(workload):
+            check_request(setup, request, place)
+        self._setup = setup
+        self._step_time = step_time
+        self._scheduler = setup.scheduler(accept)
+        self._pending = deque(enumerate(workload))
+        self._tree = ContentTree()
+        self._served: dict[RunningRequest, Served] = {}
+        self._under_way: deque[StepUnderWay] = deque()
+        self._num_arrived = 0
+        self.now = 0.0
+        self.step = 0
+        self.requests: list[RequestRecord] = []
+
+    def run(self) -> Iterator[StepRecord]:
+        """Yield a record per step until the workload is served; stop whenever you like."""
+        while (record := self.advance()) is not None:
+            yield record
+
+    def advance(self) -> StepRecord | None:
+        """Go to the end of the next step; None once all is served."""
+        scheduler = self._scheduler
+        if not scheduler.has_work:
+            if not self._pending:
+                return None
+            if not scheduler.has_unreported:
+                self.now = max(self.now, self._pending[0][1].arrival_s)  # idle: jump, don't tick
+        while self._pending and self._pending[0][1].arrival_s <= self.now:
+            self._arrive(*self._pending.popleft())
+        batch = scheduler.schedule()
+        start_s, self.now = self.now, self.now + self._step_time(batch)
+        record = self._record(batch, start_s)
+        self._note_admissions(batch)
+        self._under_way.append(StepUnderWay(self.step, self.now, batch))
+        depth = 2 if self._setup.config.async_scheduling else 1
+        while len(self._under_way) >= depth:
+            self._settle(self._under_way.popleft())
+        self.step += 1
+        return record
+
+    def _arrive(self, place: int, request: Request) -> None:
+        """Queue each answer that the request asks for, as a request of its own."""
+        for sample in range(request.num_samples):
+            index = self._num_arrived
+            self._num_arrived += 1
+            content = Content(
+                self._tree,
+                prompt_segments(request, place),
+                output_segment(request, place, sample),
+            )
+            longest = self._setup.config.max_model_len
+            running = RunningRequest(
+                index=index,
+                priority=request.priority,
+                num_prompt_tokens=request.num_prompt_tokens,
+                num_tokens_at_end=min(
+                    request.num_prompt_tokens + request.num_output_tokens, longest
+                ),
+                num_encoder_tokens=request.num_encoder_tokens,
+                content=content,
+                tables=self._scheduler.new_tables(),
+                num_tokens=request.num_prompt_tokens,
+            )
+            self._served[running] = Served(request, running, place, sample)
+            self._scheduler.add(running)
+
+    def _record(self, batch: Batch, start_s: float) -> StepRecord:
+        return StepRecord(
+            step=self.step,
+            start_s=start_s,
+            end_s=self.now,
+            num_tokens=batch.num_tokens,
+            num_running=len(self._scheduler.running),
+            num_waiting=len(self._scheduler.waiting),
+            num_used_blocks=self._scheduler.num_used_blocks,
+            num_preempted=len(batch.preempted),
+            num_query_tokens=batch.num_query_tokens,
+            num_hit_tokens=batch.num_hit_tokens,
+            num_resume_query_tokens=batch.num_resume_query_tokens,
+            num_resume_hit_tokens=batch.num_resume_hit_tokens,
+        )
+
+    def _note_admissions(self, batch: Batch) -> None:
+        for admission in batch.admitted:
+            served = self._served[admission.request]
+            if served.first_step < 0:
+                served.first_step = self.step
+                served.num_cached_tokens = admission.num_hit_tokens
+
+    def _settle(self, done: StepUnderWay) -> None:
+        settled = self._scheduler.settle(done.batch)
+        self._note(settled, done)
+        if not (done.batch.tokens or settled.finished or done.batch.preempted):
+            self._check_progress()
+
+    def _note(self, settled: Settled, done: StepUnderWay) -> None:
+        for running in settled.first_tokens:
+            served = self._served[running]
+            served.first_token_step, served.first_token_s = self.step, done.end_s
+        for running in settled.finished:
+            served = self._served.pop(running)
+            self.requests.append(
+                RequestRecord(
+                    index=served.place,
+                    sample=served.sample,
+                    num_prompt_tokens=running.num_prompt_tokens,
+                    num_output_tokens=running.num_tokens - running.num_prompt_tokens,
+                    num_cached_tokens=served.num_cached_tokens,
+                    num_preemptions=running.num_preemptions,
+                    arrival_s=served.request.arrival_s,
+                    first_step=served.first_step,
+                    first_token_step=served.first_token_step,
+                    last_step=self.step,
+                    first_token_s=served.first_token_s,
+                    finish_s=done.end_s,
+                )
+            )
+
+    def _check_progress(self) -> None:
+        """SpecError if nothing runs and nothing can: waiting for ever is not an answer."""
+        if (
+            self._scheduler.has_work
+            and not self._pending
+            and not any(step.batch.tokens for step in self._under_way)
+        ):
+            request = self._served[self._scheduler.first_in_line]
+            msg = (
+                f"request {request.place} can never be scheduled: "
+                f"max_num_batched_tokens={self._setup.config.max_num_batched_tokens} or "
+                f"num_gpu_blocks={self._setup.num_gpu_blocks} is too small for its next chunk"
+            )
+            raise SpecError(msg)
+
+
+def check_request(setup: EngineSetup, request: Request, place: int) -> None:
+    """SpecError if the engine would refuse a request, or could never serve it."""
+    longest = setup.config.max_model_len
+    if request.num_prompt_tokens >= longest:
+        msg = (
+            f"request {place}: num_prompt_tokens={request.num_prompt_tokens} must be < "
+            f"max_model_len={longest}"
+        )
+        raise SpecError(msg)
+    total = min(request.num_prompt_tokens + request.num_output_tokens, longest)
+    needed, usable = setup.blocks_of(total), setup.num_gpu_blocks - 1
+    if needed > usable:
+        msg = (
+            f"request {place} needs {needed} blocks for {total} tokens, but "
+            f"num_gpu_blocks={setup.num_gpu_blocks} leaves {usable} beside the null block"
+        )
+        raise SpecError(msg)

@@ -1,0 +1,119 @@
+"""From an engine's groups of layers and its settings to a scheduler over an empty cache."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from kvsim.engines.vllm_cache_config import MambaCacheMode, VllmCacheConfig
+from kvsim.engines.vllm_cache_group import KVCacheGroup
+from kvsim.engines.vllm_groups import resolve_block_sizes
+from kvsim.engines.vllm_specs import (
+    ChunkedLocalAttentionSpec,
+    CircularBufferSpec,
+    CrossAttentionSpec,
+    FullAttentionSpec,
+    MambaSpec,
+    SlidingWindowSpec,
+)
+from kvsim.errors import SpecError, UnsupportedError
+from kvsim.sim.block_pool import BlockPool
+from kvsim.sim.config import SchedulerConfig
+from kvsim.sim.groups import CacheGroup, CacheRules
+from kvsim.sim.kv_cache import EqualGroups, KVCache
+from kvsim.sim.local_groups import ChunkGroup, CrossGroup, RingGroup, WindowGroup
+from kvsim.sim.scheduler import Scheduler
+from kvsim.sim.state_chunks import StateChunks
+from kvsim.sim.state_groups import AlignedStateGroup, StateGroup
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSetup:
+    """An engine before its first request: groups, blocks, settings."""
+
+    groups: tuple[KVCacheGroup, ...]
+    cache_config: VllmCacheConfig
+    config: SchedulerConfig
+    num_gpu_blocks: int
+
+    def __post_init__(self) -> None:
+        if not self.groups:
+            msg = "layers must hold at least one layer with a cache"
+            raise SpecError(msg)
+        if self.num_gpu_blocks < 2:
+            msg = f"num_gpu_blocks={self.num_gpu_blocks} must be >= 2: one is the null block"
+            raise SpecError(msg)
+
+    def blocks_of(self, num_tokens: int) -> int:
+        """Most blocks that one request of so many tokens holds, drafts included."""
+        longest = min(num_tokens + self.config.lookahead_tokens, self.config.max_model_len)
+        config = replace(self.cache_config, max_model_len=longest)
+        return sum(group.max_blocks(config) for group in self.groups)
+
+    def scheduler(self, accept: Callable[[int], int]) -> Scheduler:
+        """A scheduler over an empty cache; `accept` says how many drafts are right."""
+        cache = self.cache()
+        has_states = any(isinstance(group, AlignedStateGroup) for group in cache.groups)
+        config = self.config
+        limits = [config.max_num_batched_tokens, config.long_prefill_token_threshold]
+        chunks = StateChunks(self.cache_config.block_size, min(n for n in limits if n))
+        return Scheduler(config, cache, state_chunks=chunks if has_states else None, accept=accept)
+
+    def cache(self) -> KVCache:
+        """The empty cache of all groups."""
+        rules = self._rules()
+        pool = BlockPool(self.num_gpu_blocks, num_groups=len(self.groups))
+        groups = [self._group(pool, rules, i) for i in range(len(self.groups))]
+        return KVCache(pool, groups, self._equals(groups), rules)
+
+    def _rules(self) -> CacheRules:
+        config = self.config
+        sizes = resolve_block_sizes(self.groups, self.cache_config)
+        interval = config.prefix_cache_retention_interval
+        sparse = any(isinstance(g.spec, SlidingWindowSpec | MambaSpec) for g in self.groups)
+        if config.enable_prefix_caching and interval and not sparse:
+            msg = f"prefix_cache_retention_interval={interval} must be 0 without windows or states"
+            raise SpecError(msg)
+        if config.enable_prefix_caching and interval and interval % sizes.scheduler:
+            msg = (
+                f"prefix_cache_retention_interval={interval} must be a multiple of "
+                f"{sizes.scheduler} tokens"
+            )
+            raise SpecError(msg)
+        return CacheRules(
+            enable_prefix_caching=config.enable_prefix_caching,
+            scheduler_block_size=sizes.scheduler,
+            hit_alignment=sizes.scheduler,
+            retention_interval=interval,
+            num_lookahead_tokens=config.lookahead_tokens,
+            max_model_len=config.max_model_len,
+        )
+
+    def _group(self, pool: BlockPool, rules: CacheRules, index: int) -> CacheGroup:
+        """The group's behaviour; layers of one group share a spec, or hold the same blocks."""
+        spec = self.groups[index].spec
+        size = spec.tokens_per_block(self.cache_config)
+        if isinstance(spec, SlidingWindowSpec):
+            most = spec.max_blocks(self.cache_config)
+            return WindowGroup(pool, rules, spec, index=index, block_size=size, max_blocks=most)
+        if isinstance(spec, ChunkedLocalAttentionSpec):
+            most = spec.max_blocks(self.cache_config)
+            return ChunkGroup(pool, rules, spec, index=index, block_size=size, max_blocks=most)
+        if isinstance(spec, MambaSpec):
+            aligned = spec.mamba_cache_mode is MambaCacheMode.ALIGN
+            kind = AlignedStateGroup if aligned else StateGroup
+            return kind(pool, rules, spec, index=index, block_size=size)
+        if isinstance(spec, CircularBufferSpec):
+            return RingGroup(pool, rules, index=index, block_size=size)
+        if isinstance(spec, CrossAttentionSpec):
+            return CrossGroup(pool, rules, index=index, block_size=size)
+        if isinstance(spec, FullAttentionSpec):
+            return CacheGroup(pool, rules, index=index, block_size=size)
+        msg = f"layers of type {type(spec).__name__} have no known schedule"
+        raise UnsupportedError(msg)
+
+    def _equals(self, groups: Sequence[CacheGroup]) -> list[EqualGroups]:
+        """Groups with equal specs together; those that cache no prefixes are left out."""
+        indices: dict[object, list[int]] = {}
+        for i, group in enumerate(self.groups):
+            if group.spec.prefix_cacheable and not isinstance(group.spec, CrossAttentionSpec):
+                indices.setdefault(group.spec, []).append(i)
+        return [EqualGroups(groups[same[0]], tuple(same)) for same in indices.values()]

@@ -1,0 +1,113 @@
+"""Request and Workload: what clients send, when, and which prefixes they share."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+
+from kvsim.errors import SpecError
+from kvsim.specs.attention import check_positive
+
+TOKENS_PER_SEGMENT = 10**6
+"""Distance of two segments' token values: token j of segment s has the value s * 10^6 + j."""
+
+FIRST_OUTPUT_SEGMENT = 10**6
+"""Segments from here on name what requests generate, unless a request names its own."""
+
+FIRST_SAMPLE_SEGMENT = 10**9
+"""Segments from here on name the second and later answers to one prompt."""
+
+FIRST_PRIVATE_SEGMENT = 10**12
+"""Segments from here on name prompts of which nothing else is known: nobody shares them."""
+
+MAX_SAMPLES = 1000
+"""Most answers to one prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A run of tokens; equal ids are equal tokens, as far as both runs go."""
+
+    segment_id: int
+    num_tokens: int
+
+    def __post_init__(self) -> None:
+        if self.segment_id < 0 or self.num_tokens < 0:
+            msg = f"segment_id={self.segment_id} and num_tokens={self.num_tokens} must be >= 0"
+            raise SpecError(msg)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a client sends: when, how long a prompt, how long an answer.
+
+    `prompt` says which tokens the prompt is made of, as far as others share them; empty, it is
+    shared with nobody. `output_segment` names the answer, for a later prompt that repeats it.
+    `num_samples` answers are generated from one prompt, as requests of their own.
+    """
+
+    num_prompt_tokens: int
+    num_output_tokens: int
+    arrival_s: float = 0.0
+    prompt: tuple[Segment, ...] = ()
+    output_segment: int | None = None
+    priority: int = 0  # smaller is sooner
+    num_samples: int = 1
+    num_encoder_tokens: int = 0
+
+    def __post_init__(self) -> None:
+        check_positive(
+            num_prompt_tokens=self.num_prompt_tokens,
+            num_output_tokens=self.num_output_tokens,
+            num_samples=self.num_samples,
+        )
+        if not (isfinite(self.arrival_s) and self.arrival_s >= 0):
+            msg = f"arrival_s={self.arrival_s} must be >= 0"
+            raise SpecError(msg)
+        if self.num_encoder_tokens < 0:
+            msg = f"num_encoder_tokens={self.num_encoder_tokens} must be >= 0"
+            raise SpecError(msg)
+        described = sum(segment.num_tokens for segment in self.prompt)
+        if self.prompt and described != self.num_prompt_tokens:
+            msg = f"num_prompt_tokens={self.num_prompt_tokens} must be its segments' {described}"
+            raise SpecError(msg)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """Requests in order of arrival, and where they come from."""
+
+    requests: tuple[Request, ...]
+    name: str = "requests"
+    source: str = field(default="given", compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.requests:
+            msg = f"workload={self.name} must hold at least one request"
+            raise SpecError(msg)
+        for i in range(1, len(self.requests)):
+            before, after = self.requests[i - 1].arrival_s, self.requests[i].arrival_s
+            if after < before:
+                msg = f"arrival_s={after:g} of request {i} must be >= {before:g}, the one before"
+                raise SpecError(msg)
+
+    def __len__(self) -> int:
+        return len(self.requests)
+
+    def __iter__(self) -> Iterator[Request]:
+        return iter(self.requests)
+
+
+def prompt_segments(request: Request, index: int) -> Sequence[Segment]:
+    """The prompt as segments; one nobody shares where the request names none."""
+    if request.prompt:
+        return request.prompt
+    return (Segment(FIRST_PRIVATE_SEGMENT + index, request.num_prompt_tokens),)
+
+
+def output_segment(request: Request, index: int, sample: int) -> int:
+    """The segment that an answer is; those of several samples differ."""
+    if sample:
+        return FIRST_SAMPLE_SEGMENT + index * MAX_SAMPLES + sample
+    return (
+        FIRST_OUTPUT_SEGMENT + index if request.output_segment is None else request.output_segment
+    )
