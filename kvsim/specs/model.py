@@ -7,6 +7,7 @@ from enum import StrEnum
 from kvsim.dtypes import DType
 from kvsim.errors import SpecError
 from kvsim.specs.attention import CacheBehaviour, CrossAttention, check_positive
+from kvsim.specs.vllm_traits import VllmTraits
 
 Layer = tuple[CacheBehaviour, ...]
 """What one layer caches; empty for a layer without a cache."""
@@ -107,6 +108,7 @@ class ModelSpec:
     is_multimodal: bool = False
     is_encoder_decoder: bool = False
     not_modeled: tuple[str, ...] = ()
+    vllm: VllmTraits = VllmTraits()  # noqa: RUF009 - frozen
     layer_groups: tuple[LayerGroup, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

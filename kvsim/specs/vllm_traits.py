@@ -1,0 +1,25 @@
+"""Where vLLM's classes build one model's cache in another way than its behaviours would say."""
+
+from dataclasses import dataclass
+
+from kvsim.specs.attention import CacheBehaviour
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VllmTraits:
+    """What vLLM does with one model that its cache behaviours alone do not say.
+
+    Source:
+        vLLM's model classes, built on the meta device with 0.32.0: the recorded layer specs.
+    """
+
+    refusal: str | None = None  # why the engine's class does not build this model
+    max_model_len: int | None = None  # what the engine derives from the config; None: nothing
+    kv_cache_dtype: str | None = None  # what the checkpoint's quantisation makes of "auto"
+    ignores_cache_dtype: bool = False  # attention is built without the cache's settings (Falcon)
+    window_offset: int = 0  # tokens that the class adds to the config's window (Cohere2)
+    attention_first: bool = False  # all attention is registered before all states (Zamba)
+    is_pooling: bool = False  # served without generation
+    is_encoder_only: bool = False  # attention that caches nothing
+    checkpoint_alignment: int | None = None  # tokens at which states are checkpointed in prefill
+    draft_layers: tuple[tuple[CacheBehaviour, ...], ...] = ()  # what multi-token prediction adds
