@@ -16,6 +16,7 @@ from kvsim.io.models import read_model
 from kvsim.io.overheads import overhead_model
 from kvsim.planner.advise import Fix, fixes
 from kvsim.planner.answer import Plan
+from kvsim.planner.layouts import PoolSettings, pool_layout, pool_settings
 from kvsim.planner.plan import Evaluation, evaluate
 from kvsim.specs.deployment import Deployment
 from kvsim.specs.engine import EngineName, Vllm, resolve_vllm
@@ -58,7 +59,7 @@ def cache_bytes(
     *,
     num_tokens: int,
     batch_size: int = 1,
-    engine: str | Vllm = EngineName.IDEAL,
+    engine: str | Vllm | PoolSettings = EngineName.IDEAL,
     kv_cache_dtype: str = "auto",
     dtype: str = "auto",
     tensor_parallel_size: int = 1,
@@ -109,7 +110,7 @@ def cache_curve(
     *,
     lengths: Sequence[int],
     batch_size: int = 1,
-    engine: str | Vllm = EngineName.IDEAL,
+    engine: str | Vllm | PoolSettings = EngineName.IDEAL,
     kv_cache_dtype: str = "auto",
     tensor_parallel_size: int = 1,
     threshold_bytes: int | None = None,
@@ -182,11 +183,14 @@ def plan(
 def _layout(
     model: ModelSpec,
     *,
-    engine: str | Vllm,
+    engine: str | Vllm | PoolSettings,
     kv_cache_dtype: str,
     dtype: str,
     tensor_parallel_size: int,
 ) -> tuple[Layout, DType]:
+    if (pools := pool_settings(engine)) is not None:
+        ranks = Parallelism(tensor_parallel_size=tensor_parallel_size)
+        return pool_layout(model, pools, ranks, kv_cache_dtype=kv_cache_dtype, dtype=dtype)
     own = model.dtype if dtype == "auto" else model_dtype(dtype)
     kv_dtype = own if kv_cache_dtype == "auto" else cache_dtype(kv_cache_dtype)
     if engine == EngineName.IDEAL:

@@ -20,6 +20,8 @@ class EngineName(StrEnum):
 
     IDEAL = "ideal"
     VLLM = "vllm"
+    SGLANG = "sglang"
+    TENSORRT_LLM = "tensorrt-llm"
 
 
 class UsageContext(StrEnum):
