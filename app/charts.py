@@ -149,7 +149,7 @@ def crossing_words(g: Growth, t: Text) -> str:
             words.append(t("crossing_many_never", requests=requests))
         else:
             words.append(t("crossing_many", requests=requests, length=f"{length:,}"))
-    return " ".join(words)
+    return t("between_sentences").join(words)
 
 
 def growth_words(g: Growth, t: Text) -> str:

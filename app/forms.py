@@ -79,7 +79,6 @@ def _config(t: Text) -> str | None:
         t("label_config"),
         key="config",
         height=140,
-        max_chars=scenario.MAX_CONFIG_BYTES,
         placeholder='{"model_type": "llama", ...}',
         help=t("help_config"),
     )

@@ -162,6 +162,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "请在侧栏粘贴或上传 config.json，即可查看所需显存。",
     ),
     # verdict
+    "between_sentences": (" ", ""),
     "page_plan": ("Plan", "规划"),
     "verdict_fits": ("Fits", "放得下"),
     "verdict_tight": ("Tight", "勉强放下"),
@@ -349,6 +350,12 @@ TEXTS: dict[str, tuple[str, str]] = {
         "按 vLLM 每块 {block_size} token 计，一个请求占用 **{fixed} + {per_token} × n** 字节，"
         "自 n = {start} 起在整块处精确。"
         "n = {length} 时，每个请求为 **{size}**。",
+    ),
+    "formula_admission": (
+        "To let one such request in, the engine counts **{size}**: a null block, and what a step "
+        "in flight adds where layers keep a window or a state.",
+        "引擎接纳一个这样的请求时按 **{size}** 计：另含一个空块，"
+        "以及窗口层或状态层在执行中的一步所增加的部分。",
     ),
     # launch
     "launch_title": ("Start it", "启动命令"),

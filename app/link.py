@@ -5,16 +5,28 @@ import dataclasses
 import streamlit as st
 
 from app.i18n import Text
-from app.scenario import LINK_VERSION, Scenario, Value, ignored
+from app.scenario import FIELDS, LINK_VERSION, Scenario, Value, ignored
 from app.text import inert
 
-_SEEN = "link_seen"
+_OPENED, _SEEN = "link_opened", "link_seen"
 _VERSION = "v"
 
 
 def opened() -> dict[str, str] | None:
-    """The query of the link, before any widget has cleaned it; None once it was looked at."""
-    return None if _SEEN in st.session_state else st.query_params.to_dict()
+    """The query of the link, before any widget has cleaned it; None once it was looked at.
+
+    Numbers that are none are taken out first, for Streamlit's number input fails on infinity.
+    """
+    if _SEEN in st.session_state:
+        return None
+    now = st.query_params.to_dict()
+    query: dict[str, str] = st.session_state.setdefault(_OPENED, now)
+    unreadable = [name for name in FIELDS if name in now and not FIELDS[name].reads(now[name])]
+    if unreadable:
+        for name in unreadable:
+            del st.query_params[name]
+        st.rerun()
+    return query
 
 
 def check(query: dict[str, str] | None, scenario: Scenario, t: Text) -> None:

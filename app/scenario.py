@@ -1,5 +1,6 @@
 """What a visitor asks: the inputs, their names in a link, and the deployment they describe."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -57,8 +58,19 @@ class Field:
         if self.kind in (Kind.SHARE, Kind.SIZE):
             return float(text)
         if self.kind is Kind.SWITCH:
-            return {"true": True, "false": False}[text.lower()]
+            if text.lower() not in ("true", "false"):
+                msg = f"{self.name}={text} must be true or false"
+                raise ValueError(msg)
+            return text.lower() == "true"
         return text
+
+    def reads(self, text: str) -> bool:
+        """Whether a text in a link stands for a value; an empty one clears an input."""
+        try:
+            value = self.parse(text)
+        except ValueError:
+            return text == ""
+        return not isinstance(value, float) or math.isfinite(value)
 
 
 def model_options() -> tuple[str, ...]:
@@ -211,10 +223,9 @@ def ignored(link: Mapping[str, str], values: Mapping[str, Value]) -> tuple[str, 
 def _honoured(name: str, text: str, values: Mapping[str, Value]) -> bool:
     if name not in FIELDS:
         return values.get(name) == text
-    try:
-        return FIELDS[name].parse(text) == values[name]
-    except (ValueError, OverflowError, KeyError):
-        return text == "" and values[name] is None
+    if not FIELDS[name].reads(text):
+        return False
+    return values[name] == (FIELDS[name].parse(text) if text else None)
 
 
 def _bytes(gib: float | None) -> int | None:

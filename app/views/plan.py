@@ -127,7 +127,7 @@ def _verdict(plan: kvsim.Plan, t: Text) -> None:
         "max_requests": f"{e.capacity.best.max_requests:,}",
     }
     sentences += [t(CAUSES[cause], **figures) for cause in fit.causes]
-    alert(f"## {icon} {t(key)}\n\n{' '.join(sentences)}\n\n{asked}")
+    alert(f"## {icon} {t(key)}\n\n{t('between_sentences').join(sentences)}\n\n{asked}")
     refusal = e.capacity.best.refusal
     if refusal is not None:
         st.caption(t("engine_says", words=inert(refusal)))
@@ -270,6 +270,7 @@ def _formula(answer: Answer, t: Text) -> None:
             size=size(held.request.total_bytes),
         )
     )
+    st.markdown(t("formula_admission", size=size(held.best.bytes_for(1))))
 
 
 def _launch(plan: kvsim.Plan, t: Text) -> None:

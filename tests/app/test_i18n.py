@@ -1,0 +1,102 @@
+"""Every text exists in both languages, with the same placeholders, and is used."""
+
+import ast
+import re
+from pathlib import Path
+from string import Formatter
+
+import pytest
+
+import kvsim
+from app import scenario
+from app.i18n import LANGUAGES, TEXTS, Text
+from app.views import plan
+
+APP = Path(__file__).parents[2] / "app"
+
+
+def placeholders(text):
+    return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+
+
+@pytest.mark.parametrize("key", TEXTS)
+def test_a_text_says_the_same_in_each_language(key):
+    """A number that one language leaves out is lost to half the readers."""
+    texts = TEXTS[key]
+    assert len(texts) == len(LANGUAGES)
+    assert len({frozenset(placeholders(text)) for text in texts}) == 1
+
+
+@pytest.mark.parametrize("key", [key for key in TEXTS if key != "between_sentences"])
+def test_no_text_is_empty(key):
+    """An empty label is a widget without a name."""
+    assert all(text.strip() for text in TEXTS[key])
+
+
+def asked_keys():
+    """Keys that `t(...)` is called with: whole ones, and patterns of those put together."""
+    whole, patterns = set(), set()
+    for path in APP.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            match node:
+                case ast.Call(func=ast.Name(id="t"), args=[ast.Constant(value=str(key)), *_]):
+                    whole.add(key)
+                case ast.Call(func=ast.Name(id="t"), args=[ast.JoinedStr(values=parts), *_]):
+                    patterns.add(
+                        "".join(
+                            re.escape(part.value) if isinstance(part, ast.Constant) else ".+"
+                            for part in parts
+                        )
+                    )
+    return whole, patterns
+
+
+NAMED_ELSEWHERE = {
+    *scenario.PRESETS,
+    *(key for key, _, _ in plan.VERDICTS.values()),
+    *plan.CAUSES.values(),
+    "needs_has",
+    "needs_none",
+    "advanced",
+    "machine",
+    "measured",
+}
+
+
+def test_no_asked_text_is_missing():
+    """A missing key would show as an error page."""
+    whole, _ = asked_keys()
+    assert whole | NAMED_ELSEWHERE <= TEXTS.keys()
+
+
+def test_no_text_is_unused():
+    """A text that nothing shows goes stale unseen."""
+    whole, patterns = asked_keys()
+    unused = TEXTS.keys() - whole - NAMED_ELSEWHERE
+    assert {key for key in unused if not any(re.fullmatch(p, key) for p in patterns)} == set()
+
+
+def test_texts_that_are_put_together_exist():
+    """Keys made from a field, a segment, a row or a setting."""
+    keys = {f"{kind}_{name}" for kind in ("label", "help") for name in scenario.FIELDS}
+    keys |= {f"segment_{name}" for name in kvsim.SegmentName}
+    keys |= {f"row_{name}" for name in plan.BUDGET_ROWS}
+    keys |= {f"bound_{name}" for name in ("compute", "bandwidth", "capacity")}
+    keys |= {f"about_{model.provenance}" for model in kvsim.catalog_models()}
+    settings = (
+        *("gpu_memory_utilization", "max_num_seqs", "kv_cache_dtype", "max_model_len"),
+        *("concurrent_requests", "quantization", "tensor_parallel_size", "gpu"),
+    )
+    keys |= {f"cost_{name}" for name in settings}
+    assert keys <= TEXTS.keys()
+
+
+def test_every_verdict_and_cause_has_words():
+    """A new one in the library must not break the page."""
+    assert set(plan.VERDICTS) == set(kvsim.Verdict)
+    assert set(plan.CAUSES) == set(kvsim.Cause)
+
+
+def test_placeholders_are_filled():
+    """The call fills what the text names."""
+    assert Text("zh")("missing", missing="1 GiB") == "**缺 1 GiB。**"

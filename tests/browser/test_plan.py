@@ -1,0 +1,147 @@
+"""Page Plan in a real browser: what a visitor sees, changes, shares and downloads."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.app.server import ROOT
+from tests.browser.conftest import settle
+
+CLIPPED = """
+() => [...document.querySelectorAll(
+  '[data-testid=stMetricValue], [data-testid=stMetricDelta], [data-testid=stMetricLabel]'
+)].filter(e => e.scrollWidth > e.clientWidth).map(e => e.innerText)
+"""
+WIDER_THAN_THE_SCREEN = (
+    "() => document.querySelector('[data-testid=stMain]').scrollWidth > window.innerWidth"
+)
+SETTLE_MS = 1000  # the sidebar slides away on narrow screens
+LONG_NUMBERS = "?model=qwen2.5-0.5b&gpu=B300-SXM6-270GB&tensor_parallel_size=2&max_model_len=512"
+
+
+def concurrency(page):
+    """The last metric: the number people look for."""
+    return page.get_by_test_id("stMetricValue").nth(3).inner_text()
+
+
+def expect(what):
+    from playwright.sync_api import expect as wait_for  # noqa: PLC0415 - only with a browser
+
+    return wait_for(what)
+
+
+def test_a_change_shows_in_the_number_and_the_address_and_survives_a_reload(visit):
+    """A link is worth sending only if the other side sees the same."""
+    page = visit()
+    before = concurrency(page)
+    field = page.get_by_role("spinbutton", name="Context, tokens")
+    field.fill("16384")
+    field.press("Enter")
+    metric = page.get_by_test_id("stMetricValue").nth(3)
+    expect(metric).not_to_have_text(before)
+    page.wait_for_url(re.compile(r"max_model_len=16384"))
+    settle(page)
+    after = concurrency(page)
+    assert after != before
+    query = page.url.partition("/?")[2]
+    assert "v=1" in query.split("&")
+    other = visit(f"?{query}")
+    expect(other.get_by_test_id("stMetricValue").nth(3)).to_have_text(after)
+
+
+def test_a_fix_is_applied_by_a_click(visit):
+    """The button changes the input, the address and the verdict."""
+    page = visit("?concurrent_requests=64")
+    expect(page.get_by_role("heading", name="Does not fit")).to_be_visible()
+    page.get_by_role("button", name="kv_cache_dtype=fp8").click()
+    page.wait_for_url(re.compile(r"kv_cache_dtype=fp8"))
+    expect(page.get_by_role("heading", name="Does not fit")).to_have_count(0)
+
+
+def test_reset_clears_the_address(visit):
+    """Home has no parameters but the link's version."""
+    page = visit("?model=gpt2&max_model_len=512")
+    page.get_by_role("button", name="Reset").click()
+    page.wait_for_url(re.compile(r"/\?v=1$"))
+
+
+def test_a_bad_link_warns(visit):
+    """Streamlit itself would drop the value without a word."""
+    page = visit("?model=lama&max_model_len=0&weights_gib=1e400")
+    warning = page.get_by_role("alert").first
+    expect(warning).to_contain_text("Link values ignored")
+    expect(warning).to_contain_text("model=lama")
+    expect(warning).to_contain_text("max_model_len=0")
+    expect(warning).to_contain_text("weights_gib=1e400")
+
+
+def test_bad_input_is_explained_in_the_page(visit):
+    """No traceback, no stale number."""
+    page = visit("?model=gpt2")
+    expect(page.get_by_role("alert")).to_contain_text("max_model_len=8192 must be")
+    assert page.get_by_test_id("stMetricValue").count() == 0
+    assert page.get_by_text("Traceback").count() == 0
+
+
+@pytest.mark.parametrize("query", ["", LONG_NUMBERS, "?lang=zh&model=llama-3.1-70b"])
+def test_no_number_is_clipped(visit, query):
+    """A clipped number is a wrong number; only looking finds it, so a test looks."""
+    page = visit(query)
+    expect(page.get_by_test_id("stMetricValue")).to_have_count(4)
+    for width in (1300, 900, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_timeout(SETTLE_MS)
+        assert page.evaluate(CLIPPED) == [], width
+        assert not page.evaluate(WIDER_THAN_THE_SCREEN), width
+
+
+def test_the_download_is_what_the_command_line_prints(visit):
+    """One core, three faces."""
+    page = visit()
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Download JSON").click()
+    shown = json.loads(waiting.value.path().read_text("utf-8"))
+    command = [sys.executable, "-m", "kvsim", "plan", "llama-3.1-8b", "--gpu", "H100-SXM5-80GB"]
+    command += ["--max-model-len", "8192", "--concurrent-requests", "32", "--json"]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert shown == json.loads(printed.stdout)
+    assert next(iter(shown)) == "schema_version"
+
+
+def test_a_pasted_config_is_planned(visit):
+    """No file, no hub: the text is enough."""
+    page = visit("?model=custom")
+    config = {
+        "model_type": "llama",
+        "architectures": ["LlamaForCausalLM"],
+        "hidden_size": 1024,
+        "intermediate_size": 4096,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 8,
+        "num_key_value_heads": 8,
+        "vocab_size": 32000,
+        "max_position_embeddings": 8192,
+    }
+    field = page.get_by_role("textbox", name="Paste a config.json")
+    field.fill(json.dumps(config))
+    field.press("Control+Enter")
+    expect(page.get_by_test_id("stMetricValue").first).to_have_text("16.00 KiB")
+
+
+def test_charts_have_a_text_alternative(visit):
+    """A screen reader gets the numbers, not the word "chart"."""
+    page = visit()
+    figures = page.get_by_role("figure")
+    expect(figures).to_have_count(2)
+    assert "weights 15.00\u00a0GiB" in figures.first.get_attribute("aria-label")
+
+
+def test_chinese_is_chosen_in_the_page(visit):
+    """The language is part of the link."""
+    page = visit()
+    page.get_by_role("radio", name="zh").click()
+    expect(page.get_by_role("heading", name="单个 GPU 的显存")).to_be_visible()
+    page.wait_for_url(re.compile(r"lang=zh"))
