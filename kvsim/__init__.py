@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from kvsim.analytic.cache import CacheBytes, CacheCurve, FormulaLine, context_lengths
     from kvsim.analytic.capacity import Cause, Verdict
     from kvsim.analytic.memory_bar import MemoryBar, Segment, SegmentName
+    from kvsim.analytic.quantized import quantized_cache_bytes
     from kvsim.api import (
         accelerator,
         cache_bytes,
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
         load_model,
         plan,
     )
+    from kvsim.dtypes import CacheFormat, DType, cache_format, model_dtype
+    from kvsim.engines.sglang import SglangLayout, sglang_layout
+    from kvsim.engines.sglang_pools import SglangPools, sglang_pools
+    from kvsim.engines.tensorrt_llm import TensorrtLlmLayout, tensorrt_llm_layout
+    from kvsim.engines.tensorrt_llm_pools import TensorrtLlmPools, tensorrt_llm_pools
     from kvsim.engines.vllm_cache_config import VllmCacheConfig
     from kvsim.engines.vllm_costs import pool_cost, request_cost
     from kvsim.engines.vllm_layer_spec import vllm_layer_spec
@@ -37,14 +43,22 @@ if TYPE_CHECKING:
         search_models,
     )
     from kvsim.io.models import parse_config
+    from kvsim.io.overheads import overhead_model
     from kvsim.planner.advise import Fix
     from kvsim.planner.answer import Plan
+    from kvsim.specs.attention import FullAttention, SlidingWindow
     from kvsim.specs.deployment import Deployment
     from kvsim.specs.engine import EngineName, UsageContext, Vllm
     from kvsim.specs.hardware import Accelerator
+    from kvsim.specs.latent import Indexer, LatentAttention, SlidingLatentAttention
+    from kvsim.specs.llama_cpp import LlamaCppTraits, Variant
     from kvsim.specs.model import ModelSpec
-    from kvsim.specs.overheads import Interval, Overheads, exact
+    from kvsim.specs.overheads import Coefficient, Interval, OverheadModel, Overheads, exact
     from kvsim.specs.parallel import Parallelism
+    from kvsim.specs.sglang import Sglang
+    from kvsim.specs.state import RecurrentState
+    from kvsim.specs.tensorrt_llm import TensorrtLlm
+    from kvsim.specs.transformers import CacheImplementation, QuantizedBackend, Transformers
     from kvsim.units import GiB, format_bytes, format_gib, parse_bytes
 
 __version__ = "0.1.0"
@@ -95,9 +109,56 @@ _HOMES = {
     "kvsim.specs.engine": ("EngineName", "UsageContext", "Vllm"),
     "kvsim.specs.hardware": ("Accelerator",),
     "kvsim.specs.model": ("ModelSpec",),
-    "kvsim.specs.overheads": ("Interval", "Overheads", "exact"),
+    "kvsim.specs.overheads": (
+        "Coefficient",
+        "Interval",
+        "OverheadModel",
+        "Overheads",
+        "exact",
+    ),
     "kvsim.specs.parallel": ("Parallelism",),
+    "kvsim.specs.transformers": ("CacheImplementation", "QuantizedBackend", "Transformers"),
     "kvsim.units": ("GiB", "format_bytes", "format_gib", "parse_bytes"),
+    "kvsim.analytic.quantized": ("quantized_cache_bytes",),
+    "kvsim.dtypes": (
+        "CacheFormat",
+        "DType",
+        "cache_format",
+        "model_dtype",
+    ),
+    "kvsim.engines.sglang": (
+        "SglangLayout",
+        "sglang_layout",
+    ),
+    "kvsim.engines.sglang_pools": (
+        "SglangPools",
+        "sglang_pools",
+    ),
+    "kvsim.engines.tensorrt_llm": (
+        "TensorrtLlmLayout",
+        "tensorrt_llm_layout",
+    ),
+    "kvsim.engines.tensorrt_llm_pools": (
+        "TensorrtLlmPools",
+        "tensorrt_llm_pools",
+    ),
+    "kvsim.specs.attention": (
+        "FullAttention",
+        "SlidingWindow",
+    ),
+    "kvsim.specs.latent": (
+        "Indexer",
+        "LatentAttention",
+        "SlidingLatentAttention",
+    ),
+    "kvsim.specs.state": ("RecurrentState",),
+    "kvsim.specs.sglang": ("Sglang",),
+    "kvsim.specs.tensorrt_llm": ("TensorrtLlm",),
+    "kvsim.specs.llama_cpp": (
+        "LlamaCppTraits",
+        "Variant",
+    ),
+    "kvsim.io.overheads": ("overhead_model",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -105,30 +166,51 @@ __all__ = [
     "Accelerator",
     "CacheBytes",
     "CacheCurve",
+    "CacheFormat",
+    "CacheImplementation",
     "CapacityError",
     "CatalogModel",
     "Cause",
+    "Coefficient",
+    "DType",
     "Deployment",
     "EngineName",
     "FileError",
     "Fix",
     "FormulaLine",
+    "FullAttention",
     "GiB",
+    "Indexer",
     "Interval",
     "KvsimError",
+    "LatentAttention",
+    "LlamaCppTraits",
     "MemoryBar",
     "MissingExtraError",
     "MissingFieldError",
     "ModelSpec",
+    "OverheadModel",
     "Overheads",
     "Parallelism",
     "Plan",
+    "QuantizedBackend",
+    "RecurrentState",
     "Segment",
     "SegmentName",
+    "Sglang",
+    "SglangLayout",
+    "SglangPools",
+    "SlidingLatentAttention",
+    "SlidingWindow",
     "SpecError",
+    "TensorrtLlm",
+    "TensorrtLlmLayout",
+    "TensorrtLlmPools",
+    "Transformers",
     "UnknownNameError",
     "UnsupportedError",
     "UsageContext",
+    "Variant",
     "Verdict",
     "Vllm",
     "VllmCacheConfig",
@@ -136,6 +218,7 @@ __all__ = [
     "accelerator",
     "cache_bytes",
     "cache_curve",
+    "cache_format",
     "cache_formula",
     "catalog_accelerators",
     "catalog_models",
@@ -144,13 +227,20 @@ __all__ = [
     "format_bytes",
     "format_gib",
     "load_model",
+    "model_dtype",
+    "overhead_model",
     "parse_bytes",
     "parse_config",
     "plan",
     "pool_cost",
+    "quantized_cache_bytes",
     "request_cost",
     "search_accelerators",
     "search_models",
+    "sglang_layout",
+    "sglang_pools",
+    "tensorrt_llm_layout",
+    "tensorrt_llm_pools",
     "vllm_layer_spec",
     "vllm_layout",
 ]

@@ -8,6 +8,7 @@ from kvsim.analytic.cache import CacheBytes, CacheCurve, FormulaLine
 from kvsim.dtypes import DType, cache_dtype, model_dtype
 from kvsim.engines.ideal import IdealLayout
 from kvsim.engines.layout import Layout
+from kvsim.engines.transformers import TransformersLayout
 from kvsim.engines.vllm import vllm_cache_layout
 from kvsim.errors import SpecError
 from kvsim.io.catalog import catalog_accelerators, find_accelerator
@@ -23,6 +24,7 @@ from kvsim.specs.engine import EngineName, Vllm, resolve_vllm
 from kvsim.specs.hardware import Accelerator
 from kvsim.specs.model import ModelSpec
 from kvsim.specs.parallel import Parallelism
+from kvsim.specs.transformers import Transformers
 
 
 def load_model(source: str | PathLike[str] | Mapping[str, object]) -> ModelSpec:
@@ -59,7 +61,7 @@ def cache_bytes(
     *,
     num_tokens: int,
     batch_size: int = 1,
-    engine: str | Vllm | PoolSettings = EngineName.IDEAL,
+    engine: str | Vllm | Transformers | PoolSettings = EngineName.IDEAL,
     kv_cache_dtype: str = "auto",
     dtype: str = "auto",
     tensor_parallel_size: int = 1,
@@ -71,7 +73,8 @@ def cache_bytes(
         model: what `load_model` returned.
         num_tokens: cached tokens of each sequence (>= 1).
         batch_size: sequences (>= 1).
-        engine: whose layout: "ideal" counts live tokens only, "vllm" or `Vllm(...)` whole blocks.
+        engine: whose layout: "ideal" counts live tokens only, "vllm" or `Vllm(...)` whole blocks,
+            "transformers" or `Transformers(...)` what its cache classes hold.
         kv_cache_dtype: storage format of keys and values; "auto" is the model's.
         dtype: format of the model's own values; "auto" is the config's.
         tensor_parallel_size: ranks that share the heads.
@@ -183,7 +186,7 @@ def plan(
 def _layout(
     model: ModelSpec,
     *,
-    engine: str | Vllm | PoolSettings,
+    engine: str | Vllm | Transformers | PoolSettings,
     kv_cache_dtype: str,
     dtype: str,
     tensor_parallel_size: int,
@@ -198,6 +201,16 @@ def _layout(
             model=model, kv_dtype=kv_dtype, dtype=own, tensor_parallel_size=tensor_parallel_size
         )
         return ideal, kv_dtype
+    if engine == EngineName.TRANSFORMERS:
+        engine = Transformers()
+    if isinstance(engine, Transformers):
+        if kv_dtype != own:
+            msg = f"kv_cache_dtype={kv_cache_dtype} must be auto: this cache follows dtype"
+            raise SpecError(msg)
+        held = TransformersLayout(
+            model=model, settings=engine, dtype=own, tensor_parallel_size=tensor_parallel_size
+        )
+        return held, own
     if isinstance(engine, Vllm):
         settings = engine
     elif engine == EngineName.VLLM:

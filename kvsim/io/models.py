@@ -40,7 +40,7 @@ def read_model(source: str | PathLike[str] | Mapping[str, object]) -> ModelSpec:
         entry = find_model(str(source))
     except UnknownNameError as error:
         raise UnknownNameError(what="model", name=_short(source), nearest=error.nearest) from None
-    spec = model_from_config(entry.config, name=entry.id)
+    spec = model_from_config(entry.config, name=entry.id, is_complete=True)
     return spec.with_hub_id(entry.hub_id)
 
 

@@ -177,6 +177,28 @@ class SlidingWindow(FullAttention):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PromptAndWindow(SlidingWindow):
+    """The whole prompt stays, and a window of `sliding_window` over the tokens that follow it.
+
+    Of a length alone nobody knows how much was prompt: all of it, which is the most it can hold.
+    """
+
+    kind: ClassVar[str] = "prompt and window"
+
+    def live_tokens(self, num_tokens: int) -> int:
+        """Every token, as if all were prompt."""
+        return num_tokens
+
+    def attended_tokens(self, start: int, stop: int) -> int:
+        """Itself and every token before it."""
+        return capped_sum(start, stop)
+
+    def _tokens(self) -> str:
+        """The prompt is kept, what follows slides."""
+        return f"(prompt + min(n - prompt, {self.sliding_window}))"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkedAttention(FullAttention):
     """Full attention inside chunks of `attention_chunk_size` tokens, none across them."""
 
@@ -242,7 +264,7 @@ class SharedCache:
 
     kind: ClassVar[str] = "shared cache"
 
-    attention: FullAttention  # what it computes; the cache belongs to the source layer
+    attention: CacheBehaviour  # what it computes; the cache belongs to the source layer
 
     def live_tokens(self, num_tokens: int) -> int:  # noqa: ARG002
         """None of its own."""

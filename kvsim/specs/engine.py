@@ -20,6 +20,7 @@ class EngineName(StrEnum):
 
     IDEAL = "ideal"
     VLLM = "vllm"
+    TRANSFORMERS = "transformers"
     SGLANG = "sglang"
     TENSORRT_LLM = "tensorrt-llm"
 

@@ -1,16 +1,19 @@
 """ModelSpec: what a model keeps per layer, and what its weights are."""
 
-from collections import Counter
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from kvsim.dtypes import DType
 from kvsim.errors import SpecError
 from kvsim.specs.attention import CacheBehaviour, CrossAttention, check_positive
+from kvsim.specs.transformers import TransformersTraits
 from kvsim.specs.vllm_traits import VllmTraits
 
 Layer = tuple[CacheBehaviour, ...]
 """What one layer caches; empty for a layer without a cache."""
+
+Fields = tuple[tuple[str, str], ...]
+"""Names of config fields and their values, as text."""
 
 
 class Shard(StrEnum):
@@ -69,10 +72,11 @@ class Quantization:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerGroup:
-    """Layers that cache the same things."""
+    """Layers that cache the same things; `decided_by` are config fields with their values."""
 
     layer: Layer
     indices: tuple[int, ...]
+    decided_by: Fields = ()
 
     @property
     def count(self) -> int:
@@ -108,7 +112,9 @@ class ModelSpec:
     is_multimodal: bool = False
     is_encoder_decoder: bool = False
     not_modeled: tuple[str, ...] = ()
+    transformers: TransformersTraits = TransformersTraits()  # noqa: RUF009 - frozen
     vllm: VllmTraits = VllmTraits()  # noqa: RUF009 - frozen
+    decided_by: tuple[Fields, ...] = field(default=(), repr=False, compare=False)  # layer by layer
     layer_groups: tuple[LayerGroup, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -122,7 +128,7 @@ class ModelSpec:
             raise SpecError(msg)
         if self.max_model_len is not None:
             check_positive(max_model_len=self.max_model_len)
-        object.__setattr__(self, "layer_groups", _group(self.layers))
+        object.__setattr__(self, "layer_groups", _group(self.layers, self.decided_by))
 
     def with_hub_id(self, hub_id: str) -> "ModelSpec":
         """The same model with the id that engines load it by."""
@@ -178,9 +184,16 @@ class ModelSpec:
         return next((w.active for name in heads for w in self.weights if w.name == name), 0)
 
 
-def _group(layers: tuple[Layer, ...]) -> tuple[LayerGroup, ...]:
+def _group(layers: tuple[Layer, ...], decided_by: tuple[Fields, ...]) -> tuple[LayerGroup, ...]:
     """Equal layers together, in order of first appearance."""
-    indices: dict[Layer, list[int]] = {layer: [] for layer in Counter(layers)}
+    indices: dict[Layer, list[int]] = {}
     for i, layer in enumerate(layers):
-        indices[layer].append(i)
-    return tuple(LayerGroup(layer=layer, indices=tuple(ix)) for layer, ix in indices.items())
+        indices.setdefault(layer, []).append(i)
+    return tuple(
+        LayerGroup(
+            layer=layer,
+            indices=tuple(ix),
+            decided_by=decided_by[ix[0]] if decided_by else (),
+        )
+        for layer, ix in indices.items()
+    )

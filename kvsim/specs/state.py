@@ -31,6 +31,7 @@ class RecurrentState:
     num_groups: int = 0  # groups of B and C that the convolution also covers
     group_channels: int = 0  # channels of one group (B and C together)
     state_dtype: DType | None = None  # None: the config does not say, float32 in the ideal layout
+    state_in_model_dtype: bool = False  # whatever dtype the model runs in
     elem_flops: int = 5  # decay, input, and read-out: two multiplies-and-adds and one multiply
 
     def __post_init__(self) -> None:
@@ -61,7 +62,11 @@ class RecurrentState:
         self._check_divides(self.num_heads, tensor_parallel_size)
         conv_bytes = dtype.nbytes(self.conv_elems(tensor_parallel_size))
         elems = self.state_elems // tensor_parallel_size
-        return conv_bytes + (self.state_dtype or FP32).nbytes(elems)
+        return conv_bytes + self.state_format(dtype).nbytes(elems)
+
+    def state_format(self, dtype: DType) -> DType:
+        """The state's storage format where the model runs in `dtype`."""
+        return dtype if self.state_in_model_dtype else self.state_dtype or FP32
 
     def formula(self, dtype: DType, *, tensor_parallel_size: int = 1) -> str:
         """Convolution memory and state, whatever n is."""

@@ -6,22 +6,19 @@ configuration class fills in. Everything else follows from fields.
 
 from collections.abc import Mapping
 
-from kvsim.dtypes import BF16, FP32, DType, model_dtype, weight_format
-from kvsim.errors import MissingFieldError, SpecError, UnsupportedError
-from kvsim.io.hf_config.behaviours import HEAD_FIELDS, HIDDEN_FIELDS, build_layers, read_sizes
+from kvsim.dtypes import BF16, FP32, DType, model_dtype
+from kvsim.errors import MissingFieldError
 from kvsim.io.hf_config.fields import Fields
-from kvsim.io.hf_config.patterns import LAYER_COUNT_FIELDS, LAYER_LIST_FIELDS, Kind, layer_kinds
-from kvsim.io.hf_config.weights import tower_params, weight_groups
-from kvsim.specs.model import ModelSpec, Place, Quantization, WeightGroup
+from kvsim.io.hf_config.kinds import WITH_ATTENTION
+from kvsim.io.hf_config.layers import build_layers
+from kvsim.io.hf_config.patterns import LAYER_COUNT_FIELDS, LAYER_LIST_FIELDS, layer_kinds
+from kvsim.io.hf_config.quantization import read_quantization
+from kvsim.io.hf_config.sizes import read_sizes
+from kvsim.io.hf_config.towers import TOWER_SECTIONS, Tower, language_tower
+from kvsim.io.hf_config.traits import transformers_traits
+from kvsim.io.hf_config.weights import all_weights
+from kvsim.specs.model import ModelSpec
 
-REFUSED = {
-    "reformer": "it caches hidden states and hash buckets",
-    "xlstm": "its state is not recorded as a cache",
-}
-"""Model types whose cache no formula gives; refused by name."""
-
-LANGUAGE_SECTIONS = ("text_config", "llm_config", "language_config", "decoder", "decoder_config")
-TOWER_SECTIONS = ("vision_config", "audio_config", "vision_encoder_config", "speech_config")
 LENGTH_FIELDS = (
     "max_position_embeddings",
     "n_positions",
@@ -32,91 +29,79 @@ LENGTH_FIELDS = (
     "n_ctx",
     "model_max_length",
 )
-QUANTIZED_NAMES = {
-    "awq": "awq",
-    "gptq": "gptq",
-    "fp8": "fp8",
-    "fbgemm_fp8": "fp8",
-    "mxfp4": "mxfp4",
-    "bitsandbytes": "bitsandbytes",
-    "int8": "int8",
-}
-"""`quant_method` of a checkpoint -> the name of the storage format."""
+ENCODER_FIELDS = ("encoder_layers", "num_encoder_layers", "encoder_num_hidden_layers")
+DECODER_FIELDS = ("decoder_layers", "num_decoder_layers", "decoder_num_hidden_layers")
 
 
-def model_from_config(config: Mapping[str, object], *, name: str) -> ModelSpec:
+def model_from_config(
+    config: Mapping[str, object], *, name: str, is_complete: bool = False
+) -> ModelSpec:
     """The model that a config describes.
 
     Args:
         config: the parsed config.json.
         name: what to call the model in results and messages.
+        is_complete: whether a field that is not there is null in the model's own file; else a
+            nested object's may be its class's default.
 
     Raises:
         SpecError: for a missing, impossible or contradictory field.
         UnsupportedError: for an architecture whose cache is not known.
     """
     top = Fields(config)
-    f, model_type = _language_tower(top)
-    if model_type in REFUSED:
-        msg = f"model_type={model_type} is not supported: {REFUSED[model_type]}"
-        raise UnsupportedError(msg)
+    tower = language_tower(top, config, is_complete=is_complete)
+    f = tower.fields
     if not f.has(*LAYER_COUNT_FIELDS, *LAYER_LIST_FIELDS, "hybrid_override_pattern"):
-        msg = "num_hidden_layers is missing: this is not a config of a language model"
+        msg = f"{f.name_of('num_hidden_layers')} is missing: this describes no language model"
         raise MissingFieldError(msg)
-    dtype = _dtype(f, top)
-    kinds = layer_kinds(f, model_type)
-    attention = bool({Kind.FULL, Kind.SLIDING, Kind.CHUNKED, Kind.HYBRID} & set(kinds))
-    sizes = read_sizes(f, model_type=model_type, dtype=dtype, attention=attention)
-    layers = build_layers(f, sizes, kinds)
-    weights: tuple[WeightGroup, ...] = ()
-    unknown, left_out = None, []
-    try:
-        weights = weight_groups(f, sizes, layers)
-    except MissingFieldError as error:
-        unknown = str(error)
-    towers = [(n, s) for n in TOWER_SECTIONS if (s := top.section(n)) is not None]
-    for section_name, section in towers:
-        params = tower_params(section)
-        if params is None:
-            left_out.append(f"weights of the {section_name.removesuffix('_config')} tower")
-        elif weights:
-            tower = section_name.removesuffix("_config") + " tower"
-            weights += (
-                WeightGroup(name=tower, num_params=params, place=Place.FIRST, num_active=0),
-            )
+    of_kinds, of_sizes = f.fork(), f.fork()
+    kinds = layer_kinds(of_kinds, tower)
+    attention = bool(WITH_ATTENTION & set(kinds))
+    sizes = read_sizes(of_sizes, tower, dtype=_dtype(f, top), attention=attention)
+    is_encoder_decoder = _is_encoder_decoder(f, top)
+    layers, decided_by = build_layers(
+        f,
+        sizes,
+        kinds,
+        has_cross_attention=is_encoder_decoder or _attends_elsewhere(f),
+        already_used={**of_kinds.used, **of_sizes.used},
+    )
+    weights = all_weights(f.fork(), top, sizes, layers, is_encoder_decoder=is_encoder_decoder)
     return ModelSpec(
         name=name,
-        model_type=model_type,
-        dtype=dtype,
+        model_type=tower.model_type,
+        dtype=sizes.dtype,
         layers=layers,
         hidden_size=sizes.hidden_size,
         vocab_size=f.whole("vocab_size", default=1),
         num_attention_heads=sizes.num_heads,
         max_model_len=f.optional_whole(*LENGTH_FIELDS),
-        weights=weights,
-        weights_unknown=unknown,
-        quantization=_quantization(f, top),
-        is_multimodal=bool(towers),
-        is_encoder_decoder=f.flag("is_encoder_decoder"),
-        not_modeled=tuple(left_out),
+        weights=weights.groups,
+        weights_unknown=weights.unknown,
+        quantization=read_quantization(f, top),
+        is_multimodal=any(top.section(section) is not None for section in TOWER_SECTIONS),
+        is_encoder_decoder=is_encoder_decoder,
+        not_modeled=weights.left_out,
+        transformers=transformers_traits(f, tower),
+        decided_by=decided_by,
     )
 
 
-def _language_tower(top: Fields) -> tuple[Fields, str]:
-    """The object that describes the tower with the cache, and its model type."""
-    f = top
-    thinker = top.section("thinker_config")
-    if thinker is not None:
-        f = thinker
-    nested = f.section(*LANGUAGE_SECTIONS)
-    if nested is not None and nested.has(*HIDDEN_FIELDS, *HEAD_FIELDS, *LAYER_COUNT_FIELDS):
-        f = nested
-    outer = top.text("model_type")
-    return f, f.text("model_type", default=outer)
+def _is_encoder_decoder(f: Fields, top: Fields) -> bool:
+    """Whether the layers attend to an encoder; a file that has both sides' layers need not say."""
+    both = f.has(*ENCODER_FIELDS) and f.has(*DECODER_FIELDS)
+    return top.flag("is_encoder_decoder") or f.flag("is_encoder_decoder", default=both)
+
+
+def _attends_elsewhere(f: Fields) -> bool:
+    """Whether a decoder alone attends to another model's output, as BLIP's does to its images."""
+    reads = f.has("encoder_hidden_size") and f.flag("is_decoder")
+    return reads or f.flag("add_cross_attention")
 
 
 def _dtype(f: Fields, top: Fields) -> DType:
     """The model's dtype; a config that states none was saved in float32 before it had the field."""
+    top.must_agree("dtype", "torch_dtype")
     name = f.text("dtype", "torch_dtype") or top.text("dtype", "torch_dtype")
     if not name or name == "auto":
         return BF16
@@ -124,22 +109,4 @@ def _dtype(f: Fields, top: Fields) -> DType:
     return BF16 if dtype is FP32 else dtype
 
 
-def _quantization(f: Fields, top: Fields) -> Quantization | None:
-    section = top.section("quantization_config") or f.section("quantization_config")
-    if section is None:
-        return None
-    method = section.text("quant_method", "quant_algo").lower()
-    bits = section.optional_whole("bits", "w_bit", low=1, high=16)
-    if (
-        method == "gptq"
-        and bits == 8
-        or (method == "bitsandbytes" and section.flag("load_in_8bit"))
-    ):
-        return Quantization(method=method, format=weight_format("int8"))
-    if method not in QUANTIZED_NAMES:
-        return None
-    only = ("experts",) if method == "mxfp4" else ()
-    return Quantization(method=method, format=weight_format(QUANTIZED_NAMES[method]), only=only)
-
-
-__all__ = ["SpecError", "model_from_config"]
+__all__ = ["Tower", "model_from_config"]

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from kvsim.errors import MissingFieldError, SpecError
 
@@ -9,35 +10,73 @@ MAX_LAYERS = 10_000
 MAX_SIZE = 2**40
 """Largest size that any field may state: far past every model, and products stay exact."""
 
+MAX_SHOWN_BITS = 128
+"""Longest whole number that a message spells out."""
+
 
 class Fields:
     """A config's object; every getter names the field when the value is impossible.
 
-    `used` collects the fields that decided something, in order of reading.
+    `used` collects the fields that decided something, in order of reading. `defaults` are values
+    of the configuration class: what a file leaves out, but not what it sets to null.
     """
 
     def __init__(
-        self, values: Mapping[str, object], *, path: str = "", used: dict[str, object] | None = None
+        self,
+        values: Mapping[str, object],
+        *,
+        path: str = "",
+        defaults: Mapping[str, object] = MappingProxyType({}),
     ) -> None:
         self._values = values
         self._path = path
-        self.used: dict[str, object] = {} if used is None else used
+        self._defaults = defaults
+        self._overridden: Mapping[str, str] = {}
+        self.used: dict[str, object] = {}
+
+    def fork(self) -> "Fields":
+        """The same object, remembering its own reads only."""
+        other = Fields(self._values, path=self._path, defaults=self._defaults)
+        other._overridden = self._overridden
+        return other
+
+    def overlaid(self, values: Mapping[str, object], path: str) -> "Fields":
+        """The same object with some values replaced by those of another object at `path`."""
+        other = Fields({**self._values, **values}, path=self._path, defaults=self._defaults)
+        other._overridden = {**self._overridden, **{name: f"{path}{name}" for name in values}}
+        other.used = self.used
+        return other
 
     def name_of(self, field: str) -> str:
         """The field with the object it lives in: `text_config.head_dim`."""
-        return f"{self._path}{field}"
+        return f"{self._path}{self._overridden.get(field, field)}"
 
-    def raw(self, *aliases: str) -> object:
-        """The first non-null value among the aliases, unchecked; None if there is none."""
+    def _find(self, aliases: tuple[str, ...]) -> tuple[str, object] | None:
+        """The first alias that is stated, else the first that the class defaults to."""
         for alias in aliases:
             value = self._values.get(alias)
             if value is not None:
-                self.used[self.name_of(alias)] = value
-                return value
+                return alias, value
+        for alias in aliases:
+            value = self._defaults.get(alias)
+            if value is not None and alias not in self._values:
+                return alias, value
         return None
+
+    def raw(self, *aliases: str) -> object:
+        """The first non-null value among the aliases, unchecked; None if there is none."""
+        found = self._find(aliases)
+        if found is None:
+            return None
+        self.used[self.name_of(found[0])] = found[1]
+        return found[1]
 
     def has(self, *aliases: str) -> bool:
         """Whether any alias is there and not null."""
+        return self._find(aliases) is not None
+
+    def states(self, *aliases: str) -> bool:
+        """Whether the file itself has any of the aliases, class defaults left aside."""
         return any(self._values.get(alias) is not None for alias in aliases)
 
     def names(self) -> tuple[str, ...]:
@@ -58,18 +97,20 @@ class Fields:
 
     def optional_whole(self, *aliases: str, low: int = 1, high: int = MAX_SIZE) -> int | None:
         """A whole number in [low, high], or None if no alias is there."""
-        for alias in aliases:
-            value = self._values.get(alias)
-            if value is None:
-                continue
-            self.used[self.name_of(alias)] = value
-            return self._check_whole(alias, value, low=low, high=high)
-        return None
+        found = self._find(aliases)
+        if found is None:
+            return None
+        alias, value = found
+        self.used[self.name_of(alias)] = value
+        return self._check_whole(alias, value, low=low, high=high)
 
     def size(self, *aliases: str) -> int | None:
         """A size of at least 1; absent, null and 0 all mean "not stated"."""
-        value = self.optional_whole(*aliases, low=0)
-        return value or None
+        for alias in aliases:
+            value = self.optional_whole(alias, low=0)
+            if value:
+                return value
+        return None
 
     def number(self, *aliases: str) -> float | None:
         """A finite number, or None if no alias is there."""
@@ -81,7 +122,7 @@ class Fields:
             or not isinstance(value, int | float)
             or not math.isfinite(value)
         ):
-            msg = f"{self.name_of(aliases[0])}={_show(value)} must be a finite number"
+            msg = f"{self.name_of(aliases[0])}={show(value)} must be a finite number"
             raise SpecError(msg)
         return float(value)
 
@@ -91,7 +132,7 @@ class Fields:
         if value is None:
             return default
         if not isinstance(value, bool):
-            msg = f"{self.name_of(aliases[0])}={_show(value)} must be true or false"
+            msg = f"{self.name_of(aliases[0])}={show(value)} must be true or false"
             raise SpecError(msg)
         return value
 
@@ -101,7 +142,7 @@ class Fields:
         if value is None:
             return default
         if not isinstance(value, str):
-            msg = f"{self.name_of(aliases[0])}={_show(value)} must be a string"
+            msg = f"{self.name_of(aliases[0])}={show(value)} must be a string"
             raise SpecError(msg)
         return value
 
@@ -125,6 +166,17 @@ class Fields:
             for v in values
         )
 
+    def numbers_in_text(self, alias: str) -> tuple[int, ...] | None:
+        """Whole numbers of a list, or of a text that separates them by commas."""
+        value = self.raw(alias)
+        if not isinstance(value, str):
+            return self.wholes(alias)
+        parts = [part.strip() for part in value.split(",", MAX_LAYERS)]
+        if not all(part.isascii() and part.isdigit() and len(part) < 6 for part in parts):
+            msg = f"{self.name_of(alias)} must be whole numbers, separated by commas"
+            raise SpecError(msg)
+        return tuple(int(part) for part in parts)
+
     def texts(self, *aliases: str) -> tuple[str, ...] | None:
         """A list of strings, or None if no alias is there."""
         values = self.items(*aliases)
@@ -140,19 +192,39 @@ class Fields:
         for alias in aliases:
             value = self._values.get(alias)
             if isinstance(value, Mapping):
-                return Fields(value, path=f"{self.name_of(alias)}.", used=self.used)
+                inner = Fields(value, path=f"{self.name_of(alias)}.")
+                inner.used = self.used
+                return inner
         return None
+
+    def must_agree(self, *aliases: str) -> None:
+        """SpecError if two names of one quantity state different numbers."""
+        stated = {
+            alias: value
+            for alias in aliases
+            if isinstance(value := self._values.get(alias), int | float | str)
+        }
+        if len(set(stated.values())) > 1:
+            pairs = ", ".join(f"{self.name_of(a)}={show(v)}" for a, v in stated.items())
+            msg = f"{pairs}: they are one quantity and must agree"
+            raise SpecError(msg)
 
     def _check_whole(self, field: str, value: object, *, low: int = 1, high: int = MAX_SIZE) -> int:
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            msg = f"{self.name_of(field)}={_show(value)} must be a whole number in [{low}, {high}]"
+            msg = f"{self.name_of(field)}={show(value)} must be a whole number in [{low}, {high}]"
             raise SpecError(msg)
         return value
 
 
-def _show(value: object) -> str:
-    """A value for a message: short, on one line."""
+def show(value: object) -> str:
+    """A value for a message: short, on one line, whatever its size or depth."""
+    if isinstance(value, Mapping):
+        return f"an object of {len(value)} fields"
+    if isinstance(value, list | tuple):
+        return f"a list of {len(value)}"
+    if isinstance(value, int) and value.bit_length() > MAX_SHOWN_BITS:
+        return f"a number of {value.bit_length()} bits"
     text = repr(value)
     return text if len(text) <= 40 else f"{text[:37]}..."

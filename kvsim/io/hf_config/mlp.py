@@ -1,40 +1,26 @@
 """Feed-forward weights: dense, gated or not, and experts with their shared parts."""
 
 from kvsim.errors import SpecError
-from kvsim.io.hf_config.behaviours import Sizes
 from kvsim.io.hf_config.fields import Fields
+from kvsim.io.hf_config.sizes import Sizes
 from kvsim.specs.model import Layer, Shard, WeightGroup
+from kvsim.units import ceil_div
 
 NOT_GATED = frozenset(
     (
-        "bart",
-        "biogpt",
-        "bloom",
-        "codegen",
-        "falcon",
-        "gpt2",
-        "gpt_bigcode",
-        "gpt_neo",
-        "gpt_neox",
-        "gptj",
-        "marian",
-        "mbart",
-        "mpt",
-        "nemotron",
-        "nemotron_h",
-        "opt",
-        "pegasus",
-        "persimmon",
-        "phi",
-        "starcoder2",
-        "whisper",
-        "xglm",
+        *("bart", "biogpt", "bloom", "codegen", "falcon", "gpt2", "gpt_bigcode", "gpt_neo"),
+        *("gpt_neox", "gptj", "longt5", "marian", "mbart", "mpt", "nemotron", "nemotron_h", "opt"),
+        *("pegasus", "persimmon", "phi", "pop2piano", "starcoder2", "switch_transformers", "t5"),
+        *("whisper", "xglm"),
     )
 )
-"""Model types whose feed-forward has two matrices instead of three."""
+"""Families whose feed-forward has two matrices instead of three, where no field says it."""
 
-WITHOUT_MLP = frozenset(("mamba", "mamba2", "falcon_mamba"))
+WITHOUT_MLP = frozenset(("mamba", "mamba2", "falcon_mamba", "rwkv"))
 EXPERT_FIELDS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")
+SPARSE_WORDS = {"sparse": True, "moe": True, "hash_moe": True, "dense": False}
+"""The words of `mlp_layer_types`: whether the layer is a mixture of experts."""
+
 TOP_K_FIELDS = (
     "num_experts_per_tok",
     "num_experts_per_token",
@@ -53,6 +39,8 @@ FFN_FIELDS = (
     "n_inner",
     "ffn_hidden_size",
     "inner_dim",
+    "dim_ff",
+    "block_ff_dim",
 )
 WIDE_BY_FOUR = frozenset(("gpt2", "gpt_bigcode", "gptj", "codegen", "falcon", "bloom", "mpt"))
 """Model types whose feed-forward is four hidden sizes wide when the file does not say."""
@@ -60,7 +48,7 @@ WIDE_BY_FOUR = frozenset(("gpt2", "gpt_bigcode", "gptj", "codegen", "falcon", "b
 
 def mlp_groups(f: Fields, sizes: Sizes, layers: tuple[Layer, ...]) -> list[WeightGroup]:
     """Dense and expert feed-forward weights of every layer that has them."""
-    if sizes.model_type in WITHOUT_MLP:
+    if sizes.family in WITHOUT_MLP:
         return []
     holders = _holders(f, layers)
     nested = f.section("ffn_config")  # dbrx
@@ -69,7 +57,8 @@ def mlp_groups(f: Fields, sizes: Sizes, layers: tuple[Layer, ...]) -> list[Weigh
     if not experts or experts == 1:
         return _dense(f, sizes, holders)
     sparse = _sparse_layers(f, holders)
-    dense = tuple(i for i in holders if i not in set(sparse))
+    beside = f.flag("enable_moe_block")  # Gemma 4: experts and a dense part in every layer
+    dense = holders if beside else tuple(i for i in holders if i not in set(sparse))
     return _dense(f, sizes, dense, experts=True) + _experts(source, sizes, sparse, experts)
 
 
@@ -81,7 +70,7 @@ def _scalar(f: Fields) -> bool:
 def _matrices(f: Fields, sizes: Sizes) -> int:
     if f.has("feed_forward_proj"):
         return 3 if f.text("feed_forward_proj").startswith("gated") else 2
-    return 2 if sizes.model_type in NOT_GATED else 3
+    return 2 if sizes.family in NOT_GATED else 3
 
 
 def _holders(f: Fields, layers: tuple[Layer, ...]) -> tuple[int, ...]:
@@ -110,10 +99,32 @@ def _dense(
         for i in layers:
             by_width.setdefault(per_layer[i], []).append(i)
         return [_mlp(f, sizes, width, tuple(at)) for width, at in by_width.items()]
-    default = 4 * sizes.hidden_size if sizes.model_type in WIDE_BY_FOUR else None
-    if experts and f.has("intermediate_size_mlp"):  # llama4's dense layers
-        return [_mlp(f, sizes, f.whole("intermediate_size_mlp"), layers)]
-    return [_mlp(f, sizes, f.whole(*FFN_FIELDS, default=default), layers)]
+    default = 4 * sizes.hidden_size if sizes.family in WIDE_BY_FOUR else None
+    if experts and f.has("intermediate_size_mlp", "dense_intermediate_size"):
+        return [_mlp(f, sizes, f.whole("intermediate_size_mlp", "dense_intermediate_size"), layers)]
+    width = _adjusted(f, f.whole(*FFN_FIELDS, default=default))
+    shared = f.optional_whole("num_kv_shared_layers", low=0) or 0
+    if not shared or not f.flag("use_double_wide_mlp"):
+        return [_mlp(f, sizes, width, layers)]
+    first = f.whole("num_hidden_layers") - shared
+    own, borrowing = [i for i in layers if i < first], [i for i in layers if i >= first]
+    parts = ((width, own), (2 * width, borrowing))
+    return [_mlp(f, sizes, wide, tuple(at)) for wide, at in parts if at]
+
+
+def _adjusted(f: Fields, width: int) -> int:
+    """LFM2's width: two thirds of what is stated, scaled, and rounded up to a multiple.
+
+    Source:
+        transformers `Lfm2MLP`, 5.23.0.
+    """
+    if not f.flag("block_auto_adjust_ff_dim"):
+        return width
+    width = 2 * width // 3
+    factor = f.number("block_ffn_dim_multiplier")
+    if factor is not None:
+        width = int(factor * width)
+    return ceil_div(width, f.whole("block_multiple_of")) * f.whole("block_multiple_of")
 
 
 def _mlp(f: Fields, sizes: Sizes, width: int, layers: tuple[int, ...]) -> WeightGroup:
@@ -129,7 +140,13 @@ def _sparse_layers(f: Fields, holders: tuple[int, ...]) -> tuple[int, ...]:
     words = f.texts("layers_block_type")
     if words is not None and "moe" in words:
         return tuple(i for i in holders if words[i] == "moe")
-    listed = f.wholes("moe_layers")
+    kinds = f.texts("mlp_layer_types")
+    if kinds is not None:
+        if unknown := [word for word in kinds if word not in SPARSE_WORDS]:
+            msg = f"mlp_layer_types: kind {unknown[0][:40]!r} is not known"
+            raise SpecError(msg)
+        return tuple(i for i in holders if i < len(kinds) and SPARSE_WORDS[kinds[i]])
+    listed = f.numbers_in_text("moe_layers_enum") or f.wholes("moe_layers")
     if listed is not None:
         return tuple(i for i in holders if i in set(listed))
     frequency = f.raw("moe_layer_freq")
@@ -153,14 +170,14 @@ def _sparse_layers(f: Fields, holders: tuple[int, ...]) -> tuple[int, ...]:
 def _experts(f: Fields, sizes: Sizes, layers: tuple[int, ...], experts: int) -> list[WeightGroup]:
     if not layers:
         return []
-    h = sizes.hidden_size
+    h, matrices = sizes.hidden_size, _matrices(f, sizes)
     width = f.whole("moe_intermediate_size", "ffn_hidden_size", "expert_ffn_dim", *FFN_FIELDS)
+    latent = f.size("moe_latent_size")
     top_k = f.whole(*TOP_K_FIELDS)
     if top_k > experts:
         msg = f"num_experts_per_tok={top_k} must be <= the number of experts, {experts}"
         raise SpecError(msg)
-    matrices = _matrices(f, sizes)
-    one = matrices * h * width
+    one = matrices * (latent or h) * width
     groups = [
         WeightGroup(
             name="experts",
@@ -172,6 +189,8 @@ def _experts(f: Fields, sizes: Sizes, layers: tuple[int, ...], experts: int) -> 
         ),
         WeightGroup(name="router", num_params=h * experts, layers=layers, shard=Shard.REPLICATED),
     ]
+    if latent:  # into the experts' narrower space and back
+        groups.append(WeightGroup(name="latent experts", num_params=2 * h * latent, layers=layers))
     shared = matrices * h * _shared_width(f, sizes, width)
     if shared:
         groups.append(
@@ -190,7 +209,7 @@ def _shared_width(f: Fields, sizes: Sizes, width: int) -> int:
     )
     if stated is not None:
         return stated
-    if sizes.model_type == "llama4_text":
+    if sizes.family == "llama4":
         return width
     count = f.raw(
         "n_shared_experts", "num_shared_experts", "num_shared_expert", "moe_num_shared_experts"
