@@ -20,6 +20,8 @@ class EngineName(StrEnum):
 
     IDEAL = "ideal"
     VLLM = "vllm"
+    LLAMA_CPP = "llama.cpp"
+    OLLAMA = "ollama"
     TRANSFORMERS = "transformers"
     SGLANG = "sglang"
     TENSORRT_LLM = "tensorrt-llm"

@@ -6,6 +6,8 @@ from enum import StrEnum
 from kvsim.dtypes import DType
 from kvsim.errors import SpecError
 from kvsim.specs.attention import CacheBehaviour, CrossAttention, check_positive
+from kvsim.specs.llama_cpp import LlamaCppTraits
+from kvsim.specs.tensors import Tensor
 from kvsim.specs.transformers import TransformersTraits
 from kvsim.specs.vllm_traits import VllmTraits
 
@@ -114,6 +116,8 @@ class ModelSpec:
     not_modeled: tuple[str, ...] = ()
     transformers: TransformersTraits = TransformersTraits()  # noqa: RUF009 - frozen
     vllm: VllmTraits = VllmTraits()  # noqa: RUF009 - frozen
+    llama_cpp: LlamaCppTraits = LlamaCppTraits()  # noqa: RUF009 - frozen
+    tensors: tuple[Tensor, ...] = field(default=(), repr=False, compare=False)  # of its files
     decided_by: tuple[Fields, ...] = field(default=(), repr=False, compare=False)  # layer by layer
     layer_groups: tuple[LayerGroup, ...] = field(init=False, repr=False, compare=False)
 
