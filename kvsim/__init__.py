@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from kvsim.analytic.cache import CacheBytes, CacheCurve, FormulaLine, context_lengths
     from kvsim.analytic.capacity import Cause, Verdict
+    from kvsim.analytic.explanation import ExplainedGroup
     from kvsim.analytic.memory_bar import MemoryBar, Segment, SegmentName
     from kvsim.analytic.quantized import quantized_cache_bytes
     from kvsim.api import (
@@ -13,10 +14,12 @@ if TYPE_CHECKING:
         cache_bytes,
         cache_curve,
         cache_formula,
+        explain_cache,
         load_model,
         plan,
     )
     from kvsim.dtypes import CacheFormat, DType, cache_format, model_dtype
+    from kvsim.engines.llama_cpp import LlamaCppLayout, llama_cpp_layout
     from kvsim.engines.sglang import SglangLayout, sglang_layout
     from kvsim.engines.sglang_pools import SglangPools, sglang_pools
     from kvsim.engines.tensorrt_llm import TensorrtLlmLayout, tensorrt_llm_layout
@@ -51,7 +54,7 @@ if TYPE_CHECKING:
     from kvsim.specs.engine import EngineName, UsageContext, Vllm
     from kvsim.specs.hardware import Accelerator
     from kvsim.specs.latent import Indexer, LatentAttention, SlidingLatentAttention
-    from kvsim.specs.llama_cpp import LlamaCppTraits, Variant
+    from kvsim.specs.llama_cpp import FlashAttention, LlamaCpp, LlamaCppTraits, Ollama, Variant
     from kvsim.specs.model import ModelSpec
     from kvsim.specs.overheads import Coefficient, Interval, OverheadModel, Overheads, exact
     from kvsim.specs.parallel import Parallelism
@@ -77,11 +80,13 @@ _HOMES = {
     "kvsim.analytic.cache": ("CacheBytes", "CacheCurve", "FormulaLine", "context_lengths"),
     "kvsim.analytic.capacity": ("Cause", "Verdict"),
     "kvsim.analytic.memory_bar": ("MemoryBar", "Segment", "SegmentName"),
+    "kvsim.analytic.explanation": ("ExplainedGroup",),
     "kvsim.api": (
         "accelerator",
         "cache_bytes",
         "cache_curve",
         "cache_formula",
+        "explain_cache",
         "load_model",
         "plan",
     ),
@@ -118,6 +123,8 @@ _HOMES = {
     ),
     "kvsim.specs.parallel": ("Parallelism",),
     "kvsim.specs.transformers": ("CacheImplementation", "QuantizedBackend", "Transformers"),
+    "kvsim.engines.llama_cpp": ("LlamaCppLayout", "llama_cpp_layout"),
+    "kvsim.specs.llama_cpp": ("FlashAttention", "LlamaCpp", "LlamaCppTraits", "Ollama", "Variant"),
     "kvsim.units": ("GiB", "format_bytes", "format_gib", "parse_bytes"),
     "kvsim.analytic.quantized": ("quantized_cache_bytes",),
     "kvsim.dtypes": (
@@ -154,10 +161,6 @@ _HOMES = {
     "kvsim.specs.state": ("RecurrentState",),
     "kvsim.specs.sglang": ("Sglang",),
     "kvsim.specs.tensorrt_llm": ("TensorrtLlm",),
-    "kvsim.specs.llama_cpp": (
-        "LlamaCppTraits",
-        "Variant",
-    ),
     "kvsim.io.overheads": ("overhead_model",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -175,8 +178,10 @@ __all__ = [
     "DType",
     "Deployment",
     "EngineName",
+    "ExplainedGroup",
     "FileError",
     "Fix",
+    "FlashAttention",
     "FormulaLine",
     "FullAttention",
     "GiB",
@@ -184,11 +189,14 @@ __all__ = [
     "Interval",
     "KvsimError",
     "LatentAttention",
+    "LlamaCpp",
+    "LlamaCppLayout",
     "LlamaCppTraits",
     "MemoryBar",
     "MissingExtraError",
     "MissingFieldError",
     "ModelSpec",
+    "Ollama",
     "OverheadModel",
     "Overheads",
     "Parallelism",
@@ -224,8 +232,10 @@ __all__ = [
     "catalog_models",
     "context_lengths",
     "exact",
+    "explain_cache",
     "format_bytes",
     "format_gib",
+    "llama_cpp_layout",
     "load_model",
     "model_dtype",
     "overhead_model",

@@ -5,6 +5,7 @@ from os import PathLike
 
 from kvsim.analytic import cache
 from kvsim.analytic.cache import CacheBytes, CacheCurve, FormulaLine
+from kvsim.analytic.explanation import ExplainedGroup, explain_layers
 from kvsim.dtypes import DType, cache_dtype, model_dtype
 from kvsim.engines.ideal import IdealLayout
 from kvsim.engines.layout import Layout
@@ -23,6 +24,7 @@ from kvsim.specs.deployment import Deployment
 from kvsim.specs.engine import EngineName, Vllm, resolve_vllm
 from kvsim.specs.hardware import Accelerator
 from kvsim.specs.model import ModelSpec
+from kvsim.specs.overheads import OverheadModel
 from kvsim.specs.parallel import Parallelism
 from kvsim.specs.transformers import Transformers
 
@@ -148,11 +150,45 @@ def cache_formula(
     return cache.cache_formula(model, kv_dtype=kv_dtype, tensor_parallel_size=tensor_parallel_size)
 
 
+def explain_cache(
+    model: ModelSpec,
+    *,
+    num_tokens: int,
+    kv_cache_dtype: str = "auto",
+    dtype: str = "auto",
+    tensor_parallel_size: int = 1,
+    num_encoder_tokens: int | None = None,
+) -> tuple[ExplainedGroup, ...]:
+    """Per group of equal layers the mechanism, the config's deciding fields, formula and bytes.
+
+    Of one sequence in the ideal layout, on one rank; an engine rounds up from there.
+
+    Raises:
+        SpecError: for an impossible size or format, or heads that do not divide.
+
+    Example:
+        >>> group, = explain_cache(load_model("llama-3.1-8b"), num_tokens=8192)
+        >>> group.formula, group.total_bytes
+        ('32 layers x [8 KV heads x (256 + 256) bytes x 8192]', 1073741824)
+    """
+    if num_encoder_tokens is not None:
+        model = model.with_encoder_tokens(num_encoder_tokens)
+    own = model.dtype if dtype == "auto" else model_dtype(dtype)
+    layout = IdealLayout(
+        model=model,
+        kv_dtype=own if kv_cache_dtype == "auto" else cache_dtype(kv_cache_dtype),
+        dtype=own,
+        tensor_parallel_size=tensor_parallel_size,
+    )
+    return explain_layers(layout, num_tokens=num_tokens)
+
+
 def plan(
     deployment: Deployment,
     *,
     concurrent_requests: int = 1,
     accelerators: Sequence[Accelerator] | None = None,
+    overheads: OverheadModel | None = None,
 ) -> Plan:
     """Budget, capacity and verdict of a deployment, and the changes that would make it fit.
 
@@ -160,6 +196,8 @@ def plan(
         deployment: model, accelerator, engine settings, parallelism.
         concurrent_requests: requests of `max_model_len` tokens that must fit at once.
         accelerators: devices to consider as a change; None means the catalogue's.
+        overheads: coefficients of the engine's overheads; None means those shipped for its
+            version.
 
     Raises:
         SpecError: for settings that no real system can have; the message names them.
@@ -170,10 +208,10 @@ def plan(
         >>> plan(Deployment(model=load_model("llama-3.1-8b"), accelerator=h100)).fits
         True
     """
-    overheads = overhead_model(EngineName.VLLM, deployment.engine.engine_version)
+    coefficients = overheads or overhead_model(EngineName.VLLM, deployment.engine.engine_version)
 
     def judged(changed: Deployment, requests: int) -> Evaluation:
-        return evaluate(changed, overheads, concurrent_requests=requests)
+        return evaluate(changed, coefficients, concurrent_requests=requests)
 
     evaluation = judged(deployment, concurrent_requests)
     advice: tuple[Fix, ...] = ()
@@ -224,4 +262,12 @@ def _layout(
     return paged, kv_dtype
 
 
-__all__ = ["accelerator", "cache_bytes", "cache_curve", "cache_formula", "load_model", "plan"]
+__all__ = [
+    "accelerator",
+    "cache_bytes",
+    "cache_curve",
+    "cache_formula",
+    "explain_cache",
+    "load_model",
+    "plan",
+]

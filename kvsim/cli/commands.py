@@ -8,6 +8,7 @@ from kvsim import api
 from kvsim.cli import parser, tables
 from kvsim.cli.app import start_app
 from kvsim.cli.doctor import examine
+from kvsim.cli.validate import start_validation
 from kvsim.errors import SpecError
 from kvsim.io.catalog import search_accelerators, search_models
 from kvsim.io.report import accelerator_row, model_row
@@ -15,6 +16,7 @@ from kvsim.specs.deployment import Deployment
 from kvsim.specs.engine import EngineName, Vllm
 from kvsim.specs.overheads import Interval, Overheads, exact
 from kvsim.specs.parallel import Parallelism
+from kvsim.specs.transformers import Transformers
 
 Json = dict[str, object]
 
@@ -33,6 +35,8 @@ def run_kv(args: argparse.Namespace) -> Json:
     engine = args.engine
     if engine == EngineName.VLLM:
         engine = parser.from_args(Vllm, args)
+    elif engine == EngineName.TRANSFORMERS:
+        engine = parser.from_args(Transformers, args)
     result = api.cache_bytes(
         model,
         num_tokens=args.num_tokens,
@@ -48,7 +52,18 @@ def run_kv(args: argparse.Namespace) -> Json:
         kv_cache_dtype=args.kv_cache_dtype,
         tensor_parallel_size=args.tensor_parallel_size,
     )
-    return result.as_dict() | {"formula": [line.text for line in formula]}
+    explained: Json = {}
+    if args.explain:
+        groups = api.explain_cache(
+            model,
+            num_tokens=args.num_tokens,
+            kv_cache_dtype=args.kv_cache_dtype,
+            dtype=args.dtype,
+            tensor_parallel_size=args.tensor_parallel_size,
+            num_encoder_tokens=args.num_encoder_tokens,
+        )
+        explained = {"explanation": [group.as_dict() for group in groups]}
+    return result.as_dict() | {"formula": [line.text for line in formula]} | explained
 
 
 def run_plan(args: argparse.Namespace) -> Json:
@@ -101,6 +116,11 @@ def run_app(args: argparse.Namespace) -> None:
     start_app(port=args.port)
 
 
+def run_validate(args: argparse.Namespace) -> None:
+    """`kvsim validate`: replaces this process by `python -m validation`."""
+    start_validation(args.arguments)
+
+
 def run_completion(args: argparse.Namespace) -> None:
     """`kvsim completion`: a script that the shell evaluates."""
     import shtab  # noqa: PLC0415 - only this command needs it
@@ -115,5 +135,6 @@ COMMANDS = {
     "gpus": Command(run_gpus, tables.show_gpus),
     "doctor": Command(run_doctor, tables.show_doctor),
     "app": Command(run_app, tables.show_nothing),
+    "validate": Command(run_validate, tables.show_nothing),
     "completion": Command(run_completion, tables.show_nothing),
 }

@@ -11,6 +11,7 @@ from kvsim import __version__
 from kvsim.errors import SpecError
 from kvsim.specs.engine import EngineName, Vllm
 from kvsim.specs.parallel import Parallelism
+from kvsim.specs.transformers import Transformers
 from kvsim.units import parse_bytes
 
 T = TypeVar("T")
@@ -90,7 +91,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     def command(name: str, doc: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=doc, description=doc)
-        if name not in ("app", "completion"):
+        if name not in ("app", "validate", "completion"):
             sub.add_argument("--json", action="store_true", help="print one JSON object")
         else:
             sub.set_defaults(json=False)
@@ -127,8 +128,14 @@ def _add_kv(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="encoder output cached by cross attention",
     )
+    parser.add_argument(
+        "--explain",
+        action="store_true",
+        help="show what each config field decided, and the formula with its numbers",
+    )
     kept = {"kv_cache_dtype", "dtype", "block_size", "enable_prefix_caching", "engine_version"}
     add_fields(parser, Vllm, skip={f.name for f in dataclasses.fields(Vllm)} - kept)
+    add_fields(parser, Transformers, skip=set())
     add_fields(
         parser,
         Parallelism,
@@ -179,6 +186,15 @@ def _add_nothing(parser: argparse.ArgumentParser) -> None:
     """The command has no flags of its own."""
 
 
+def _add_validate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "arguments",
+        nargs=argparse.REMAINDER,
+        metavar="...",
+        help="recorded KIND PATH ..., or live BACKEND ...",
+    )
+
+
 def _add_app(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--port", type=int, default=8501, metavar="N", help="port on 127.0.0.1 (default: 8501)"
@@ -195,6 +211,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None]], ...
     ("models", "list or search the models of the catalogue", _add_search),
     ("gpus", "list or search the devices of the catalogue", _add_search),
     ("doctor", "driver, devices, versions and extras on this machine", _add_nothing),
+    ("validate", "replay recorded measurements, or measure an engine here", _add_validate),
     ("app", "start the web app on 127.0.0.1", _add_app),
     ("completion", "print a completion script for a shell", _add_completion),
 )

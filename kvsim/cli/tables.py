@@ -60,7 +60,18 @@ def show_kv(result: Json) -> None:
     console.print(f"one more token of one sequence: {format_bytes(result['bytes_per_token'])}")
     for line in result["formula"]:
         console.print(f"formula: {line}", style="dim")
+    for group in result.get("explanation", ()):
+        _show_explained(console, group)
     _show_notes(console, result)
+
+
+def _show_explained(console: "Console", group: Json) -> None:
+    """What decided one group of layers, and what its formula comes to."""
+    console.print(f"layers {group['layers']}: {group['mechanism']}", style="bold")
+    for field, value in group["fields"].items():
+        console.print(f"  {field} = {value}")
+    total = group["bytes"]
+    console.print(f"  {group['formula']} = {total:,} bytes ({format_bytes(total)})")
 
 
 def show_plan(result: Json) -> None:

@@ -1,16 +1,23 @@
 """Replays of recorded measurements: predictions from public functions against what was recorded."""
 
 from collections.abc import Callable, Iterator
-from importlib import import_module
+from importlib import import_module, util
 from pathlib import Path
+from typing import Any
 
 from validation.recorded.frame import Case, RecordError, Report, Verdict
 
 KINDS = {
-    "census": "validation.recorded.census",
-    "configs": "validation.recorded.configs",
+    "census": "census",
+    "configs": "configs",
+    "measured": "measured",
+    "vllm-specs": "vllm_specs",
+    "vllm-static": "vllm_static",
+    "vllm-schedule": "vllm_schedule",
+    "llama-cpp": "llama_cpp",
+    "logs": "logs",
 }
-"""Kinds of records -> the module whose `replay(path)` yields their cases."""
+"""Kinds of records -> the module here whose `replay(path)` yields their cases."""
 
 
 def run(kind: str, path: Path) -> Report:
@@ -21,13 +28,30 @@ def run(kind: str, path: Path) -> Report:
         path: a file or folder in that kind's format; companion files are found beside it.
 
     Raises:
-        RecordError: if the file is not there or not in the format.
+        RecordError: if the file is not there or not in the format, or the kind is not built.
     """
     if not path.exists():
         msg = f"{path}: no such file or folder"
         raise RecordError(msg)
-    replay: Callable[[Path], Iterator[Case]] = import_module(KINDS[kind]).replay
-    return Report(kind=kind, cases=tuple(replay(path)))
+    name = f"{__name__}.{KINDS[kind]}"
+    if util.find_spec(name) is None:
+        msg = f"kind={kind} is not available here"
+        raise RecordError(msg)
+    replay: Callable[[Path], Iterator[Any]] = import_module(name).replay
+    return Report(kind=kind, cases=tuple(as_case(case) for case in replay(path)))
+
+
+def as_case(case: Any) -> Case:  # noqa: ANN401 - a kind may have a case class of its own
+    """The case in the frame's form."""
+    if isinstance(case, Case):
+        return case
+    return Case(
+        id=case.id,
+        verdict=Verdict(case.verdict),
+        predicted=case.predicted,
+        recorded=case.recorded,
+        reason=case.reason,
+    )
 
 
 __all__ = ["KINDS", "Case", "RecordError", "Report", "Verdict", "run"]

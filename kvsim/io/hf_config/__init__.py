@@ -54,17 +54,17 @@ def model_from_config(
     if not f.has(*LAYER_COUNT_FIELDS, *LAYER_LIST_FIELDS, "hybrid_override_pattern"):
         msg = f"{f.name_of('num_hidden_layers')} is missing: this describes no language model"
         raise MissingFieldError(msg)
-    of_kinds, of_sizes = f.fork(), f.fork()
+    of_kinds = f.fork()
     kinds = layer_kinds(of_kinds, tower)
     attention = bool(WITH_ATTENTION & set(kinds))
-    sizes = read_sizes(of_sizes, tower, dtype=_dtype(f, top), attention=attention)
+    sizes = read_sizes(f.fork(), tower, dtype=_dtype(f, top), attention=attention)
     is_encoder_decoder = _is_encoder_decoder(f, top)
     layers, decided_by = build_layers(
         f,
         sizes,
         kinds,
         has_cross_attention=is_encoder_decoder or _attends_elsewhere(f),
-        already_used={**of_kinds.used, **of_sizes.used},
+        already_used=of_kinds.used,
     )
     weights = all_weights(f.fork(), top, sizes, layers, is_encoder_decoder=is_encoder_decoder)
     return ModelSpec(

@@ -32,7 +32,7 @@ def build_layers(
         sizes: what the layers share.
         kinds: the kind of every layer.
         has_cross_attention: whether the layers also attend to an encoder.
-        already_used: fields that decided the kinds and the shared sizes.
+        already_used: fields that decided the kinds.
     """
     common = f.fork()
     own = overrides(common, len(kinds))

@@ -92,10 +92,15 @@ class Heads:
     v_head_dim: int | None
 
 
+def hidden_size(f: Fields) -> int:
+    """The width between layers, under any of its names."""
+    return f.whole(*HIDDEN_FIELDS)
+
+
 def read_sizes(f: Fields, tower: Tower, *, dtype: DType, attention: bool) -> Sizes:
     """Hidden size and query heads; a model without attention states no heads."""
     f.must_agree("hidden_size", "n_embd", "d_model")
-    hidden, heads = f.whole(*HIDDEN_FIELDS), 1
+    hidden, heads = hidden_size(f), 1
     if attention:
         f.must_agree("num_attention_heads", "n_head", "n_heads")
         heads = _query_heads(f)
@@ -168,7 +173,7 @@ def _head_dim(f: Fields, sizes: Sizes, heads: int) -> int:
     stated = f.size(*HEAD_DIM_FIELDS)
     if stated is not None:
         return stated
-    width = sizes.hidden_size
+    width = hidden_size(f)
     if sizes.family in WIDE_ATTENTION:
         width = f.whole("attention_hidden_size", default=2 * width)
     if width % heads:

@@ -6,7 +6,7 @@ from kvsim.dtypes import FP32, DType, model_dtype
 from kvsim.errors import MissingFieldError
 from kvsim.io.hf_config.fields import Fields
 from kvsim.io.hf_config.kinds import Kind
-from kvsim.io.hf_config.sizes import Sizes, read_heads
+from kvsim.io.hf_config.sizes import Sizes, hidden_size, read_heads
 from kvsim.specs.model import Layer
 from kvsim.specs.state import RecurrentState
 
@@ -25,9 +25,9 @@ def state_layer(f: Fields, sizes: Sizes, kind: Kind) -> Layer:
         MissingFieldError: if no field says which mixer the layer has.
     """
     if kind is Kind.CONV:
-        return (_short_convolution(f, sizes),)
+        return (_short_convolution(f),)
     if kind is Kind.RECURRENT:
-        return (_rg_lru(f, sizes),)
+        return (_rg_lru(f),)
     for field, build in _BY_FIELD.items():
         if f.has(field):
             return build(f, sizes, kind)
@@ -37,8 +37,8 @@ def state_layer(f: Fields, sizes: Sizes, kind: Kind) -> Layer:
     raise MissingFieldError(msg)
 
 
-def _short_convolution(f: Fields, sizes: Sizes) -> RecurrentState:
-    width = f.whole("conv_dim", default=sizes.hidden_size)
+def _short_convolution(f: Fields) -> RecurrentState:
+    width = f.size("conv_dim") or hidden_size(f)
     return RecurrentState(
         mechanism="short convolution",
         num_heads=width,
@@ -48,8 +48,8 @@ def _short_convolution(f: Fields, sizes: Sizes) -> RecurrentState:
     )
 
 
-def _rg_lru(f: Fields, sizes: Sizes) -> RecurrentState:
-    width = f.whole("lru_width", default=sizes.hidden_size)
+def _rg_lru(f: Fields) -> RecurrentState:
+    width = f.size("lru_width") or hidden_size(f)
     return RecurrentState(
         mechanism="RG-LRU",
         num_heads=width,
@@ -77,7 +77,7 @@ def _mamba_1(f: Fields, sizes: Sizes) -> RecurrentState:
     state = f.whole(*STATE_FIELDS)
     inner = None if f.has("mamba_expand") else f.optional_whole("intermediate_size")
     if inner is None:
-        inner = f.whole(*EXPAND_FIELDS) * sizes.hidden_size
+        inner = f.whole(*EXPAND_FIELDS) * hidden_size(f)
     return RecurrentState(
         mechanism="mamba-1",
         num_heads=inner,
@@ -97,7 +97,7 @@ def _mamba_2(f: Fields, sizes: Sizes) -> RecurrentState:
     head_dim = None if f.raw(*dim_fields) == AUTO else f.optional_whole(*dim_fields)
     if head_dim is None:
         inner = f.optional_whole("mamba_d_ssm", "mamba_intermediate_size")
-        head_dim = (inner or f.whole(*EXPAND_FIELDS) * sizes.hidden_size) // heads
+        head_dim = (inner or f.whole(*EXPAND_FIELDS) * hidden_size(f)) // heads
     state = f.whole(*STATE_FIELDS)
     return RecurrentState(
         mechanism="mamba-2",
@@ -161,7 +161,7 @@ def _attention_convolutions(f: Fields, sizes: Sizes, kind: Kind) -> Layer:
         num_heads=heads.num_kv_heads,
         state_elems=0,
         conv_kernel=f.whole("conv_kernel_size"),
-        conv_channels=keys_and_values + 2 * sizes.hidden_size,
+        conv_channels=keys_and_values + 2 * hidden_size(f),
     )
     return (state,)
 
@@ -182,11 +182,11 @@ def _convolved_attention(f: Fields, sizes: Sizes, kind: Kind) -> Layer:
 
 def _rwkv(f: Fields, sizes: Sizes, kind: Kind) -> Layer:  # noqa: ARG001
     """The last token's inputs of both mixers; numerator, denominator and maximum in float32."""
-    width = f.whole("attention_hidden_size", default=sizes.hidden_size)
+    width = f.size("attention_hidden_size") or hidden_size(f)
     shift = RecurrentState(
         mechanism="token shift",
-        num_heads=sizes.hidden_size,
-        state_elems=2 * sizes.hidden_size,
+        num_heads=hidden_size(f),
+        state_elems=2 * hidden_size(f),
         state_in_model_dtype=True,
         elem_flops=2,
     )

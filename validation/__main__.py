@@ -1,0 +1,107 @@
+"""`python -m validation recorded KIND PATH [--json]`, `python -m validation live BACKEND ...`."""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module, util
+from pathlib import Path
+from typing import Any
+
+import kvsim
+from validation.recorded import KINDS, Case, RecordError, Report, Verdict, run
+
+SCHEMA_VERSION = 1
+EXIT_EXACT, EXIT_BAD_INPUT, EXIT_WRONG, EXIT_MISSING_EXTRA, EXIT_INTERRUPTED = 0, 2, 3, 4, 130
+LONGEST_LIST = 8
+"""Entries of a list, or letters of a text, that a miss prints in full, in tens of letters."""
+
+BACKENDS = ("transformers", "vllm", "ollama")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a validation.
+
+    Returns:
+        0 if no case is wrong, 2 bad input, 3 a case is wrong, 4 an extra is missing,
+        130 interrupted.
+    """
+    parser = argparse.ArgumentParser(prog="validation", description=__doc__)
+    modes = parser.add_subparsers(dest="mode", required=True)
+    recorded = modes.add_parser("recorded", help="replay recorded measurements")
+    recorded.add_argument("kind", choices=sorted(KINDS), metavar="KIND", help=", ".join(KINDS))
+    recorded.add_argument("path", type=Path, metavar="PATH", help="file or folder")
+    recorded.add_argument("--json", action="store_true", help="print one JSON object")
+    live = modes.add_parser("live", help="measure an engine on this machine", add_help=False)
+    live.add_argument("backend", choices=BACKENDS, metavar="BACKEND", help=", ".join(BACKENDS))
+    live.add_argument("arguments", nargs=argparse.REMAINDER, help="the backend's own")
+    args = parser.parse_args(argv)
+    try:
+        if args.mode == "live":
+            return run_live(args.backend, args.arguments)
+        report = run(args.kind, args.path)
+    except kvsim.MissingExtraError as error:
+        return fail(error, EXIT_MISSING_EXTRA)
+    except (RecordError, OSError, kvsim.KvsimError) as error:
+        return fail(error, EXIT_BAD_INPUT)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    if args.json:
+        print(json.dumps({"schema_version": SCHEMA_VERSION, **report.as_dict()}))
+    else:
+        show(report)
+    return EXIT_WRONG if report.count(Verdict.WRONG) else EXIT_EXACT
+
+
+def run_live(backend: str, arguments: Sequence[str]) -> int:
+    """What a backend's own `main` returns; 2 if there is none."""
+    name = f"validation.live.{backend}"
+    if util.find_spec(name) is None:
+        return fail(RecordError(f"backend={backend} is not available here"), EXIT_BAD_INPUT)
+    return int(import_module(name).main(arguments))
+
+
+def fail(error: Exception, code: int) -> int:
+    """One line on stderr."""
+    print(f"validation: {' '.join(str(error).split())}", file=sys.stderr)
+    return code
+
+
+def show(report: Report) -> None:
+    """The verdicts as a table, every miss, and the count."""
+    print(f"{report.kind}: recorded cases by verdict")
+    for verdict in Verdict:
+        if count := report.count(verdict):
+            print(f"  {verdict:<16} {count:>8,}")
+    for case in report.misses:
+        show_miss(case)
+    print(f"{report.count(Verdict.EXACT)} of {report.total} exact")
+
+
+def show_miss(case: Case) -> None:
+    """One case that is not exact: what was predicted, what was recorded, and why."""
+    print(f"{case.id}: {case.verdict}" + (f", {case.reason}" if case.reason else ""))
+    for key, value in differing(case.predicted, case.recorded).items():
+        print(f"  {key}: predicted {short(value[0])}, recorded {short(value[1])}")
+
+
+def differing(
+    predicted: Mapping[str, Any], recorded: Mapping[str, Any]
+) -> dict[str, tuple[Any, Any]]:
+    """Recorded values that are not what was predicted."""
+    return {
+        key: (predicted.get(key), value)
+        for key, value in recorded.items()
+        if predicted.get(key) != value
+    }
+
+
+def short(value: object) -> str:
+    """A value on one line; long ones are cut."""
+    text = json.dumps(value, default=str)
+    limit = LONGEST_LIST * 10
+    return text if len(text) <= limit else f"{text[:limit]}... ({len(text)} letters)"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
