@@ -1,34 +1,50 @@
-"""A model from what a user has: a config file, a folder, a dict, or a catalogue name."""
+"""A model from what a user has: a file, a folder, a dict, a catalogue name, or a hub's id."""
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import NoReturn
 
-from kvsim.errors import FileError, SpecError, UnknownNameError, UnsupportedError
+from kvsim.errors import FileError, SpecError, UnknownNameError
 from kvsim.io.catalog import find_model
+from kvsim.io.gguf import read_gguf
+from kvsim.io.gguf_models import model_from_gguf
 from kvsim.io.hf_config import model_from_config
+from kvsim.io.hub import MODELSCOPE, fetch_model, is_hub_id
+from kvsim.io.safetensors import holds_safetensors, read_tensors
 from kvsim.specs.model import ModelSpec
 from kvsim.units import MiB, format_bytes
 
 MAX_CONFIG_BYTES = 8 * MiB
 """Largest config.json read; the largest seen are 0.2 MiB."""
 
+SAFETENSORS_NAMES = (".safetensors", ".safetensors.index.json")
+"""How the names of weights and of their index end."""
+
+GGUF_KIND = "general.architecture"
+"""The key that only a GGUF file's metadata have."""
+
 MAX_DEPTH = 64
 """Deepest nesting of a config; composite models reach 5."""
 
 
 def read_model(source: str | PathLike[str] | Mapping[str, object]) -> ModelSpec:
-    """The model that a config.json, a folder with one, a dict or a catalogue name describes.
+    """The model that a file, a folder, a dict, a catalogue name or a hub's id describes.
+
+    A file is a config.json, a GGUF file, or safetensors with their config beside them; a dict is
+    a config, or the metadata of a GGUF file.
 
     Raises:
-        FileError: if a file cannot be read or is no JSON object.
+        FileError: if a file cannot be read or is not what its name says, or a hub not reached.
         UnknownNameError: if a name is neither a file nor in the catalogue.
         SpecError: for a missing, impossible or contradictory field.
         UnsupportedError: for an architecture whose cache is not known.
     """
     if isinstance(source, Mapping):
+        if GGUF_KIND in source:
+            return model_from_gguf(source)
         return model_from_config(source, name=str(source.get("_name_or_path") or "config"))
     path = Path(source)
     if _exists(path):
@@ -39,6 +55,8 @@ def read_model(source: str | PathLike[str] | Mapping[str, object]) -> ModelSpec:
     try:
         entry = find_model(str(source))
     except UnknownNameError as error:
+        if is_hub_id(str(source)):
+            return _from_hub(str(source))
         raise UnknownNameError(what="model", name=_short(source), nearest=error.nearest) from None
     spec = model_from_config(entry.config, name=entry.id, is_complete=True)
     return spec.with_hub_id(entry.hub_id)
@@ -73,20 +91,54 @@ def parse_config(text: str, *, name: str = "config") -> Mapping[str, object]:
 
 
 def _from_path(path: Path) -> ModelSpec:
-    name = path.name if path.is_dir() else path.stem
+    """The model of a file or folder, with the exact tensors where their headers are there."""
     if path.suffix == ".gguf":
-        msg = f"model={_short(path)}: GGUF headers are not read yet, give the config.json"
-        raise UnsupportedError(msg)
+        _check_regular(path)
+        return read_gguf(path)
+    name, weights = path.stem, None
     if path.is_dir():
-        folder, path = path, path / "config.json"
+        folder, path, name = path, path / "config.json", path.name
         if not path.is_file():
-            msg = f"model={_short(folder)}: the folder holds no config.json"
+            return _from_weights_alone(folder)
+        weights = folder if holds_safetensors(folder) else None
+    elif path.name.endswith(SAFETENSORS_NAMES):
+        weights, path = path, path.parent / "config.json"
+        if not path.is_file():
+            msg = f"model={_short(weights)}: there is no config.json beside it"
             raise FileError(msg)
-    elif path.stem == "config":
+    if path.stem == "config" and weights is None:
         name = path.resolve().parent.name or path.stem
+    spec = model_from_config(parse_config(_text(path), name=path.name), name=name)
+    return spec if weights is None else replace(spec, tensors=read_tensors(weights))
+
+
+def _from_weights_alone(folder: Path) -> ModelSpec:
+    """The model of a folder's only GGUF file, or of the first of a split one."""
+    files = sorted(folder.glob("*.gguf"))
+    firsts = [file for file in files if "-00001-of-" in file.name] or files
+    if len(firsts) != 1:
+        found = f"{len(files)} GGUF files: give one of them" if files else "no config.json"
+        msg = f"model={_short(folder)}: the folder holds {found}"
+        raise FileError(msg)
+    return read_gguf(firsts[0])
+
+
+def _from_hub(name: str) -> ModelSpec:
+    """The model of an id that the catalogue lacks."""
+    found = fetch_model(name)
+    spec = model_from_config(parse_config(found.config_text, name="config.json"), name=name)
+    return replace(spec.with_hub_id(name.removeprefix(MODELSCOPE)), tensors=found.tensors)
+
+
+def _check_regular(path: Path) -> None:
     if not path.is_file():
         msg = f"model={_short(path)} is not a regular file"
         raise FileError(msg)
+
+
+def _text(path: Path) -> str:
+    """A config's text, bounded."""
+    _check_regular(path)
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_CONFIG_BYTES + 1)
@@ -96,11 +148,10 @@ def _from_path(path: Path) -> ModelSpec:
     if len(raw) > MAX_CONFIG_BYTES:
         _too_large(path.name, path.stat().st_size)
     try:
-        text = raw.decode("utf-8-sig")
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         msg = f"{path.name} is no valid JSON: it is not text in UTF-8"
         raise FileError(msg) from None
-    return model_from_config(parse_config(text, name=path.name), name=name)
 
 
 def _exists(path: Path) -> bool:

@@ -11,6 +11,7 @@ from kvsim.errors import MissingFieldError
 from kvsim.io.hf_config.fields import Fields
 from kvsim.io.hf_config.kinds import WITH_ATTENTION
 from kvsim.io.hf_config.layers import build_layers
+from kvsim.io.hf_config.llama_cpp import llama_cpp_traits
 from kvsim.io.hf_config.patterns import LAYER_COUNT_FIELDS, LAYER_LIST_FIELDS, layer_kinds
 from kvsim.io.hf_config.quantization import read_quantization
 from kvsim.io.hf_config.sizes import read_sizes
@@ -83,6 +84,7 @@ def model_from_config(
         is_encoder_decoder=is_encoder_decoder,
         not_modeled=weights.left_out,
         transformers=transformers_traits(f, tower),
+        llama_cpp=llama_cpp_traits(f.fork(), tower, layers),
         decided_by=decided_by,
     )
 
