@@ -17,6 +17,7 @@ from kvsim.io.hf_config.quantization import read_quantization
 from kvsim.io.hf_config.sizes import read_sizes
 from kvsim.io.hf_config.towers import TOWER_SECTIONS, Tower, language_tower
 from kvsim.io.hf_config.traits import transformers_traits
+from kvsim.io.hf_config.vllm import vllm_traits
 from kvsim.io.hf_config.weights import all_weights
 from kvsim.specs.model import ModelSpec
 
@@ -86,6 +87,7 @@ def model_from_config(
         transformers=transformers_traits(f, tower),
         llama_cpp=llama_cpp_traits(f.fork(), tower, layers),
         decided_by=decided_by,
+        vllm=vllm_traits(top, f, model_type=tower.model_type, layers=layers),
     )
 
 

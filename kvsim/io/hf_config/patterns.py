@@ -21,6 +21,7 @@ WORDS = {
     "chunked_attention": Kind.CHUNKED,
     "reference_sliding_attention": Kind.PROMPT_AND_WINDOW,
     "indexed_attention": Kind.INDEXED,
+    "deepseek_sparse_attention": Kind.INDEXED,
     "minimax_m3_sparse": Kind.INDEXED,
     "compressed_sparse_attention": Kind.COMPRESSED,
     "heavily_compressed_attention": Kind.HEAVILY_COMPRESSED,
@@ -84,7 +85,7 @@ def layer_kinds(f: Fields, tower: Tower) -> tuple[Kind, ...]:
         if count is None:
             count = f.whole("num_hidden_layers")  # raises, naming the usual field
         kinds = _derived(f, tower, count)
-    return _with_indexer(f, kinds)
+    return kinds if stated else _with_indexer(f, kinds)
 
 
 def _stated(f: Fields, count: int | None) -> dict[str, tuple[Kind, ...]]:
@@ -128,7 +129,7 @@ def _plain(f: Fields) -> Kind:
 
 
 def _with_indexer(f: Fields, kinds: tuple[Kind, ...]) -> tuple[Kind, ...]:
-    """Latent attention with index sizes has an indexer in every full layer, unless words say."""
+    """Latent attention with index sizes has an indexer in every full layer."""
     if Kind.INDEXED in kinds or not f.has("index_head_dim") or not f.has("kv_lora_rank"):
         return kinds
     return tuple(Kind.INDEXED if kind is Kind.FULL else kind for kind in kinds)
