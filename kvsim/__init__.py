@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kvsim.engines.sglang_pools import SglangPools, sglang_pools
     from kvsim.engines.tensorrt_llm import TensorrtLlmLayout, tensorrt_llm_layout
     from kvsim.engines.tensorrt_llm_pools import TensorrtLlmPools, tensorrt_llm_pools
+    from kvsim.engines.vllm_cache import VllmCache, vllm_cache
     from kvsim.engines.vllm_cache_config import VllmCacheConfig
     from kvsim.engines.vllm_costs import pool_cost, request_cost
     from kvsim.engines.vllm_layer_spec import vllm_layer_spec
@@ -76,6 +77,7 @@ _HOMES = {
         "pool_cost",
         "request_cost",
     ),
+    "kvsim.engines.vllm_cache": ("VllmCache", "vllm_cache"),
     "kvsim.engines.vllm_cache_config": ("VllmCacheConfig",),
     "kvsim.analytic.cache": ("CacheBytes", "CacheCurve", "FormulaLine", "context_lengths"),
     "kvsim.analytic.capacity": ("Cause", "Verdict"),
@@ -221,6 +223,7 @@ __all__ = [
     "Variant",
     "Verdict",
     "Vllm",
+    "VllmCache",
     "VllmCacheConfig",
     "VllmLayout",
     "accelerator",
@@ -251,6 +254,7 @@ __all__ = [
     "sglang_pools",
     "tensorrt_llm_layout",
     "tensorrt_llm_pools",
+    "vllm_cache",
     "vllm_layer_spec",
     "vllm_layout",
 ]

@@ -1,6 +1,7 @@
 """The public functions: they wire io, engines, analytic and plan together, and compute nothing."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from os import PathLike
 
 from kvsim.analytic import cache
@@ -21,7 +22,7 @@ from kvsim.planner.answer import Plan
 from kvsim.planner.layouts import PoolSettings, pool_layout, pool_settings
 from kvsim.planner.plan import Evaluation, evaluate
 from kvsim.specs.deployment import Deployment
-from kvsim.specs.engine import EngineName, Vllm, resolve_vllm
+from kvsim.specs.engine import EngineName, Vllm
 from kvsim.specs.hardware import Accelerator
 from kvsim.specs.model import ModelSpec
 from kvsim.specs.overheads import OverheadModel
@@ -249,17 +250,23 @@ def _layout(
             model=model, settings=engine, dtype=own, tensor_parallel_size=tensor_parallel_size
         )
         return held, own
-    if isinstance(engine, Vllm):
-        settings = engine
-    elif engine == EngineName.VLLM:
-        settings = Vllm()
-    else:
-        msg = f"engine={str(engine)[:40]} must be one of {', '.join(EngineName)}"
-        raise SpecError(msg)
+    settings = _vllm_settings(engine)
+    settings = replace(
+        settings,
+        kv_cache_dtype=settings.kv_cache_dtype if kv_cache_dtype == "auto" else kv_cache_dtype,
+        dtype=settings.dtype if dtype == "auto" else dtype,
+    )
     parallel = Parallelism(tensor_parallel_size=tensor_parallel_size)
-    resolved = resolve_vllm(settings, model=model, accelerator=None, parallel=parallel)
-    paged = vllm_cache_layout(model, settings, resolved, parallel, kv_dtype=kv_dtype, dtype=own)
-    return paged, kv_dtype
+    return vllm_cache_layout(model, settings, parallel, accelerator=None), kv_dtype
+
+
+def _vllm_settings(engine: object) -> Vllm:
+    if isinstance(engine, Vllm):
+        return engine
+    if engine == EngineName.VLLM:
+        return Vllm()
+    msg = f"engine={str(engine)[:40]} must be one of {', '.join(EngineName)}"
+    raise SpecError(msg)
 
 
 __all__ = [

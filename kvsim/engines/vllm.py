@@ -1,45 +1,74 @@
 """vLLM's layout of a model's cache: what a sequence holds, and what a pool holds."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from kvsim.dtypes import DType
 from kvsim.engines.layout import LayerBytes, Pool, SequenceBytes
-from kvsim.engines.vllm_cache_config import MambaCacheMode, VllmCacheConfig
+from kvsim.engines.vllm_backend import device_of
+from kvsim.engines.vllm_cache import REMEMBERED_CACHES, VllmCache, build_cache
+from kvsim.engines.vllm_cache_config import VllmCacheConfig
 from kvsim.engines.vllm_cache_group import KVCacheGroup, LayerSet
-from kvsim.engines.vllm_groups import block_bytes, group_layers
+from kvsim.engines.vllm_groups import block_bytes, check_layout, group_layers
 from kvsim.engines.vllm_layout import NULL_BLOCKS
-from kvsim.engines.vllm_model import align_hybrid, layer_specs
 from kvsim.engines.vllm_spec_base import KVCacheSpec
 from kvsim.engines.vllm_specs import (
     ChunkedLocalAttentionSpec,
+    CircularBufferSpec,
     CrossAttentionSpec,
     MambaSpec,
     MLAAttentionSpec,
     SlidingWindowSpec,
 )
-from kvsim.specs.engine import EngineName, ResolvedVllm, Vllm
+from kvsim.specs.engine import EngineName, ResolvedVllm, Vllm, resolve_vllm
+from kvsim.specs.hardware import Accelerator
 from kvsim.specs.model import ModelSpec
 from kvsim.specs.parallel import Parallelism
 from kvsim.units import ceil_div
 
 
-REMEMBERED_LAYOUTS = 256
-"""Layouts kept: grouping a hybrid's layers costs more than all that is asked of them."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One pipeline stage's share of the cache."""
+
+    num_layers: int  # caches that it stores
+    block_bytes: int  # over all layers of its widest group; 0: it stores none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VllmCacheLayout:
-    """One model's cache on one rank: groups of layers that draw blocks from one pool."""
+    """One model's cache on one rank: groups of layers that draw blocks from one pool.
 
-    config: VllmCacheConfig
+    Pipeline stages hold different layers; the stage with the widest block decides how many
+    blocks all of them have, and stands for the rank.
+    """
+
+    cache: VllmCache
     groups: tuple[KVCacheGroup, ...]
     equal_groups: tuple[tuple[KVCacheGroup, int], ...]  # groups that hold as many blocks, counted
-    block_bytes: int
-    num_gpu_blocks_override: int | None
-    engine_version: str | None
+    stages: tuple[Stage, ...]
     num_encoder_tokens: int
     engine: EngineName = EngineName.VLLM
+
+    @property
+    def config(self) -> VllmCacheConfig:
+        """The settings that decide the layout."""
+        return self.cache.config
+
+    @property
+    def settings(self) -> ResolvedVllm:
+        """The engine's settings after the layers had their say."""
+        return self.cache.settings
+
+    @property
+    def engine_version(self) -> str:
+        """The version whose rules were used."""
+        return self.settings.engine_version
+
+    @property
+    def block_bytes(self) -> int:
+        """Bytes of one block on the stage that holds most of it."""
+        return max((stage.block_bytes for stage in self.stages), default=0)
 
     @property
     def not_modeled(self) -> tuple[str, ...]:
@@ -73,7 +102,7 @@ class VllmCacheLayout:
             if padding:
                 layers.append(LayerBytes("padding to the widest group", 0, padding, 0))
             if self._grows(group.spec, num_tokens):
-                marginal += self.block_bytes // group.block_size
+                marginal += self.block_bytes // group.spec.tokens_per_block(self.config)
         return SequenceBytes(_merged(layers), marginal)
 
     def pool(self, available_bytes: int) -> Pool:
@@ -82,26 +111,35 @@ class VllmCacheLayout:
         Source:
             vLLM `get_kv_cache_configs`, vllm/v1/core/kv_cache_utils.py, 0.32.0.
         """
-        override = self.num_gpu_blocks_override
-        blocks = available_bytes // self.block_bytes if override is None else override
-        request_blocks = self._request_blocks(self.config)
-        concurrency = blocks / request_blocks
+        blocks = self._num_blocks(available_bytes)
         usable = blocks - NULL_BLOCKS
-        longest = self.config.max_model_len if request_blocks <= usable else self._longest(usable)
+        config = self.config
+        request_blocks = self._request_blocks(config)
+        longest = config.max_model_len if request_blocks <= usable else self._longest(usable)
+        if config.auto_max_model_len and longest:
+            config = replace(config, max_model_len=longest)
+            request_blocks = self._request_blocks(config)
+        concurrency = blocks / request_blocks if request_blocks else 0.0
         return Pool(
             num_gpu_blocks=blocks,
             reserved_blocks=NULL_BLOCKS,
             block_size=self.block_size,
             block_bytes=self.block_bytes,
             request_blocks=request_blocks,
-            kv_cache_tokens=int(concurrency * self.config.max_model_len),
+            kv_cache_tokens=int(concurrency * config.max_model_len),
             max_concurrency=concurrency,
             longest_model_len=longest,
             refusal=None if request_blocks <= usable else self._refusal(longest),
         )
 
+    def _num_blocks(self, available_bytes: int) -> int:
+        if not self.block_bytes:
+            return NULL_BLOCKS  # nothing to store, but the pool has its null block
+        override = self.config.num_gpu_blocks_override
+        return max(0, available_bytes) // self.block_bytes if override is None else override
+
     def _request_blocks(self, config: VllmCacheConfig) -> int:
-        return max(1, sum(n * group.max_blocks(config) for group, n in self.equal_groups))
+        return sum(n * group.max_blocks(config) for group, n in self.equal_groups)
 
     def _longest(self, usable_blocks: int) -> int:
         """The longest `max_model_len` whose request fits; 0 if none does."""
@@ -120,20 +158,20 @@ class VllmCacheLayout:
 
     def _blocks(self, spec: KVCacheSpec, num_tokens: int) -> int:
         """Blocks that a sequence of `num_tokens` computed tokens holds in a group."""
-        if isinstance(spec, MambaSpec):
+        if isinstance(spec, MambaSpec | CircularBufferSpec):
             return spec.max_blocks(self.config)
         if isinstance(spec, CrossAttentionSpec):
             return ceil_div(self.num_encoder_tokens, spec.block_size)
-        freed = 0
+        size, freed = spec.tokens_per_block(self.config), 0
         if isinstance(spec, SlidingWindowSpec):
-            freed = max(0, num_tokens - spec.sliding_window + 1) // spec.block_size
+            freed = max(0, num_tokens - spec.sliding_window + 1) // size
         elif isinstance(spec, ChunkedLocalAttentionSpec):
             chunk = spec.attention_chunk_size
-            freed = (num_tokens - 1) // chunk * chunk // spec.block_size
-        return ceil_div(num_tokens, spec.block_size) - freed
+            freed = (num_tokens - 1) // chunk * chunk // size
+        return ceil_div(num_tokens, size) - freed
 
     def _grows(self, spec: KVCacheSpec, num_tokens: int) -> bool:
-        if isinstance(spec, MambaSpec | CrossAttentionSpec):
+        if isinstance(spec, MambaSpec | CrossAttentionSpec | CircularBufferSpec):
             return False
         if isinstance(spec, SlidingWindowSpec):
             return num_tokens < spec.sliding_window
@@ -142,61 +180,48 @@ class VllmCacheLayout:
         return True
 
 
-@lru_cache(maxsize=REMEMBERED_LAYOUTS)
 def vllm_cache_layout(
     model: ModelSpec,
     engine: Vllm,
-    resolved: ResolvedVllm,
     parallel: Parallelism,
     *,
-    kv_dtype: DType,
-    dtype: DType,
+    accelerator: Accelerator | None,
 ) -> VllmCacheLayout:
     """A model's cache as vLLM would lay it out with these settings.
-
-    Pipeline stages divide the layers; the stage with the widest block stands for the rank.
 
     Raises:
         SpecError: if the heads do not divide over the ranks.
         UnsupportedError: for a format or a layout that vLLM does not have.
     """
-    tp = parallel.tensor_parallel_size
-    blocks = align_hybrid(
-        model,
-        block_size=resolved.block_size,
-        kv_dtype=kv_dtype,
-        dtype=dtype,
-        tensor_parallel_size=tp,
+    resolved = resolve_vllm(engine, model=model, accelerator=accelerator, parallel=parallel)
+    cache = build_cache(model, engine, resolved, parallel, device_of(accelerator))
+    encoder_tokens = model.num_encoder_tokens or cache.config.max_encoder_tokens
+    return _laid_out(cache, encoder_tokens)
+
+
+@lru_cache(maxsize=REMEMBERED_CACHES)
+def _laid_out(cache: VllmCache, num_encoder_tokens: int) -> VllmCacheLayout:
+    groups = group_layers(cache.specs, cache.config)
+    held = (tuple(g.project(frozenset(stage)) for g in groups) for stage in cache.stages)
+    stages = tuple(
+        _stage(groups_held, cache, len(positions))
+        for groups_held, positions in zip(held, cache.stages, strict=True)
     )
-    align = blocks.state_page_bytes is not None and resolved.enable_prefix_caching
-    config = VllmCacheConfig(
-        max_model_len=resolved.max_model_len,
-        max_num_batched_tokens=resolved.max_num_batched_tokens,
-        block_size=blocks.block_size,
-        async_scheduling=resolved.async_scheduling,
-        enable_prefix_caching=resolved.enable_prefix_caching,
-        tensor_parallel_size=tp,
-        pipeline_parallel_size=parallel.pipeline_parallel_size,
-        mamba_cache_mode=MambaCacheMode.ALIGN if align else MambaCacheMode.NONE,
-    )
-    specs = layer_specs(
-        model,
-        config,
-        kv_dtype=kv_dtype,
-        dtype=dtype,
-        tensor_parallel_size=tp,
-        state_page_bytes=blocks.state_page_bytes,
-    )
-    groups = group_layers(specs, config)
     return VllmCacheLayout(
-        config=config,
+        cache=cache,
         groups=groups,
         equal_groups=_counted(groups),
-        block_bytes=_widest_stage(groups, config, parallel, num_caches=len(specs)),
-        num_gpu_blocks_override=engine.num_gpu_blocks_override,
-        engine_version=resolved.engine_version,
-        num_encoder_tokens=model.num_encoder_tokens or config.max_encoder_tokens,
+        stages=stages,
+        num_encoder_tokens=num_encoder_tokens,
     )
+
+
+def _stage(groups: Sequence[KVCacheGroup], cache: VllmCache, num_layers: int) -> Stage:
+    order = cache.config.kv_cache_layout
+    if not num_layers:
+        return Stage(num_layers=0, block_bytes=0)
+    check_layout(groups, order)
+    return Stage(num_layers=num_layers, block_bytes=block_bytes(groups, order))
 
 
 def _counted(groups: tuple[KVCacheGroup, ...]) -> tuple[tuple[KVCacheGroup, int], ...]:
@@ -209,29 +234,14 @@ def _counted(groups: tuple[KVCacheGroup, ...]) -> tuple[tuple[KVCacheGroup, int]
     return tuple(counted.values())
 
 
-def _widest_stage(
-    groups: tuple[KVCacheGroup, ...],
-    config: VllmCacheConfig,
-    parallel: Parallelism,
-    *,
-    num_caches: int,
-) -> int:
-    """Bytes of one block on the pipeline stage that holds most of it."""
-    layout = config.kv_cache_layout
-    if parallel.pipeline_parallel_size == 1:
-        return block_bytes(groups, layout)
-    return max(
-        block_bytes(tuple(group.project(stage) for group in groups), layout)
-        for stage in parallel.stage_layers(num_caches)
-    )
-
-
 _KINDS = {
     "FullAttentionSpec": "full attention",
     "SlidingWindowSpec": "sliding window",
     "ChunkedLocalAttentionSpec": "chunked attention",
     "CrossAttentionSpec": "cross attention",
     "MambaSpec": "recurrent state",
+    "SlidingWindowMLASpec": "sliding latent attention",
+    "CircularBufferSpec": "tokens to be compressed",
 }
 
 

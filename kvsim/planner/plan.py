@@ -69,20 +69,12 @@ def evaluate(
     memory = budget(
         deployment, weights=weights, overheads=overhead_bytes(deployment, resolved, overheads)
     )
-    dtype = deployment_dtype(deployment)
-    layout = vllm_cache_layout(
-        model,
-        engine,
-        resolved,
-        parallel,
-        kv_dtype=deployment_cache_dtype(deployment),
-        dtype=dtype,
-    )
+    layout = vllm_cache_layout(model, engine, parallel, accelerator=deployment.accelerator)
     held = capacity(layout, model, memory, max_model_len=resolved.max_model_len)
     return Evaluation(
         engine=layout.engine,
         deployment=deployment,
-        resolved=resolved,
+        resolved=layout.settings,
         concurrent_requests=concurrent_requests,
         weights=parts,
         budget=memory,

@@ -3,16 +3,29 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from kvsim.errors import SpecError
+from kvsim.errors import SpecError, UnsupportedError
 from kvsim.specs.attention import check_positive
+from kvsim.specs.batch_limits import (
+    OTHER_CONTEXT,
+    BatchLimits,
+    Platform,
+    UsageContext,
+    batch_limits,
+    platform_of,
+)
+from kvsim.specs.cache_dtype import resolve_cache_dtype, resolve_dtype
 from kvsim.specs.hardware import Accelerator
-from kvsim.specs.latent import Indexer
+from kvsim.specs.latent import LatentAttention
 from kvsim.specs.model import ModelSpec
 from kvsim.specs.option import option
 from kvsim.specs.parallel import Parallelism
-from kvsim.units import GiB
+from kvsim.specs.speculative import DRAFTERS, find_drafter
+from kvsim.specs.state import RecurrentState
+from kvsim.specs.vllm_traits import keeps_state
 
 NEWEST_VLLM = "0.32.0"
+DEFAULT_BLOCK_SIZE = 16  # tokens, before the attention backends have their say
+DEFAULT_MODEL_LEN = 2048  # tokens, where a config states no length
 
 
 class EngineName(StrEnum):
@@ -27,31 +40,42 @@ class EngineName(StrEnum):
     TENSORRT_LLM = "tensorrt-llm"
 
 
-class UsageContext(StrEnum):
-    """How vLLM is used; batch limits depend on it."""
+class PerformanceMode(StrEnum):
+    """What vLLM's defaults aim at; throughput doubles the batch limits."""
 
-    API_SERVER = "OPENAI_API_SERVER"
-    LLM_CLASS = "LLM_CLASS"
-    ENGINE = "ENGINE_CONTEXT"
+    BALANCED = "balanced"
+    INTERACTIVITY = "interactivity"
+    THROUGHPUT = "throughput"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vllm:
-    """vLLM's settings; None means the engine's own default, which `resolve` looks up."""
+    """vLLM's settings; None means the engine's own default, which `resolve_vllm` looks up."""
 
     max_model_len: int | None = option(None, "longest prompt plus output, tokens")
+    auto_max_model_len: bool = option(False, "the longest max_model_len that memory allows (-1)")
     max_num_seqs: int | None = option(None, "most requests in one step")
     max_num_batched_tokens: int | None = option(None, "most tokens in one step")
     gpu_memory_utilization: float = option(0.92, "fraction of device memory the engine may use")
     kv_cache_dtype: str = option("auto", "storage format of the cache; auto: the model's")
+    kv_cache_dtype_skip_layers: tuple[str, ...] = option(
+        (), "layers that keep the model's format: indices, or sliding_window"
+    )
     block_size: int | None = option(None, "tokens per KV block")
     dtype: str = option("auto", "format of weights and activations; auto: the checkpoint's")
     quantization: str | None = option(None, "weight quantisation; default: the checkpoint's")
     enforce_eager: bool = option(False, "run without CUDA graphs")
     enable_prefix_caching: bool | None = option(None, "share blocks of equal prefixes")
+    enable_chunked_prefill: bool | None = option(None, "split long prompts over steps")
     async_scheduling: bool | None = option(None, "schedule a step before the last is settled")
+    disable_hybrid_kv_cache_manager: bool = option(
+        False, "keep every token in every layer, windows included"
+    )
     kv_cache_memory_bytes: int | None = option(None, "bytes for the cache, instead of profiling")
     num_gpu_blocks_override: int | None = option(None, "blocks, instead of what memory gives")
+    speculative_method: str | None = option(None, f"drafter: {', '.join(DRAFTERS)}")
+    num_speculative_tokens: int | None = option(None, "tokens drafted per step")
+    performance_mode: PerformanceMode = option(PerformanceMode.BALANCED, "aim of the defaults")
     usage_context: UsageContext = option(UsageContext.API_SERVER, "server or library use")
     engine_version: str = option(NEWEST_VLLM, "vLLM version whose rules apply")
 
@@ -59,18 +83,35 @@ class Vllm:
         if not 0 < self.gpu_memory_utilization <= 1:
             msg = f"gpu_memory_utilization={self.gpu_memory_utilization} must be in (0, 1]"
             raise SpecError(msg)
-        for name in ("max_model_len", "max_num_seqs", "max_num_batched_tokens", "block_size"):
+        for name in (
+            "max_model_len",
+            "max_num_seqs",
+            "max_num_batched_tokens",
+            "block_size",
+            "kv_cache_memory_bytes",
+            "num_gpu_blocks_override",
+            "num_speculative_tokens",
+        ):
             if (value := getattr(self, name)) is not None:
                 check_positive(**{name: value})
-        for name in ("kv_cache_memory_bytes", "num_gpu_blocks_override"):
-            if (value := getattr(self, name)) is not None:
-                check_positive(**{name: value})
+        if self.auto_max_model_len and self.max_model_len is not None:
+            msg = f"max_model_len={self.max_model_len} and auto_max_model_len exclude each other"
+            raise SpecError(msg)
+        if self.speculative_method is not None:
+            find_drafter(self.speculative_method, self.num_speculative_tokens)
+        elif self.num_speculative_tokens is not None:
+            msg = f"num_speculative_tokens={self.num_speculative_tokens} needs speculative_method"
+            raise SpecError(msg)
         parse_version(self.engine_version)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedVllm:
-    """vLLM's settings with every default filled in, as the engine does for this deployment."""
+    """vLLM's settings with every default filled in, as the engine does for this deployment.
+
+    What `resolve_vllm` returns holds the block size before the layers were looked at; the
+    settings of a layout hold it afterwards, and those of recurrent states with it.
+    """
 
     max_model_len: int
     max_num_seqs: int
@@ -80,46 +121,14 @@ class ResolvedVllm:
     async_scheduling: bool
     max_in_flight_tokens: int
     engine_version: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchLimits:
-    """Default `max_num_batched_tokens` and `max_num_seqs` of a usage context."""
-
-    tokens: int
-    seqs: int
-
-
-BIG_DEVICE_BYTES = 70 * GiB
-HUGE_DEVICE_BYTES = 160 * GiB
-DEFAULT_BLOCK_SIZE = 16
-SPARSE_BLOCK_SIZE = 64  # what every sparse-attention backend with an indexer accepts
-
-
-def batch_limits(accelerator: Accelerator | None, context: UsageContext) -> BatchLimits:
-    """Default batch limits on a device: only its memory and the word "a100" decide.
-
-    Without a device they are those of a usage context that looks at none.
-
-    Source:
-        vLLM `EngineArgs.get_batch_defaults`, vllm/engine/arg_utils.py, 0.32.0.
-
-    Example:
-        >>> from kvsim.units import GiB
-        >>> h100 = Accelerator(name="H100", vendor="NVIDIA", architecture="Hopper",
-        ...                    nominal_bytes=80 * GiB)
-        >>> batch_limits(h100, UsageContext.API_SERVER)
-        BatchLimits(tokens=8192, seqs=1024)
-    """
-    if accelerator is None or context is UsageContext.ENGINE:
-        return BatchLimits(tokens=2048, seqs=128)
-    server = context is UsageContext.API_SERVER
-    memory = accelerator.total_bytes.best
-    if memory >= HUGE_DEVICE_BYTES:
-        return BatchLimits(tokens=16384, seqs=1024)
-    if memory >= BIG_DEVICE_BYTES and "a100" not in accelerator.name.lower():
-        return BatchLimits(tokens=8192 if server else 16384, seqs=1024)
-    return BatchLimits(tokens=2048 if server else 8192, seqs=256)
+    enable_chunked_prefill: bool = True
+    dtype: str = "bfloat16"
+    kv_cache_dtype: str = "auto"
+    disable_hybrid_kv_cache_manager: bool = False
+    num_speculative_tokens: int = 0
+    mamba_cache_mode: str = "none"
+    mamba_block_size: int | None = None
+    mamba_page_size_padded: int | None = None
 
 
 def resolve_vllm(
@@ -132,54 +141,122 @@ def resolve_vllm(
     """The settings vLLM would run with: what was given, and the engine's default for the rest.
 
     Raises:
-        SpecError: if `max_model_len` exceeds what the model was made for, or is unknown.
+        SpecError: if `max_model_len` exceeds what the model was made for.
+        UnsupportedError: for a model or a cache format that the engine refuses.
 
     Source:
         vLLM `EngineArgs._set_default_max_num_seqs_and_batched_tokens_args`, arg_utils.py, and
         `VllmConfig.max_in_flight_tokens`, config/vllm.py, 0.32.0.
     """
+    if model.vllm.refusal is not None:
+        msg = f"{model.name}: {model.vllm.refusal}"
+        raise UnsupportedError(msg)
     max_model_len = resolve_max_model_len(engine.max_model_len, model)
-    limits = batch_limits(accelerator, engine.usage_context)
-    seqs, tokens = engine.max_num_seqs or limits.seqs, engine.max_num_batched_tokens
+    limits = _limits(engine, max_model_len, model, accelerator=accelerator, parallel=parallel)
+    is_async = _is_async(engine, model, accelerator)
+    batches = parallel.pipeline_parallel_size + (1 if is_async else 0)
+    is_causal = not (_reads_whole(model) or _is_latent_on_cpu(model, accelerator))
+    has_tokens = any(not isinstance(b, RecurrentState) for g in model.layer_groups for b in g.layer)
+    has_states = any(keeps_state(b, g.layer) for g in model.layer_groups for b in g.layer)
+    caching = _given(asked=engine.enable_prefix_caching, default=is_causal and has_tokens)
+    return ResolvedVllm(
+        max_model_len=max_model_len,
+        max_num_seqs=limits.seqs,
+        max_num_batched_tokens=limits.tokens,
+        block_size=engine.block_size or DEFAULT_BLOCK_SIZE,
+        enable_prefix_caching=caching,
+        enable_chunked_prefill=_given(asked=engine.enable_chunked_prefill, default=is_causal),
+        async_scheduling=is_async,
+        max_in_flight_tokens=limits.tokens * batches,
+        engine_version=engine.engine_version,
+        dtype=resolve_dtype(engine.dtype, model).name,
+        kv_cache_dtype=resolve_cache_dtype(engine.kv_cache_dtype, model),
+        disable_hybrid_kv_cache_manager=engine.disable_hybrid_kv_cache_manager,
+        num_speculative_tokens=engine.num_speculative_tokens or 0,
+        mamba_cache_mode="align" if has_states and caching else "none",
+    )
+
+
+def _given(*, asked: bool | None, default: bool) -> bool:
+    return default if asked is None else asked
+
+
+def _reads_whole(model: ModelSpec) -> bool:
+    """Whether a prompt must be computed in one step, and shares no prefix.
+
+    Source:
+        vLLM `is_chunked_prefill_supported` and `is_prefix_caching_supported`, config/model.py.
+    """
+    return model.is_encoder_decoder or model.vllm.is_pooling
+
+
+def _is_latent_on_cpu(model: ModelSpec, accelerator: Accelerator | None) -> bool:
+    """Whether the engine gives up chunked prefill and prefix caching.
+
+    Source:
+        vLLM `CpuPlatform.check_and_update_config`, vllm/platforms/cpu.py, 0.32.0.
+    """
+    if platform_of(accelerator) is not Platform.CPU:
+        return False
+    return any(isinstance(b, LatentAttention) for group in model.layer_groups for b in group.layer)
+
+
+def _is_async(engine: Vllm, model: ModelSpec, accelerator: Accelerator | None) -> bool:
+    """Whether steps are scheduled ahead; CPUs never do, some drafters cannot.
+
+    Source:
+        vLLM `VllmConfig.__post_init__`, vllm/config/vllm.py; vllm/platforms/cpu.py, 0.32.0.
+    """
+    if platform_of(accelerator) is Platform.CPU:
+        return False
+    method = engine.speculative_method
+    able = method is None or DRAFTERS[method].runs_async
+    if engine.async_scheduling and not able:
+        msg = f"async_scheduling must be off with speculative_method={method}"
+        raise UnsupportedError(msg)
+    return _given(asked=engine.async_scheduling, default=able and not model.vllm.is_pooling)
+
+
+def _limits(
+    engine: Vllm,
+    max_model_len: int,
+    model: ModelSpec,
+    *,
+    accelerator: Accelerator | None,
+    parallel: Parallelism,
+) -> BatchLimits:
+    """Batch limits: what was given stays as it is, the rest follows the device and the length."""
+    world = parallel.tensor_parallel_size * parallel.pipeline_parallel_size
+    default = batch_limits(accelerator, engine.usage_context, world_size=world)
+    factor = 2 if engine.performance_mode is PerformanceMode.THROUGHPUT else 1
+    seqs = engine.max_num_seqs or default.seqs * factor
+    tokens = engine.max_num_batched_tokens
     if tokens is None:
-        tokens = limits.tokens
-        if model.is_encoder_decoder:  # no chunked prefill: a prompt must fit in one step
+        tokens = default.tokens * factor
+        is_whole = _reads_whole(model)
+        if _is_latent_on_cpu(model, accelerator):
+            tokens, is_whole = OTHER_CONTEXT.tokens, True
+        if engine.enable_chunked_prefill is False or is_whole:  # a prompt must fit in one step
             tokens = max(tokens, max_model_len)
         tokens = min(tokens, seqs * max_model_len)
     if engine.max_num_seqs is None:
         seqs = min(seqs, tokens)
-    decoder = model.num_kv_layers > 0 and not model.is_encoder_decoder
-    caching, is_async = engine.enable_prefix_caching, engine.async_scheduling
-    is_async = True if is_async is None else is_async
-    stages = parallel.pipeline_parallel_size
-    return ResolvedVllm(
-        max_model_len=max_model_len,
-        max_num_seqs=seqs,
-        max_num_batched_tokens=tokens,
-        block_size=engine.block_size or _default_block_size(model),
-        enable_prefix_caching=decoder if caching is None else caching,
-        async_scheduling=is_async,
-        max_in_flight_tokens=tokens * (stages + 1 if is_async else stages),
-        engine_version=engine.engine_version,
-    )
+    return BatchLimits(tokens=tokens, seqs=seqs)
 
 
 def resolve_max_model_len(asked: int | None, model: ModelSpec) -> int:
-    """The asked context, or the model's own; SpecError if it is longer than the model's."""
+    """The asked context, or the model's own; SpecError if it is longer than the model's.
+
+    Source:
+        vLLM `_get_and_verify_max_len`, vllm/config/model.py, 0.32.0.
+    """
+    longest = model.vllm.max_model_len or model.max_model_len
     if asked is None:
-        if model.max_model_len is None:
-            msg = f"max_model_len must be given: {model.name} states no max_position_embeddings"
-            raise SpecError(msg)
-        return model.max_model_len
-    if model.max_model_len is not None and asked > model.max_model_len:
-        msg = f"max_model_len={asked} must be <= the model's maximum of {model.max_model_len}"
+        return longest or DEFAULT_MODEL_LEN
+    if longest is not None and asked > longest:
+        msg = f"max_model_len={asked} must be <= the model's maximum of {longest}"
         raise SpecError(msg)
     return asked
-
-
-def _default_block_size(model: ModelSpec) -> int:
-    sparse = any(isinstance(b, Indexer) for group in model.layer_groups for b in group.layer)
-    return SPARSE_BLOCK_SIZE if sparse else DEFAULT_BLOCK_SIZE
 
 
 def parse_version(text: str) -> tuple[int, int]:
@@ -194,3 +271,18 @@ def parse_version(text: str) -> tuple[int, int]:
         msg = f"engine_version={text[:40]} must look like {NEWEST_VLLM}"
         raise SpecError(msg)
     return int(parts[0]), int(parts[1])
+
+
+__all__ = [
+    "NEWEST_VLLM",
+    "BatchLimits",
+    "EngineName",
+    "PerformanceMode",
+    "ResolvedVllm",
+    "UsageContext",
+    "Vllm",
+    "batch_limits",
+    "parse_version",
+    "resolve_max_model_len",
+    "resolve_vllm",
+]

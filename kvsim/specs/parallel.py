@@ -18,6 +18,7 @@ class Parallelism:
     tensor_parallel_size: int = option(1, "accelerators that split every layer")
     pipeline_parallel_size: int = option(1, "stages that split the layers")
     data_parallel_size: int = option(1, "replicas that split the requests")
+    decode_context_parallel_size: int = option(1, "tensor-parallel ranks that split the tokens")
     enable_expert_parallel: bool = option(False, "whole experts per rank, not slices of each")
 
     def __post_init__(self) -> None:
@@ -25,7 +26,12 @@ class Parallelism:
             tensor_parallel_size=self.tensor_parallel_size,
             pipeline_parallel_size=self.pipeline_parallel_size,
             data_parallel_size=self.data_parallel_size,
+            decode_context_parallel_size=self.decode_context_parallel_size,
         )
+        tp, dcp = self.tensor_parallel_size, self.decode_context_parallel_size
+        if tp % dcp:
+            msg = f"decode_context_parallel_size={dcp} must divide tensor_parallel_size={tp}"
+            raise SpecError(msg)
 
     def over(self, num_accelerators: int) -> "Parallelism":
         """The same degrees, with tensor parallelism over the accelerators that they leave.

@@ -131,7 +131,7 @@ def test_a_machine_that_is_not_empty_is_refused_or_helped(capsys):
         (["plan", "llama-3.1-8"], "the following arguments are required: --gpu"),
         (["plan", "llama-3.1-8", "--gpu", "h100"], "did you mean llama-3.1-8b"),
         (["plan", "llama-3.1-8b", "--gpu", "H1000"], "gpu=H1000 is not in the catalogue"),
-        ([*PLAN, "-tp", "3"], "tensor_parallel_size=3 must divide num_kv_heads=8"),
+        ([*PLAN, "-tp", "3"], "tensor_parallel_size=3 must divide num_attention_heads=32"),
         ([*PLAN, "-tp", "0"], "tensor_parallel_size=0 must be a whole number >= 1"),
         ([*PLAN, "--gpu-memory-utilization", "1.2"], "gpu_memory_utilization=1.2 must be in"),
         ([*PLAN, "--kv-cache-dtype", "q4"], "kv_cache_dtype=q4 must be one of"),
