@@ -8,6 +8,16 @@ from kvsim.specs.model import ModelSpec, Place, Quantization, Shard, WeightGroup
 from kvsim.specs.parallel import Parallelism
 from kvsim.units import ceil_div
 
+GGML_METHODS = frozenset(
+    {"q8_0", "q6_k", "q5_k", "q5_0", "q5_1", "q4_k", "q4_0", "q4_1", "iq4_nl", "iq4_xs"}
+    | {"q3_k", "q2_k"}
+)
+TABLES = ("embedding", "output head")
+"""GGUF files quantise the token tables too, which other methods leave as they are.
+
+Source: llama.cpp `llama_tensor_get_type`, src/llama-quant.cpp; vLLM `GGUFEmbeddingMethod`.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -85,6 +95,8 @@ def weights_bytes(
 
 
 def _covers(quantization: Quantization, group: WeightGroup) -> bool:
+    if quantization.method in GGML_METHODS and group.name in TABLES:
+        return True
     return group.quantized and (not quantization.only or group.name in quantization.only)
 
 

@@ -5,17 +5,16 @@ import tomllib
 from importlib import resources
 from typing import Any
 
+from kvsim.errors import SpecError
 from kvsim.specs.engine import parse_version
-from kvsim.specs.overheads import Coefficient, OverheadModel
+from kvsim.specs.overheads import Coefficient, EngineReserve, OverheadModel
 from kvsim.units import GiB
 
 
 @functools.cache
 def overhead_models(engine: str) -> tuple[OverheadModel, ...]:
     """Coefficients of an engine's overheads, oldest version first; empty for an unknown engine."""
-    text = resources.files("kvsim.io").joinpath("data/overheads.toml").read_text("utf-8")
-    rows = tomllib.loads(text).get(engine, [])
-    return tuple(sorted((_model(row) for row in rows), key=lambda m: m.since))
+    return tuple(sorted((_model(row) for row in _rows(engine)), key=lambda m: m.since))
 
 
 def overhead_model(engine: str, version: str) -> OverheadModel:
@@ -25,14 +24,38 @@ def overhead_model(engine: str, version: str) -> OverheadModel:
     return [m for m in models if m.since <= wanted][-1]
 
 
+@functools.cache
+def engine_reserve(engine: str) -> EngineReserve:
+    """What an engine that sizes its cache by free memory finds taken; SpecError if unknown."""
+    rows = _rows(engine)
+    if not rows:
+        msg = f"engine={engine[:40]}: what it takes beside weights and cache is not known"
+        raise SpecError(msg)
+    row = rows[-1]
+    return EngineReserve(
+        before_load_bytes=_coefficient(row["before_load_gib"], row["source"], GiB),
+        beside_weights_bytes=_coefficient(row["beside_weights_gib"], row["source"], GiB),
+    )
+
+
+def _rows(engine: str) -> list[dict[str, Any]]:
+    text = resources.files("kvsim.io").joinpath("data/overheads.toml").read_text("utf-8")
+    rows: list[dict[str, Any]] = tomllib.loads(text).get(engine, [])
+    return rows
+
+
+def _coefficient(value: dict[str, Any], source: str, unit: int) -> Coefficient:
+    return Coefficient(
+        low=value["low"] * unit,
+        best=value["best"] * unit,
+        high=value["high"] * unit,
+        source=value.get("source", source),
+    )
+
+
 def _model(row: dict[str, Any]) -> OverheadModel:
     def coefficient(value: dict[str, Any], unit: int = 1) -> Coefficient:
-        return Coefficient(
-            low=value["low"] * unit,
-            best=value["best"] * unit,
-            high=value["high"] * unit,
-            source=value.get("source", row["source"]),
-        )
+        return _coefficient(value, row["source"], unit)
 
     graphs = row.get("graph_gib")
     return OverheadModel(

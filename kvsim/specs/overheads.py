@@ -92,3 +92,14 @@ class OverheadModel:
     non_torch_tp_bytes: tuple[Coefficient, ...]  # tensor_parallel_size 2, and 4 or more
     weights_factor: Coefficient  # loaded weights over their formula
     weights_extra_bytes: Coefficient  # and what comes on top
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineReserve:
+    """What an engine finds taken where it sizes its cache by what is free, bytes per accelerator.
+
+    `before_load_bytes` is gone when the engine first looks: the runtime's context and NCCL.
+    """
+
+    before_load_bytes: Coefficient
+    beside_weights_bytes: Coefficient  # gone when it sizes the cache, weights not counted
