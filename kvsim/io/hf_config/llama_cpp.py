@@ -97,7 +97,7 @@ def llama_cpp_traits(f: Fields, tower: Tower, layers: Sequence[Layer]) -> LlamaC
         refusal = f"whether it gives {family} layers a window is not known"
     k_dim, v_dim = None, None
     if any(isinstance(b, LatentAttention) for b in kinds) and f.has("qk_nope_head_dim"):
-        k_dim = f.whole("qk_nope_head_dim") + f.whole("qk_rope_head_dim")
+        k_dim = f.whole("qk_nope_head_dim") + f.whole("qk_rope_head_dim", low=0)
         v_dim = f.size("v_head_dim")
     return LlamaCppTraits(
         refusal=refusal,
