@@ -1,4 +1,4 @@
-"""`python -m validation recorded KIND PATH [--json]`, `python -m validation live BACKEND ...`."""
+"""`python -m validation`: recorded KIND PATH [--json], live BACKEND, fit-overheads ROWS."""
 
 import argparse
 import json
@@ -35,8 +35,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     live = modes.add_parser("live", help="measure an engine on this machine", add_help=False)
     live.add_argument("backend", choices=BACKENDS, metavar="BACKEND", help=", ".join(BACKENDS))
     live.add_argument("arguments", nargs=argparse.REMAINDER, help="the backend's own")
+    refit = modes.add_parser("fit-overheads", help="refit the shipped overheads", add_help=False)
+    refit.add_argument("arguments", nargs=argparse.REMAINDER, help="the command's own")
     args = parser.parse_args(argv)
     try:
+        if args.mode == "fit-overheads":
+            return int(import_module("validation.fit").main(args.arguments))
         if args.mode == "live":
             return run_live(args.backend, args.arguments)
         report = run(args.kind, args.path)
@@ -75,7 +79,27 @@ def show(report: Report) -> None:
             print(f"  {verdict:<16} {count:>8,}")
     for case in report.misses:
         show_miss(case)
+    for title, rows in report.summary.items():
+        show_table(title, rows)
+    if rounded := report.count(Verdict.WITHIN_ROUNDING):
+        print(f"{rounded} of {report.total} within the rounding of the record")
     print(f"{report.count(Verdict.EXACT)} of {report.total} exact")
+
+
+def show_table(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows of plain values under their keys, as wide as they need."""
+    print(title)
+    if not rows:
+        return
+    table = [list(rows[0]), *([cell(value) for value in row.values()] for row in rows)]
+    widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
+    for line in table:
+        print("  " + "  ".join(f"{text:<{w}}" for text, w in zip(line, widths, strict=True)))
+
+
+def cell(value: object) -> str:
+    """A value of a table; fractions with three digits after the point."""
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 def show_miss(case: Case) -> None:

@@ -17,7 +17,10 @@ KINDS = {
     "llama-cpp": "llama_cpp",
     "logs": "logs",
 }
-"""Kinds of records -> the module here whose `replay(path)` yields their cases."""
+"""Kinds of records -> the module here whose `replay(path)` yields their cases.
+
+A module may have a `summary(path)` too: tables that are printed after the cases.
+"""
 
 
 def run(kind: str, path: Path) -> Report:
@@ -37,8 +40,14 @@ def run(kind: str, path: Path) -> Report:
     if util.find_spec(name) is None:
         msg = f"kind={kind} is not available here"
         raise RecordError(msg)
-    replay: Callable[[Path], Iterator[Any]] = import_module(name).replay
-    return Report(kind=kind, cases=tuple(as_case(case) for case in replay(path)))
+    module = import_module(name)
+    replay: Callable[[Path], Iterator[Any]] = module.replay
+    summary: Callable[[Path], Any] = getattr(module, "summary", lambda _: {})
+    return Report(
+        kind=kind,
+        cases=tuple(as_case(case) for case in replay(path)),
+        summary=summary(path),
+    )
 
 
 def as_case(case: Any) -> Case:  # noqa: ANN401 - a kind may have a case class of its own

@@ -4,7 +4,7 @@ import gzip
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -43,10 +43,14 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """All cases of one kind; the counts of scored verdicts add up to `total`."""
+    """All cases of one kind; the counts of scored verdicts add up to `total`.
+
+    `summary` holds tables that a kind adds: a title, and rows of plain values.
+    """
 
     kind: str
     cases: tuple[Case, ...]
+    summary: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
 
     def count(self, verdict: Verdict) -> int:
         """Cases with this verdict."""
@@ -59,14 +63,17 @@ class Report:
 
     @property
     def misses(self) -> tuple[Case, ...]:
-        """Cases that are scored and not exact."""
-        return tuple(c for c in self.cases if c.verdict not in (Verdict.EXACT, Verdict.SKIPPED))
+        """Cases that are scored and neither exact nor within the rounding of the record."""
+        right = (Verdict.EXACT, Verdict.WITHIN_ROUNDING, Verdict.SKIPPED)
+        return tuple(c for c in self.cases if c.verdict not in right)
 
     def as_dict(self) -> dict[str, Any]:
         """The report as plain values."""
         counts = {str(verdict): self.count(verdict) for verdict in Verdict}
         cases = [case.as_dict() for case in self.cases]
-        return {"kind": self.kind, "total": self.total, **counts, "cases": cases}
+        tables = {title: [dict(row) for row in rows] for title, rows in self.summary.items()}
+        added = {"summary": tables} if tables else {}
+        return {"kind": self.kind, "total": self.total, **counts, **added, "cases": cases}
 
 
 class RecordError(Exception):

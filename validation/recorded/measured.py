@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import kvsim
 from validation.recorded.frame import Case, RecordError, Verdict, read_lines
 from validation.recorded.measured_llama_cpp import llama_cpp_bytes
+from validation.recorded.measured_memory import memory_cases, scores
 from validation.recorded.measured_models import MECHANISMS, build_model
 from validation.recorded.measured_prediction import Prediction
 from validation.recorded.measured_vllm import vllm_bytes
@@ -43,12 +45,11 @@ def read_models(path: Path) -> dict[str, Any]:
 def replay_row(row: Row, models: Mapping[str, Any]) -> Case:
     """The verdict on one row: within the rounding of what was printed, or not."""
     check, arch = row.get("check") or {}, models.get(row.get("arch") or "")
-    recorded = {"bytes": check.get("measured_bytes"), "engine": row["engine"]}
-    if arch is not None:
-        recorded["mechanism"] = MECHANISMS.get(arch["attn"], arch["attn"])
-    if "naive_bytes" in check:
-        recorded["naive_bytes"] = check["naive_bytes"]
-    predicted: dict[str, Any] = {}
+    predicted: dict[str, Any] = {
+        "engine": row["engine"],
+        "mechanism": MECHANISMS.get(arch["attn"], arch["attn"]) if arch else "not described",
+        "naive_bytes": check.get("naive_bytes"),
+    }
     if not row.get("scored"):
         verdict, reason = Verdict.SKIPPED, row.get("not_scored_because", "not scored")
     else:
@@ -58,11 +59,26 @@ def replay_row(row: Row, models: Mapping[str, Any]) -> Case:
             verdict, reason = Verdict.REFUSED, str(error)
         else:
             relative = prediction.error(check["measured_bytes"])
-            predicted = {"bytes": prediction.num_bytes, "relative_error": relative}
+            predicted |= {"bytes": prediction.num_bytes, "relative_error": relative}
             verdict, reason = judge(row, prediction)
     return Case(
-        id=row["id"], verdict=verdict, predicted=predicted, recorded=recorded, reason=reason
+        id=row["id"],
+        verdict=verdict,
+        predicted=predicted,
+        recorded={"bytes": check.get("measured_bytes")},
+        reason=reason,
     )
+
+
+def summary(path: Path) -> dict[str, list[dict[str, Any]]]:
+    """Cache memory from flags alone: how groups of rows came out, and every row."""
+    cases = memory_cases(list(read_lines(path)))
+    return {
+        "cache memory from flags alone, leave-one-out, GiB and shares of device memory": [
+            asdict(score) for score in scores(cases)
+        ],
+        "its rows, GiB per accelerator": [case.as_row() for case in cases],
+    }
 
 
 def predict(row: Row, arch: Mapping[str, Any] | None) -> Prediction:

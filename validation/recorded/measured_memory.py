@@ -47,6 +47,20 @@ class MemoryCase:
         """The interval's."""
         return self.high_gib - self.low_gib
 
+    def as_row(self) -> dict[str, Any]:
+        """The case as plain values."""
+        return {
+            "row": self.id,
+            "vllm": self.era,
+            "multimodal": self.is_multimodal,
+            "printed": self.printed_gib,
+            "predicted": self.best_gib,
+            "low": self.low_gib,
+            "high": self.high_gib,
+            "error": self.error_gib,
+            "inside": self.is_inside,
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryScore:
