@@ -144,7 +144,7 @@ def _number(field: Field, label: str, doc: str, t: Text) -> Value:
             step=field.step,
             key=field.name,
             help=doc,
-            placeholder=t("engine_decides"),
+            placeholder=t(field.empty),
             bind="query-params",
         )
         return count
@@ -158,7 +158,7 @@ def _number(field: Field, label: str, doc: str, t: Text) -> Value:
         format="%.2f" if is_share else "%.3f",
         key=field.name,
         help=doc,
-        placeholder=t("estimated"),
+        placeholder=t(field.empty),
         bind="query-params",
     )
     return amount

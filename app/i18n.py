@@ -20,6 +20,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "reset": ("Reset", "重置"),
     "engine_decides": ("the engine decides", "由引擎决定"),
     "estimated": ("estimated", "估算"),
+    "not_stated": ("not stated", "未填"),
     "label_model": ("Model", "模型"),
     "help_model": (
         "Type to search. `custom` takes your own config.json.",
@@ -179,7 +180,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Needs **{needed}** of cache on each GPU, has none.",
         "每个 GPU 需要 **{needed}** 缓存，现在一点也没有。",
     ),
-    "missing": ("**{missing} missing.**", "**缺 {missing}。**"),
+    "missing": ("**{missing} missing.**", "**缺 {missing}**。"),
     "cause_not_free": (
         "The engine asks for {usable} at start and finds {free} free: it refuses to start.",
         "引擎启动时要求 {usable}，只有 {free} 空闲：拒绝启动。",
@@ -220,7 +221,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "单步不再处理更多请求",
     ),
     "cost_kv_cache_dtype": (
-        "cached values are rounded to 8 bits: measure your task",
+        "rounds to 8 bits: measure your task",
         "缓存值舍入为 8 位：请在你的任务上实测",
     ),
     "cost_max_model_len": ("longer requests are refused", "更长的请求会被拒绝"),
@@ -232,7 +233,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "cost_tensor_parallel_size": ("more GPUs", "需要更多 GPU"),
     "cost_gpu": ("another machine", "需要换机器"),
     # memory of one GPU
-    "memory_title": ("Memory of one GPU", "单个 GPU 的显存"),
+    "memory_title": ("Memory of one GPU, in GiB", "单个 GPU 的显存（GiB）"),
     "segment_weights": ("weights", "权重"),
     "segment_activation_peak": ("activation peak", "激活峰值"),
     "segment_non_torch": ("outside torch", "torch 之外"),
@@ -244,7 +245,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     "beyond": ("does not fit", "放不下的部分"),
     "budget_line": ("budget {size}", "预算 {size}"),
     "total_line": ("GPU {size}", "显存 {size}"),
-    "axis_gib": ("GiB", "GiB"),
     "bar_alt": (
         "Stacked bar of one GPU's memory. Budget {budget} of {total}. {parts}.",
         "单个 GPU 显存的堆叠条形图。预算 {budget}，共 {total}。{parts}。",

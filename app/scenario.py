@@ -42,6 +42,7 @@ class Field:
     default: Value
     options: Callable[[], tuple[str, ...]] = tuple
     step: int = 1
+    empty: str = "engine_decides"  # key of the text for no value
 
     def parse(self, text: str) -> Value:
         """The value that a text stands for.
@@ -105,15 +106,15 @@ ADVANCED = (
     Field(name="engine_version", kind=Kind.WORD, default=kvsim.Vllm().engine_version),
 )
 MACHINE = (
-    Field(name="free_memory_gib", kind=Kind.SIZE, default=None),
-    Field(name="other_processes_gib", kind=Kind.SIZE, default=None),
-    Field(name="host_memory_gib", kind=Kind.SIZE, default=None),
+    Field(name="free_memory_gib", kind=Kind.SIZE, default=None, empty="not_stated"),
+    Field(name="other_processes_gib", kind=Kind.SIZE, default=None, empty="not_stated"),
+    Field(name="host_memory_gib", kind=Kind.SIZE, default=None, empty="not_stated"),
 )
 MEASURED = (
-    Field(name="weights_gib", kind=Kind.SIZE, default=None),
-    Field(name="activation_peak_gib", kind=Kind.SIZE, default=None),
-    Field(name="non_torch_gib", kind=Kind.SIZE, default=None),
-    Field(name="cuda_graph_gib", kind=Kind.SIZE, default=None),
+    Field(name="weights_gib", kind=Kind.SIZE, default=None, empty="estimated"),
+    Field(name="activation_peak_gib", kind=Kind.SIZE, default=None, empty="estimated"),
+    Field(name="non_torch_gib", kind=Kind.SIZE, default=None, empty="estimated"),
+    Field(name="cuda_graph_gib", kind=Kind.SIZE, default=None, empty="estimated"),
 )
 FIELDS = {field.name: field for field in (MODEL, *MAIN, *ADVANCED, *MACHINE, *MEASURED)}
 

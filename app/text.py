@@ -17,9 +17,10 @@ def inert(text: str) -> str:
     return _SPECIAL.sub(r"\\\1", short)
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; every column but the first is right-aligned."""
-    lines = [header, ["---", *["---:"] * len(header[1:])], *rows]
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, words: int = 0) -> str:
+    """A Markdown table: a column of names, columns of numbers, at last so many of words."""
+    numbers = len(header) - 1 - words
+    lines = [header, ["---", *["---:"] * numbers, *["---"] * words], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

@@ -170,7 +170,7 @@ def _memory(plan: kvsim.Plan, t: Text) -> None:
         sizes = (gib(part.low), gib(part.best), gib(part.high))
         rows.append((t(f"row_{name}"), *sizes, inert(part.source)))
     with st.expander(t("bar_table")):
-        st.markdown(table([t(f"column_{name}") for name in columns], rows))
+        st.markdown(table([t(f"column_{name}") for name in columns], rows, words=1))
 
 
 def _capacity(plan: kvsim.Plan, t: Text) -> None:

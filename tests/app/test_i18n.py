@@ -33,6 +33,13 @@ def test_no_text_is_empty(key):
     assert all(text.strip() for text in TEXTS[key])
 
 
+@pytest.mark.parametrize("key", TEXTS)
+def test_bold_ends_where_markdown_sees_it(key):
+    """After a Chinese full stop and before a character, `**` closes nothing and shows."""
+    hidden = r"[。，：；]\*\*(?! )"  # noqa: RUF001 - Chinese marks
+    assert not any(re.search(hidden, text) for text in TEXTS[key])
+
+
 def asked_keys():
     """Keys that `t(...)` is called with: whole ones, and patterns of those put together."""
     whole, patterns = set(), set()
@@ -60,6 +67,7 @@ NAMED_ELSEWHERE = {
     "advanced",
     "machine",
     "measured",
+    *(field.empty for field in scenario.FIELDS.values()),
 }
 
 
@@ -99,4 +107,4 @@ def test_every_verdict_and_cause_has_words():
 
 def test_placeholders_are_filled():
     """The call fills what the text names."""
-    assert Text("zh")("missing", missing="1 GiB") == "**缺 1 GiB。**"
+    assert Text("zh")("missing", missing="1 GiB") == "**缺 1 GiB**。"

@@ -20,6 +20,7 @@ def test_inert_text_is_one_short_line():
 def test_a_table_has_a_row_per_row():
     """Header, rule, rows."""
     assert table(["a", "b"], [("1", "2")]) == "| a | b |\n| --- | ---: |\n| 1 | 2 |"
+    assert table(["a", "b"], [], words=1) == "| a | b |\n| --- | --- |"
 
 
 @pytest.mark.parametrize(("count", "text"), [(256, "256"), (8192, "8K"), (10_485_760, "10M")])

@@ -143,5 +143,5 @@ def test_chinese_is_chosen_in_the_page(visit):
     """The language is part of the link."""
     page = visit()
     page.get_by_role("radio", name="zh").click()
-    expect(page.get_by_role("heading", name="单个 GPU 的显存")).to_be_visible()
+    expect(page.get_by_role("heading", name=re.compile("单个 GPU 的显存"))).to_be_visible()
     page.wait_for_url(re.compile(r"lang=zh"))
