@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from kvsim.analytic.cache import CacheBytes, CacheCurve, FormulaLine, context_lengths
     from kvsim.analytic.capacity import Cause, Verdict
     from kvsim.analytic.explanation import ExplainedGroup
+    from kvsim.analytic.host_memory import HostMemory, host_memory
     from kvsim.analytic.memory_bar import MemoryBar, Segment, SegmentName
     from kvsim.analytic.quantized import quantized_cache_bytes
     from kvsim.api import (
@@ -164,6 +165,10 @@ _HOMES = {
     "kvsim.specs.sglang": ("Sglang",),
     "kvsim.specs.tensorrt_llm": ("TensorrtLlm",),
     "kvsim.io.overheads": ("overhead_model",),
+    "kvsim.analytic.host_memory": (
+        "HostMemory",
+        "host_memory",
+    ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -187,6 +192,7 @@ __all__ = [
     "FormulaLine",
     "FullAttention",
     "GiB",
+    "HostMemory",
     "Indexer",
     "Interval",
     "KvsimError",
@@ -238,6 +244,7 @@ __all__ = [
     "explain_cache",
     "format_bytes",
     "format_gib",
+    "host_memory",
     "llama_cpp_layout",
     "load_model",
     "model_dtype",

@@ -3,9 +3,9 @@
 import math
 from dataclasses import dataclass
 
+from kvsim.analytic.device_memory import free_bytes, total_bytes
 from kvsim.analytic.overhead import OverheadBytes
 from kvsim.analytic.weights import WeightsBytes
-from kvsim.errors import SpecError
 from kvsim.specs.deployment import Deployment
 from kvsim.specs.overheads import Interval, OverheadModel, exact
 
@@ -47,6 +47,14 @@ def loaded_weights_bytes(weights: WeightsBytes, model: OverheadModel) -> Interva
     )
 
 
+def on_device(weights: Interval, on_host_bytes: int) -> Interval:
+    """Weights that stay on the device; none are negative."""
+    if not on_host_bytes:
+        return weights
+    low, best, high = (max(0, w - on_host_bytes) for w in (weights.low, weights.best, weights.high))
+    return Interval(low, best, high, f"{weights.source}, less what stays in host memory")
+
+
 def budget(deployment: Deployment, *, weights: Interval, overheads: OverheadBytes) -> Budget:
     """The memory budget of vLLM on one accelerator.
 
@@ -58,8 +66,9 @@ def budget(deployment: Deployment, *, weights: Interval, overheads: OverheadByte
         v1/worker/gpu_worker.py, 0.32.0: requested = ceil(total x utilisation); the cache gets
         requested - (weights + non-torch) - activation peak - graphs.
     """
-    total = _total_bytes(deployment)
+    total = total_bytes(deployment)
     engine = deployment.engine
+    weights = on_device(weights, deployment.weights_on_host_bytes)
     usable = Interval(
         math.ceil(total.low * engine.gpu_memory_utilization),
         math.ceil(total.best * engine.gpu_memory_utilization),
@@ -74,7 +83,7 @@ def budget(deployment: Deployment, *, weights: Interval, overheads: OverheadByte
         cache = usable - taken
     return Budget(
         total_bytes=total,
-        free_bytes=_free_bytes(deployment, total),
+        free_bytes=free_bytes(deployment, total),
         usable_bytes=usable,
         weights_bytes=weights,
         activation_peak_bytes=overheads.activation_peak_bytes,
@@ -82,27 +91,3 @@ def budget(deployment: Deployment, *, weights: Interval, overheads: OverheadByte
         cuda_graph_bytes=overheads.cuda_graph_bytes,
         kv_cache_bytes=cache,
     )
-
-
-def _total_bytes(deployment: Deployment) -> Interval:
-    """What the runtime can see; on unified memory no more than the machine's RAM."""
-    total, host = deployment.accelerator.total_bytes, deployment.host_memory_bytes
-    if host is None or not deployment.accelerator.unified_memory:
-        return total
-    source = f"{total.source}, bounded by host_memory"
-    return Interval(min(total.low, host), min(total.best, host), min(total.high, host), source)
-
-
-def _free_bytes(deployment: Deployment, total: Interval) -> Interval:
-    if deployment.free_bytes is not None:
-        if deployment.free_bytes > total.high:
-            msg = f"free_memory={deployment.free_bytes} must be <= total memory, {total.high}"
-            raise SpecError(msg)
-        return exact(deployment.free_bytes, "stated by the user")
-    if deployment.other_processes_bytes is not None:
-        held = deployment.other_processes_bytes
-        if held > total.high:
-            msg = f"other_processes={held} must be <= total memory, {total.high}"
-            raise SpecError(msg)
-        return total - exact(held, "stated by the user")
-    return total

@@ -88,6 +88,7 @@ def run_plan(args: argparse.Namespace) -> Json:
         free_bytes=args.free_memory,
         other_processes_bytes=args.other_processes,
         host_memory_bytes=args.host_memory,
+        weights_on_host_bytes=args.weights_on_host or 0,
     )
     return api.plan(deployment, concurrent_requests=args.concurrent_requests).as_dict()
 

@@ -172,6 +172,7 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
         ("--free-memory", "memory free on each device before the engine starts"),
         ("--other-processes", "memory that other processes hold on each device"),
         ("--host-memory", "the machine's RAM; bounds devices that share it"),
+        ("--weights-on-host", "weights of each device that stay in host memory"),
     ):
         parser.add_argument(flag, type=size, metavar="SIZE", help=doc)
 
