@@ -47,7 +47,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{name}：{parameters} B 参数，发布于 {released}；数值凭记忆写入，有待核实",
     ),
     "label_gpu": ("GPU", "GPU"),
-    "help_gpu": ("Type to search 71 devices.", "可输入文字搜索。"),
+    "help_gpu": ("Type to search.", "可输入文字搜索。"),
     "label_tensor_parallel_size": ("GPUs (tensor parallel)", "GPU 数量（张量并行）"),
     "help_tensor_parallel_size": (
         "`--tensor-parallel-size`: GPUs that split every layer. The figures are per GPU.",
