@@ -21,6 +21,16 @@ if TYPE_CHECKING:
     )
     from kvsim.dtypes import CacheFormat, DType, cache_format, model_dtype
     from kvsim.engines.llama_cpp import LlamaCppLayout, llama_cpp_layout
+    from kvsim.engines.llama_cpp_devices import (
+        DeviceBytes,
+        HostPools,
+        Placement,
+        cache_on_devices,
+        host_pools,
+        place_layers,
+        weights_on_devices,
+    )
+    from kvsim.engines.ollama import llama_server_flags, ollama_layout
     from kvsim.engines.sglang import SglangLayout, sglang_layout
     from kvsim.engines.sglang_pools import SglangPools, sglang_pools
     from kvsim.engines.tensorrt_llm import TensorrtLlmLayout, tensorrt_llm_layout
@@ -63,6 +73,7 @@ if TYPE_CHECKING:
     from kvsim.specs.sglang import Sglang
     from kvsim.specs.state import RecurrentState
     from kvsim.specs.tensorrt_llm import TensorrtLlm
+    from kvsim.specs.tensors import Tensor, bytes_by_format
     from kvsim.specs.transformers import CacheImplementation, QuantizedBackend, Transformers
     from kvsim.units import GiB, format_bytes, format_gib, parse_bytes
 
@@ -127,7 +138,18 @@ _HOMES = {
     "kvsim.specs.parallel": ("Parallelism",),
     "kvsim.specs.transformers": ("CacheImplementation", "QuantizedBackend", "Transformers"),
     "kvsim.engines.llama_cpp": ("LlamaCppLayout", "llama_cpp_layout"),
+    "kvsim.engines.llama_cpp_devices": (
+        "DeviceBytes",
+        "HostPools",
+        "Placement",
+        "cache_on_devices",
+        "host_pools",
+        "place_layers",
+        "weights_on_devices",
+    ),
+    "kvsim.engines.ollama": ("llama_server_flags", "ollama_layout"),
     "kvsim.specs.llama_cpp": ("FlashAttention", "LlamaCpp", "LlamaCppTraits", "Ollama", "Variant"),
+    "kvsim.specs.tensors": ("Tensor", "bytes_by_format"),
     "kvsim.units": ("GiB", "format_bytes", "format_gib", "parse_bytes"),
     "kvsim.analytic.quantized": ("quantized_cache_bytes",),
     "kvsim.dtypes": (
@@ -184,6 +206,7 @@ __all__ = [
     "Coefficient",
     "DType",
     "Deployment",
+    "DeviceBytes",
     "EngineName",
     "ExplainedGroup",
     "FileError",
@@ -193,6 +216,7 @@ __all__ = [
     "FullAttention",
     "GiB",
     "HostMemory",
+    "HostPools",
     "Indexer",
     "Interval",
     "KvsimError",
@@ -208,6 +232,7 @@ __all__ = [
     "OverheadModel",
     "Overheads",
     "Parallelism",
+    "Placement",
     "Plan",
     "QuantizedBackend",
     "RecurrentState",
@@ -219,6 +244,7 @@ __all__ = [
     "SlidingLatentAttention",
     "SlidingWindow",
     "SpecError",
+    "Tensor",
     "TensorrtLlm",
     "TensorrtLlmLayout",
     "TensorrtLlmPools",
@@ -233,10 +259,12 @@ __all__ = [
     "VllmCacheConfig",
     "VllmLayout",
     "accelerator",
+    "bytes_by_format",
     "cache_bytes",
     "cache_curve",
     "cache_format",
     "cache_formula",
+    "cache_on_devices",
     "catalog_accelerators",
     "catalog_models",
     "context_lengths",
@@ -245,12 +273,16 @@ __all__ = [
     "format_bytes",
     "format_gib",
     "host_memory",
+    "host_pools",
     "llama_cpp_layout",
+    "llama_server_flags",
     "load_model",
     "model_dtype",
+    "ollama_layout",
     "overhead_model",
     "parse_bytes",
     "parse_config",
+    "place_layers",
     "plan",
     "pool_cost",
     "quantized_cache_bytes",
@@ -264,6 +296,7 @@ __all__ = [
     "vllm_cache",
     "vllm_layer_spec",
     "vllm_layout",
+    "weights_on_devices",
 ]
 
 

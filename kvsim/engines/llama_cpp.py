@@ -92,27 +92,30 @@ class LlamaCppLayout:
     def sequence(self, num_tokens: int) -> SequenceBytes:
         """What one slot with cells of its own holds; its cells are allocated at once.
 
-        Without `ctx_size` the context is the sequence's length, padded.
-
         Raises:
             SpecError: for more tokens than the slot has cells.
             UnsupportedError: where slots share their cells, so that none is a sequence's own.
         """
-        own = self._for_one(num_tokens)
-        slots = 1 if own.context.kv_unified else own.context.n_seq_max
+        slots = self.context.n_seq_max
+        if self.context.kv_unified and slots > 1:
+            msg = f"{slots} slots share their cells: a sequence has none of its own"
+            raise UnsupportedError(msg)
+        if num_tokens > self.context.n_ctx_seq:
+            msg = f"num_tokens={num_tokens} must be <= a slot's {self.context.n_ctx_seq} cells"
+            raise SpecError(msg)
         layers = [
             LayerBytes(cache.pool.value, cache.num_layers, cache.total_bytes // slots, 0)
-            for cache in own.caches
+            for cache in self.caches
             if cache.rows
         ]
         layers += [
             LayerBytes("recurrent state", len(state.layers), 0, state.total_bytes // slots)
-            for state in own.states
+            for state in self.states
         ]
-        if own.compressors:
-            held = own.compressor_bytes // slots
-            layers.append(LayerBytes("compressor state", len(own.compressors), 0, held))
-        return SequenceBytes(tuple(layers), own.marginal_bytes)
+        if self.compressors:
+            held = self.compressor_bytes // slots
+            layers.append(LayerBytes("compressor state", len(self.compressors), 0, held))
+        return SequenceBytes(tuple(layers), self.marginal_bytes)
 
     @property
     def marginal_bytes(self) -> int:
@@ -124,23 +127,37 @@ class LlamaCppLayout:
             if cache.cells * cache.tokens_per_cell >= full
         )
 
-    def _for_one(self, num_tokens: int) -> "LlamaCppLayout":
-        """This layout if its context was given, else that of one slot for so many tokens."""
-        settings, context = self.settings, self.context
-        if settings.kv_unified and context.n_seq_max > 1:
-            msg = "kv_unified: slots share their cells, so a sequence has none of its own"
-            raise UnsupportedError(msg)
-        if settings.ctx_size is None:
-            alone = replace(settings, ctx_size=num_tokens, parallel=1, kv_unified=None)
-            own = llama_cpp_layout(self.model, alone)
-            return replace(own, engine=self.engine, engine_version=self.engine_version)
-        if num_tokens > context.n_ctx_seq:
-            msg = f"num_tokens={num_tokens} must be <= the {context.n_ctx_seq} cells of a slot"
-            raise SpecError(msg)
-        if context.kv_unified and context.n_seq_max > 1:
-            msg = "parallel must be given: the server's default slots share their cells"
-            raise UnsupportedError(msg)
-        return self
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LlamaCppSlot:
+    """One slot's cache; a context that is not given is the sequence's length, padded."""
+
+    model: ModelSpec
+    settings: LlamaCpp
+    engine: EngineName = EngineName.LLAMA_CPP
+
+    @property
+    def engine_version(self) -> str:
+        """The build whose rules apply, or the fork."""
+        settings = self.settings
+        return settings.variant if settings.is_ik else settings.engine_version
+
+    @property
+    def not_modeled(self) -> tuple[str, ...]:
+        """What llama.cpp allocates or decides beside the caches."""
+        return NOT_MODELED + self.model.not_modeled
+
+    def sequence(self, num_tokens: int) -> SequenceBytes:
+        """What one slot of `num_tokens` tokens holds.
+
+        Raises:
+            SpecError: for more tokens than the slot has cells.
+            UnsupportedError: where slots share their cells, so that none is a sequence's own.
+        """
+        settings = self.settings
+        if settings.ctx_size is None and not (settings.kv_unified and settings.parallel != 1):
+            settings = replace(settings, ctx_size=num_tokens, parallel=1, kv_unified=None)
+        return llama_cpp_layout(self.model, settings).sequence(num_tokens)
 
 
 def llama_cpp_layout(model: ModelSpec, settings: LlamaCpp) -> LlamaCppLayout:

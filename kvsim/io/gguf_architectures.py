@@ -4,7 +4,7 @@ Source: llama.cpp `load_arch_hparams` of src/models/*.cpp and `llama_model::crea
 src/llama-model.cpp, 0.5.0-dev.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -65,6 +65,7 @@ class Architecture:
     index_has_values: bool = False  # one head of values beside the index keys
     is_latent: bool = False  # latent attention where the file states its head sizes
     rolls_back: bool = False
+    one_slot_in_ollama: bool = False  # Ollama's server/sched.go, fb3076099
     num_own_kv_layers: int | None = None  # the rest borrow; None: as the file says
     is_compressed: bool = False
     creates_cache: bool = True
@@ -72,10 +73,13 @@ class Architecture:
     repeats_layers: bool = False  # runs its layers so many times, each time with a cache
 
 
-DELTA = Architecture(recurrent=Recurrent.LISTED, state=State.DELTA)
-ROLLING_DELTA = Architecture(recurrent=Recurrent.LISTED, state=State.DELTA, rolls_back=True)
+DELTA = Architecture(recurrent=Recurrent.LISTED, state=State.DELTA, one_slot_in_ollama=True)
+ROLLING_DELTA = replace(DELTA, rolls_back=True)
+ONE_SLOT = Architecture(one_slot_in_ollama=True)
 HYBRID = Architecture(recurrent=Recurrent.WITHOUT_KV_HEADS)
-NEMOTRON = Architecture(recurrent=Recurrent.WITHOUT_KV_HEADS_OR_FF, rolls_back=True)
+NEMOTRON = Architecture(
+    recurrent=Recurrent.WITHOUT_KV_HEADS_OR_FF, rolls_back=True, one_slot_in_ollama=True
+)
 RWKV = Architecture(recurrent=Recurrent.ALL, state=State.RWKV)
 LATENT = Architecture(is_latent=True)
 
@@ -130,9 +134,13 @@ SPECIAL = {
         state=State.CONV,
         window=Window(period=None, covers_attention=True),
         rolls_back=True,
+        one_slot_in_ollama=True,
     ),
     "lfm2moe": Architecture(
-        recurrent=Recurrent.WITHOUT_KV_HEADS, state=State.CONV, rolls_back=True
+        recurrent=Recurrent.WITHOUT_KV_HEADS,
+        state=State.CONV,
+        rolls_back=True,
+        one_slot_in_ollama=True,
     ),
     "llama4": _windowed(4, default=8192, always=8192, is_chunked=True),
     "mamba": Architecture(recurrent=Recurrent.ALL, state=State.MAMBA_1),
@@ -153,6 +161,8 @@ SPECIAL = {
     "qwen35": ROLLING_DELTA,
     "qwen35moe": ROLLING_DELTA,
     "qwen3next": DELTA,
+    "qwen3vl": ONE_SLOT,
+    "qwen3vlmoe": ONE_SLOT,
     "qwen4exp": Architecture(
         recurrent=Recurrent.LISTED,
         state=State.DELTA,
@@ -174,7 +184,7 @@ _PLAIN_NAMES = (
     "glm4moe gpt2 gptj gptneox granite granitemoe grovemoe hrm_text hunyuan-dense hunyuan-moe "
     "hunyuan_vl hy_v3 internlm2 jais jais2 llama maincoder minicpm minicpm3 minimax-m2 mistral3 "
     "mpt nemotron olmo olmoe openelm orion paddleocr pangu-embedded phi2 phi3 phimoe plamo plm "
-    "pockettts qwen qwen2 qwen2moe qwen2vl qwen3 qwen3moe qwen3tts qwen3vl qwen3vlmoe refact "
+    "pockettts qwen qwen2 qwen2moe qwen2vl qwen3 qwen3moe qwen3tts refact "
     "seed_oss smollm3 stablelm starcoder starcoder2 talkie xverse"
 )
 PLAIN = frozenset(_PLAIN_NAMES.split())

@@ -206,6 +206,7 @@ def _traits(f: GgufFields, rules: Architecture, sizes: Sizes) -> LlamaCppTraits:
         rolls_back=rules.rolls_back,
         expanded_head_dim=f.whole("attention.key_length_mla", default=0) or None,
         expanded_v_head_dim=f.whole("attention.value_length_mla", default=0) or None,
+        one_slot_in_ollama=rules.one_slot_in_ollama,
         index_v_head_dim=sizes.v_dim if rules.index_has_values else 0,
         index_entries=POOLED_INDEX_ENTRIES
         if pooled and f.whole("attention.indexer.kpool", default=0)

@@ -5,21 +5,40 @@ from dataclasses import replace
 from kvsim.dtypes import DType, model_dtype
 from kvsim.engines import sglang_cells, tensorrt_llm
 from kvsim.engines.layout import Layout
+from kvsim.engines.llama_cpp import LlamaCppSlot
+from kvsim.engines.ollama import OllamaSlot
 from kvsim.engines.sglang import sglang_layout
 from kvsim.engines.tensorrt_llm import tensorrt_llm_layout
+from kvsim.errors import UnsupportedError
 from kvsim.specs.engine import EngineName
+from kvsim.specs.llama_cpp import LlamaCpp, Ollama, cache_type
 from kvsim.specs.model import ModelSpec
 from kvsim.specs.parallel import Parallelism
 from kvsim.specs.sglang import Sglang
 from kvsim.specs.tensorrt_llm import TensorrtLlm
 
-PoolSettings = Sglang | TensorrtLlm
-POOL_ENGINES = {EngineName.SGLANG: Sglang, EngineName.TENSORRT_LLM: TensorrtLlm}
+PoolSettings = Sglang | TensorrtLlm | LlamaCpp | Ollama
+POOL_ENGINES = {
+    EngineName.SGLANG: Sglang,
+    EngineName.TENSORRT_LLM: TensorrtLlm,
+    EngineName.LLAMA_CPP: LlamaCpp,
+    EngineName.OLLAMA: Ollama,
+}
+
+LLAMA_NAMES = {
+    "float32": "f32",
+    "fp32": "f32",
+    "float16": "f16",
+    "fp16": "f16",
+    "half": "f16",
+    "bfloat16": "bf16",
+}
+"""Other engines' names of formats -> llama.cpp's."""
 
 
 def pool_settings(engine: object) -> PoolSettings | None:
     """The settings of an engine given by name or settings; None if it is another engine's."""
-    if isinstance(engine, Sglang | TensorrtLlm):
+    if isinstance(engine, PoolSettings):
         return engine
     if isinstance(engine, str):
         return next((make() for name, make in POOL_ENGINES.items() if name == engine), None)
@@ -40,6 +59,8 @@ def pool_layout(
         SpecError: for heads that do not divide.
         UnsupportedError: for a format or a behaviour whose rule is not known.
     """
+    if isinstance(settings, LlamaCpp | Ollama):
+        return _llama_layout(model, settings, parallel, kv_cache_dtype=kv_cache_dtype)
     own = model.dtype if dtype == "auto" else model_dtype(dtype)
     model = model if own == model.dtype else replace(model, dtype=own)
     if isinstance(settings, Sglang):
@@ -52,3 +73,28 @@ def pool_layout(
     return tensorrt_llm_layout(model, settings, parallel), tensorrt_llm.storage_format(
         settings.dtype, own
     )
+
+
+def _llama_layout(
+    model: ModelSpec,
+    settings: LlamaCpp | Ollama,
+    parallel: Parallelism,
+    *,
+    kv_cache_dtype: str,
+) -> tuple[Layout, DType]:
+    """llama.cpp's own cache, or as Ollama starts it; a stated format is that of keys and values."""
+    if parallel.tensor_parallel_size > 1:
+        msg = (
+            f"tensor_parallel_size={parallel.tensor_parallel_size}: llama.cpp divides layers "
+            "over devices, its --split-mode tensor is not known here"
+        )
+        raise UnsupportedError(msg)
+    stated = None if kv_cache_dtype == "auto" else LLAMA_NAMES.get(kv_cache_dtype, kv_cache_dtype)
+    if isinstance(settings, Ollama):
+        settings = settings if stated is None else replace(settings, kv_cache_type=stated)
+        own = OllamaSlot(model=model, settings=settings)
+        return own, cache_type(settings.kv_cache_type, field="kv_cache_dtype")
+    if stated is not None:
+        settings = replace(settings, cache_type_k=stated, cache_type_v=stated)
+    slot = LlamaCppSlot(model=model, settings=settings)
+    return slot, cache_type(settings.cache_type_k, field="kv_cache_dtype")

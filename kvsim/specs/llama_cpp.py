@@ -149,6 +149,7 @@ class LlamaCppTraits:
     stores_latent: bool = True  # False: a file without the latent's sizes, expanded for good
     index_v_head_dim: int = 0  # values that the index cache keeps beside its keys
     index_entries: int = 1  # rows that one index key takes: key, gate and pooled key are three
+    one_slot_in_ollama: bool = False  # it serves the family one request at a time
     num_draft_layers: int = 0  # layers behind the model's own that only drafting uses
 
 

@@ -80,6 +80,24 @@ REFUSED = {
 }
 """Families whose cache a config alone does not give."""
 
+ONE_SLOT_IN_OLLAMA = frozenset(
+    (
+        "lfm2",
+        "lfm2_moe",
+        "mllama",
+        "nemotron_h",
+        "qwen3_5",
+        "qwen3_5_moe",
+        "qwen3_next",
+        "qwen3_vl",
+        "qwen3_vl_moe",
+    )
+)
+"""Families that Ollama serves one request at a time.
+
+Source: Ollama server/sched.go, fb3076099.
+"""
+
 INDEX_HAS_VALUES = frozenset(("minimax_m3", "minimax_m3_vl"))
 """Families whose index cache keeps one head of values beside its keys."""
 
@@ -105,6 +123,7 @@ def llama_cpp_traits(f: Fields, tower: Tower, layers: Sequence[Layer]) -> LlamaC
         rolls_back=family in ROLL_BACK,
         expanded_head_dim=k_dim,
         expanded_v_head_dim=v_dim,
+        one_slot_in_ollama=family in ONE_SLOT_IN_OLLAMA,
         index_v_head_dim=f.whole("head_dim", default=0) if family in INDEX_HAS_VALUES else 0,
         index_entries=POOLED_INDEX_ENTRIES.get(family, 1),
     )
