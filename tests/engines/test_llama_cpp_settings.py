@@ -1,0 +1,182 @@
+"""llama.cpp's settings: contexts and slots, refusals, devices, host memory."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import kvsim
+from kvsim import (
+    FlashAttention,
+    FullAttention,
+    LlamaCpp,
+    LlamaCppTraits,
+    cache_on_devices,
+    host_pools,
+    llama_cpp_layout,
+    place_layers,
+)
+
+MIB = 2**20
+
+
+def model(*layers, **fields):
+    """A model of these layers; sizes that the cache does not read are arbitrary."""
+    return kvsim.ModelSpec(
+        name="m",
+        model_type="m",
+        dtype=kvsim.model_dtype("bfloat16"),
+        layers=tuple(layers),
+        hidden_size=1024,
+        vocab_size=1000,
+        num_attention_heads=8,
+        **fields,
+    )
+
+
+def full(kv_heads, head_dim):
+    return (FullAttention(num_attention_heads=kv_heads, num_kv_heads=kv_heads, head_dim=head_dim),)
+
+
+def printed(layout):
+    """Cells and MiB of every cache, as the log has them."""
+    return [(cache.cells, round(cache.total_bytes / MIB, 2)) for cache in layout.caches]
+
+
+@pytest.mark.parametrize(
+    ("asked", "slots", "expected"), [(1024, 3, (1536, 512)), (1000, 4, (1024, 256))]
+)
+def test_slots_round_the_context_up(asked, slots, expected):
+    """The log says it rounds down; 1024 tokens for three slots become 1536."""
+    settings = LlamaCpp(ctx_size=asked, parallel=slots)
+    context = llama_cpp_layout(model(full(1, 64)), settings).context
+    assert (context.n_ctx, context.n_ctx_seq) == expected
+
+
+def test_without_flash_attention_values_are_as_wide_as_the_widest():
+    """Transposed values are padded; the log warns of it."""
+    layers = [full(2, 64), full(4, 64)]
+    on, off = (
+        llama_cpp_layout(model(*layers), LlamaCpp(ctx_size=256, parallel=1, flash_attn=flash))
+        for flash in (FlashAttention.ON, FlashAttention.OFF)
+    )
+    assert on.caches[0].v_bytes == on.caches[0].k_bytes
+    assert off.caches[0].v_bytes == 2 * 256 * (256 + 256)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"cache_type_v": "q8_0", "flash_attn": FlashAttention.OFF}, "needs flash attention"),
+        ({"cache_type_k": "q8_0"}, "must divide a head of 40"),
+        ({"cache_type_k": "fp8"}, "cache_type_k=fp8 must be one of"),
+    ],
+)
+def test_formats_that_it_does_not_run(settings, message):
+    """An engine refuses a format that it does not have."""
+    with pytest.raises(kvsim.UnsupportedError, match=message):
+        llama_cpp_layout(model(full(2, 40)), LlamaCpp(ctx_size=256, parallel=1, **settings))
+
+
+def test_unequal_formats_of_a_latent():
+    """Values are part of the keys there."""
+    settings = LlamaCpp(ctx_size=256, parallel=1, cache_type_k="q8_0")
+    with pytest.raises(kvsim.UnsupportedError, match="must be the same where a latent"):
+        llama_cpp_layout(kvsim.load_model("deepseek-v3"), settings)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"engine_version": "b5000"}, "engine_version=b5000 must be"),
+        ({"mla": 1}, "is a flag of ik_llama.cpp alone"),
+        ({"parallel": 0}, "parallel=0 must be"),
+        ({"n_cpu_moe": -1}, "n_cpu_moe=-1 must be"),
+        ({"tensor_split": (-1.0,)}, "must hold shares"),
+    ],
+)
+def test_impossible_settings(fields, message):
+    """A setting names itself, its value and the rule."""
+    with pytest.raises(kvsim.SpecError, match=message):
+        LlamaCpp(**fields)
+
+
+def test_build_before_the_first_known_rules():
+    """Unknown is refused."""
+    settings = LlamaCpp(ctx_size=256, parallel=1, engine_version="2023-01")
+    with pytest.raises(kvsim.UnsupportedError, match="rules are known since"):
+        llama_cpp_layout(model(full(1, 64)), settings)
+
+
+def test_traits_refuse():
+    """A model that llama.cpp does not load has no layout there."""
+    refused = model(full(1, 64), llama_cpp=LlamaCppTraits(refusal="why"))
+    with pytest.raises(kvsim.UnsupportedError, match=r"llama\.cpp: why"):
+        llama_cpp_layout(refused, LlamaCpp(ctx_size=256))
+
+
+def test_windows_of_a_family_without_a_window_cache():
+    """Mistral-7B's window is not implemented there: every layer keeps the context."""
+    layout = llama_cpp_layout(
+        kvsim.load_model("mistral-7b-v0.1"), LlamaCpp(ctx_size=8192, parallel=1)
+    )
+    assert printed(layout) == [(8192, 1024)]
+
+
+def test_context_that_nobody_gave():
+    """Four slots share the model's context; slots of their own have it each."""
+    llama = kvsim.load_model("llama-3.1-8b")
+    shared = llama_cpp_layout(llama, LlamaCpp()).context
+    assert (shared.n_ctx, shared.n_seq_max, shared.num_streams) == (131072, 4, 1)
+    assert llama_cpp_layout(llama, LlamaCpp(parallel=2)).context.n_ctx == 2 * 131072
+    assert llama_cpp_layout(llama, LlamaCpp(ctx_size=0, parallel=2)).context.n_ctx == 131072
+
+
+def test_host_pools():
+    """8 GiB of saved prompts; a checkpoint of window layers at least every 8192 tokens."""
+    layout = llama_cpp_layout(kvsim.load_model("gpt-oss-20b"), LlamaCpp(ctx_size=65536, parallel=2))
+    pools = host_pools(layout)
+    assert pools.prompt_cache_bytes == 8 * 2**30
+    assert pools.checkpoint_bytes == 18 * MIB
+    assert pools.max_checkpoints == 2 * 4  # 32768 tokens a slot, one in 8192
+    assert pools.output_bytes == 4 * 201088 * 2
+    plain = llama_cpp_layout(kvsim.load_model("llama-3.1-8b"), LlamaCpp(ctx_size=8192))
+    assert host_pools(plain).max_checkpoints == 0
+
+
+@pytest.mark.parametrize(("gpu_layers", "expected"), [(0, 0), (1, 0), (33, 32), (99, 32), (9, 8)])
+def test_gpu_layers_count_from_the_last(gpu_layers, expected):
+    """The output head is one of them."""
+    placement = place_layers(32, LlamaCpp(gpu_layers=gpu_layers), [1])
+    assert placement.layers_on(0) == expected
+
+
+def test_cache_stays_on_the_host_without_offload():
+    """--no-kv-offload."""
+    settings = LlamaCpp(ctx_size=256, parallel=1, kv_offload=False)
+    layout = llama_cpp_layout(model(full(1, 64)), settings)
+    held = cache_on_devices(layout, place_layers(1, settings, [1]))
+    assert (held.devices, held.host) == ((0,), layout.total_bytes)
+
+
+@given(st.integers(1, 300_000), st.integers(1, 8))
+def test_a_batch_is_as_many_slots(tokens, slots):
+    """`cache_bytes` of a batch is what -np with cells of their own allocates."""
+    gpt = kvsim.load_model("gpt-oss-20b")
+    batch = kvsim.cache_bytes(gpt, num_tokens=tokens, batch_size=slots, engine="llama.cpp")
+    padded = -(-tokens // 256) * 256
+    pool = llama_cpp_layout(gpt, LlamaCpp(ctx_size=padded * slots, parallel=slots))
+    assert batch.total_bytes == pool.total_bytes
+
+
+def test_shared_cells_are_nobodys_own():
+    """A unified cache has no share per sequence."""
+    settings = LlamaCpp(ctx_size=8192)
+    with pytest.raises(kvsim.UnsupportedError, match="share their cells"):
+        kvsim.cache_bytes(kvsim.load_model("gpt-oss-20b"), num_tokens=100, engine=settings)
+
+
+def test_longer_than_a_slot():
+    """A slot has the cells that it has."""
+    settings = LlamaCpp(ctx_size=8192, parallel=2)
+    with pytest.raises(kvsim.SpecError, match="num_tokens=5000 must be <="):
+        kvsim.cache_bytes(kvsim.load_model("gpt-oss-20b"), num_tokens=5000, engine=settings)
