@@ -16,6 +16,7 @@ from kvsim.specs.tensors import Tensor
 MAX_PARTS = 1000  # files of one split model
 _PART = re.compile(r"(.*)-(\d{5})-of-(\d{5})\.gguf", re.ASCII)
 _BLOCK = re.compile(r"blk\.(\d{1,6})\.", re.ASCII)
+KIND = "general.architecture"
 _DRAFT_KEY = "nextn_predict_layers"
 
 
@@ -30,6 +31,9 @@ def read_gguf(path: Path) -> ModelSpec:
     header = read_header(path)
     header = GgufHeader(header.metadata, header.tensors + _other_parts(path, header))
     metadata = _with_real_drafts(header)
+    embedding = [t.shape for t in header.tensors if t.name == "token_embd.weight"]
+    if embedding and len(embedding[0]) == 2:
+        metadata.setdefault(f"{metadata.get(KIND)}.vocab_size", embedding[0][1])
     spec = replace(model_from_gguf(metadata, name=path.stem), tensors=header.tensors)
     _check(spec, GgufFields(metadata, spec.model_type), header.tensors)
     return spec
@@ -61,8 +65,7 @@ def _with_real_drafts(header: GgufHeader) -> dict[str, object]:
         llama.cpp `llama_model_deepseek4::load_arch_hparams`, src/models/deepseek4.cpp.
     """
     metadata = dict(header.metadata)
-    kind = metadata.get("general.architecture")
-    f = GgufFields(metadata, str(kind))
+    f = GgufFields(metadata, str(metadata.get(KIND)))
     if f.has("attention.compress_ratios") and f.whole(_DRAFT_KEY, default=0):
         main = f.whole("block_count", low=1) - f.whole(_DRAFT_KEY)
         if f"blk.{main}.nextn.eh_proj.weight" not in {t.name for t in header.tensors}:

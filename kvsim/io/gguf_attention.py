@@ -52,7 +52,7 @@ def attention(
             num_attention_heads=heads,
             num_kv_heads=kv_heads,
             head_dim=sizes.swa_k_dim,
-            v_head_dim=sizes.swa_v_dim,
+            v_head_dim=_own(sizes.swa_v_dim, sizes.swa_k_dim),
             attention_chunk_size=window,
         )
     if window:
@@ -60,15 +60,20 @@ def attention(
             num_attention_heads=heads,
             num_kv_heads=kv_heads,
             head_dim=sizes.swa_k_dim,
-            v_head_dim=sizes.swa_v_dim,
+            v_head_dim=_own(sizes.swa_v_dim, sizes.swa_k_dim),
             sliding_window=window,
         )
     return FullAttention(
         num_attention_heads=heads,
         num_kv_heads=kv_heads,
         head_dim=sizes.k_dim,
-        v_head_dim=sizes.v_dim,
+        v_head_dim=_own(sizes.v_dim, sizes.k_dim),
     )
+
+
+def _own(v_dim: int, k_dim: int) -> int | None:
+    """The values' width where it is not the keys'."""
+    return None if v_dim == k_dim else v_dim
 
 
 def _latent(f: GgufFields, sizes: Sizes, *, layer: int, window: int) -> LatentAttention:

@@ -148,7 +148,7 @@ class _Reader:
         for size in shape:
             elems *= size
             if size < 1 or elems > self._file_bytes * group:
-                self._refuse(f"tensor {name[:60]} of shape {shape} is larger than the file")
+                self._refuse(f"it is truncated, or its tensor {name[:60]} is no {shape}")
         if shape[0] % group:
             self._refuse(f"tensor {name[:60]}: groups of {group} do not divide rows of {shape[0]}")
         return elems // group * group_bytes

@@ -159,7 +159,7 @@ def _layers(
     recurrent: list[bool],
 ) -> tuple[Layer, ...]:
     own_kv = _own_kv_layers(f, rules, sizes)
-    layers = []
+    layers: list[Layer] = []
     for i in range(sizes.num_layers):
         parts: list[CacheBehaviour] = []
         beside = rules.recurrent is Recurrent.BESIDE_ATTENTION

@@ -57,6 +57,8 @@ def fetch_model(name: str) -> HubModel:
         else:
             hub.get_hf_file_metadata(hub.hf_hub_url(name, CONFIG), timeout=TIMEOUT_S)
             text = _text(Path(hub.hf_hub_download(name, CONFIG)), name)
+    except errors.LocalEntryNotFoundError as error:  # a subclass of what follows
+        _refuse(name, f"the hub cannot be reached ({_first_line(error)})")
     except errors.EntryNotFoundError:
         _refuse(name, f"it has no {CONFIG} on the hub")
     except (errors.RepositoryNotFoundError, errors.HFValidationError):
