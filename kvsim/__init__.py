@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         cache_bytes,
         cache_curve,
         cache_formula,
+        compare,
         explain_cache,
         load_model,
         plan,
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from kvsim.io.overheads import overhead_model
     from kvsim.planner.advise import Fix
     from kvsim.planner.answer import Plan
+    from kvsim.planner.compare import Comparison, EngineAnswer
     from kvsim.specs.attention import FullAttention, SlidingWindow
     from kvsim.specs.deployment import Deployment
     from kvsim.specs.engine import EngineName, UsageContext, Vllm
@@ -100,6 +102,7 @@ _HOMES = {
         "cache_bytes",
         "cache_curve",
         "cache_formula",
+        "compare",
         "explain_cache",
         "load_model",
         "plan",
@@ -191,6 +194,10 @@ _HOMES = {
         "HostMemory",
         "host_memory",
     ),
+    "kvsim.planner.compare": (
+        "Comparison",
+        "EngineAnswer",
+    ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -204,9 +211,11 @@ __all__ = [
     "CatalogModel",
     "Cause",
     "Coefficient",
+    "Comparison",
     "DType",
     "Deployment",
     "DeviceBytes",
+    "EngineAnswer",
     "EngineName",
     "ExplainedGroup",
     "FileError",
@@ -267,6 +276,7 @@ __all__ = [
     "cache_on_devices",
     "catalog_accelerators",
     "catalog_models",
+    "compare",
     "context_lengths",
     "exact",
     "explain_cache",

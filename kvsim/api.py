@@ -1,32 +1,30 @@
 """The public functions: they wire io, engines, analytic and plan together, and compute nothing."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from os import PathLike
 
 from kvsim.analytic import cache
 from kvsim.analytic.cache import CacheBytes, CacheCurve, FormulaLine
 from kvsim.analytic.explanation import ExplainedGroup, explain_layers
-from kvsim.dtypes import DType, cache_dtype, model_dtype
+from kvsim.dtypes import cache_dtype, model_dtype
 from kvsim.engines.ideal import IdealLayout
-from kvsim.engines.layout import Layout
-from kvsim.engines.transformers import TransformersLayout
-from kvsim.engines.vllm import vllm_cache_layout
-from kvsim.errors import SpecError
 from kvsim.io.catalog import catalog_accelerators, find_accelerator
 from kvsim.io.commands import vllm_serve
 from kvsim.io.models import read_model
-from kvsim.io.overheads import overhead_model
+from kvsim.io.overheads import engine_reserves, overhead_model
+from kvsim.planner import compare as side_by_side
 from kvsim.planner.advise import Fix, fixes
 from kvsim.planner.answer import Plan
-from kvsim.planner.layouts import PoolSettings, pool_layout, pool_settings
+from kvsim.planner.cache_layout import cache_layout
+from kvsim.planner.compare import Comparison
+from kvsim.planner.engine_memory import Facts
+from kvsim.planner.layouts import PoolSettings
 from kvsim.planner.plan import Evaluation, evaluate
 from kvsim.specs.deployment import Deployment
 from kvsim.specs.engine import EngineName, Vllm
 from kvsim.specs.hardware import Accelerator
 from kvsim.specs.model import ModelSpec
 from kvsim.specs.overheads import OverheadModel
-from kvsim.specs.parallel import Parallelism
 from kvsim.specs.transformers import Transformers
 
 
@@ -94,7 +92,7 @@ def cache_bytes(
     """
     if num_encoder_tokens is not None:
         model = model.with_encoder_tokens(num_encoder_tokens)
-    layout, kv_dtype = _layout(
+    layout, kv_dtype = cache_layout(
         model,
         engine=engine,
         kv_cache_dtype=kv_cache_dtype,
@@ -126,7 +124,7 @@ def cache_curve(
     Raises:
         SpecError: for an impossible size or format.
     """
-    layout, _ = _layout(
+    layout, _ = cache_layout(
         model,
         engine=engine,
         kv_cache_dtype=kv_cache_dtype,
@@ -222,51 +220,37 @@ def plan(
     return Plan(evaluation=evaluation, fixes=advice, command=vllm_serve(deployment))
 
 
-def _layout(
-    model: ModelSpec,
+def compare(
+    deployment: Deployment,
     *,
-    engine: str | Vllm | Transformers | PoolSettings,
-    kv_cache_dtype: str,
-    dtype: str,
-    tensor_parallel_size: int,
-) -> tuple[Layout, DType]:
-    if (pools := pool_settings(engine)) is not None:
-        ranks = Parallelism(tensor_parallel_size=tensor_parallel_size)
-        return pool_layout(model, pools, ranks, kv_cache_dtype=kv_cache_dtype, dtype=dtype)
-    own = model.dtype if dtype == "auto" else model_dtype(dtype)
-    kv_dtype = own if kv_cache_dtype == "auto" else cache_dtype(kv_cache_dtype)
-    if engine == EngineName.IDEAL:
-        ideal = IdealLayout(
-            model=model, kv_dtype=kv_dtype, dtype=own, tensor_parallel_size=tensor_parallel_size
-        )
-        return ideal, kv_dtype
-    if engine == EngineName.TRANSFORMERS:
-        engine = Transformers()
-    if isinstance(engine, Transformers):
-        if kv_dtype != own:
-            msg = f"kv_cache_dtype={kv_cache_dtype} must be auto: this cache follows dtype"
-            raise SpecError(msg)
-        held = TransformersLayout(
-            model=model, settings=engine, dtype=own, tensor_parallel_size=tensor_parallel_size
-        )
-        return held, own
-    settings = _vllm_settings(engine)
-    settings = replace(
-        settings,
-        kv_cache_dtype=settings.kv_cache_dtype if kv_cache_dtype == "auto" else kv_cache_dtype,
-        dtype=settings.dtype if dtype == "auto" else dtype,
+    engines: Sequence[str] | None = None,
+    num_tokens: int | None = None,
+) -> Comparison:
+    """Every engine's bytes, capacity and concurrency for one model, device and length.
+
+    Engines run under their own defaults; formats, degrees and memory are the deployment's. An
+    engine that refuses says why; a figure whose rule is not known is None.
+
+    Args:
+        deployment: model, accelerator, parallelism; its engine settings are vLLM's.
+        engines: names; None means all.
+        num_tokens: tokens of each request; None means `max_model_len`.
+
+    Raises:
+        SpecError: for an unknown engine, or where no length is known.
+
+    Example:
+        >>> h100 = accelerator("H100-SXM5-80GB")
+        >>> deployment = Deployment(model=load_model("llama-3.1-8b"), accelerator=h100)
+        >>> [answer.cost.bytes_per_token for answer in compare(
+        ...     deployment, engines=["vllm", "sglang"], num_tokens=8192).engines]
+        [131072, 131072]
+    """
+    facts = Facts(
+        overheads=overhead_model(EngineName.VLLM, deployment.engine.engine_version),
+        reserves=engine_reserves(),
     )
-    parallel = Parallelism(tensor_parallel_size=tensor_parallel_size)
-    return vllm_cache_layout(model, settings, parallel, accelerator=None), kv_dtype
-
-
-def _vllm_settings(engine: object) -> Vllm:
-    if isinstance(engine, Vllm):
-        return engine
-    if engine == EngineName.VLLM:
-        return Vllm()
-    msg = f"engine={str(engine)[:40]} must be one of {', '.join(EngineName)}"
-    raise SpecError(msg)
+    return side_by_side.compare(deployment, facts, engines=engines, num_tokens=num_tokens)
 
 
 __all__ = [
@@ -274,6 +258,7 @@ __all__ = [
     "cache_bytes",
     "cache_curve",
     "cache_formula",
+    "compare",
     "explain_cache",
     "load_model",
     "plan",

@@ -95,10 +95,15 @@ def render(content: Mapping[str, Any]) -> str:
     lines = [HEADER]
     for engine, eras in content.items():
         for era in eras:
-            lines.append(f"[[{engine}]]")
+            lines.append(f"[[{key_text(engine)}]]")
             lines += [f"{key} = {value_text(value)}" for key, value in era.items()]
             lines.append("")
     return "\n".join(lines).rstrip() + "\n"
+
+
+def key_text(name: str) -> str:
+    """A key, quoted where TOML would split it."""
+    return value_text(name) if "." in name else name
 
 
 def value_text(value: object) -> str:

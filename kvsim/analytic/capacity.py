@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from kvsim.analytic.budget import Budget
-from kvsim.engines.layout import PagedLayout, Pool, SequenceBytes
+from kvsim.engines.layout import Layout, PagedLayout, Pool, SequenceBytes
 from kvsim.errors import SpecError
 from kvsim.specs.model import ModelSpec
 from kvsim.units import format_gib
@@ -92,7 +92,7 @@ def capacity(
 
 
 def linear_cost(
-    layout: PagedLayout, model: ModelSpec, *, max_model_len: int, block_size: int
+    layout: Layout, model: ModelSpec, *, max_model_len: int, block_size: int
 ) -> LinearCost:
     """A request's cost as a line through its cost at the longest whole number of blocks.
 

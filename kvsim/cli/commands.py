@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from kvsim import api
-from kvsim.cli import parser, tables
+from kvsim.cli import compare_table, parser, tables
 from kvsim.cli.app import start_app
 from kvsim.cli.doctor import examine
 from kvsim.cli.validate import start_validation
@@ -19,6 +19,8 @@ from kvsim.specs.parallel import Parallelism
 from kvsim.specs.transformers import Transformers
 
 Json = dict[str, object]
+
+ALL_ENGINES = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,24 @@ def run_plan(args: argparse.Namespace) -> Json:
     return api.plan(deployment, concurrent_requests=args.concurrent_requests).as_dict()
 
 
+def run_compare(args: argparse.Namespace) -> Json:
+    """`kvsim compare`: every engine side by side."""
+    parallel = parser.from_args(Parallelism, args)
+    if args.num_gpus is not None:
+        parallel = parallel.over(args.num_gpus)
+    deployment = Deployment(
+        model=api.load_model(args.model),
+        accelerator=api.accelerator(args.gpu),
+        engine=parser.from_args(Vllm, args),
+        parallel=parallel,
+        overheads=Overheads(weights_bytes=_stated(args.weights_bytes)),
+        free_bytes=args.free_memory,
+        host_memory_bytes=args.host_memory,
+    )
+    engines = None if args.engines == ALL_ENGINES else args.engines.split(",")
+    return api.compare(deployment, engines=engines, num_tokens=args.num_tokens).as_dict()
+
+
 def _stated(num_bytes: int | None) -> Interval | None:
     return None if num_bytes is None else exact(num_bytes, "stated by the user")
 
@@ -132,6 +152,7 @@ def run_completion(args: argparse.Namespace) -> None:
 COMMANDS = {
     "kv": Command(run_kv, tables.show_kv),
     "plan": Command(run_plan, tables.show_plan),
+    "compare": Command(run_compare, compare_table.show_compare),
     "models": Command(run_models, tables.show_models),
     "gpus": Command(run_gpus, tables.show_gpus),
     "doctor": Command(run_doctor, tables.show_doctor),

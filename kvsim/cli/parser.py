@@ -177,6 +177,33 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(flag, type=size, metavar="SIZE", help=doc)
 
 
+def _add_compare(parser: argparse.ArgumentParser) -> None:
+    _add_model(parser)
+    parser.add_argument("--gpu", required=True, metavar="GPU", help="device, see `kvsim gpus`")
+    parser.add_argument("--num-gpus", type=int, metavar="N", help="devices")
+    parser.add_argument(
+        "--engines",
+        default="all",
+        metavar="NAMES",
+        help=f"all, or some of {','.join(EngineName)} (default: all)",
+    )
+    parser.add_argument(
+        "--num-tokens",
+        type=int,
+        metavar="N",
+        help="tokens of each request (default: --max-model-len)",
+    )
+    kept = {"max_model_len", "kv_cache_dtype", "dtype", "quantization"}
+    add_fields(parser, Vllm, skip={f.name for f in dataclasses.fields(Vllm)} - kept)
+    add_fields(parser, Parallelism, skip={"data_parallel_size", "enable_expert_parallel"})
+    for flag, doc in (
+        ("--weights-bytes", "weights on one device, in place of the estimate"),
+        ("--free-memory", "memory free on each device before the engine starts"),
+        ("--host-memory", "the machine's RAM; bounds devices that share it"),
+    ):
+        parser.add_argument(flag, type=size, metavar="SIZE", help=doc)
+
+
 def _add_search(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "text", nargs="?", default="", metavar="TEXT", help="part of a name, vendor or type"
@@ -209,6 +236,7 @@ def _add_completion(parser: argparse.ArgumentParser) -> None:
 _COMMANDS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None]], ...] = (
     ("kv", "bytes that the cache of a model takes", _add_kv),
     ("plan", "whether a deployment fits, what it holds, and what to change", _add_plan),
+    ("compare", "every engine's bytes, capacity and concurrency side by side", _add_compare),
     ("models", "list or search the models of the catalogue", _add_search),
     ("gpus", "list or search the devices of the catalogue", _add_search),
     ("doctor", "driver, devices, versions and extras on this machine", _add_nothing),

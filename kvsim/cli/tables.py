@@ -28,10 +28,10 @@ def show_nothing(result: Json) -> None:
 
 def show_kv(result: Json) -> None:
     """A model's cache: a row per group of layers, the total, and the formula."""
-    console = _console()
+    console = new_console()
     what = f"{result['batch_size']} x {result['num_tokens']:,} tokens"
     version = f" {result['engine_version']}" if result["engine_version"] else ""
-    table = _table(
+    table = new_table(
         f"{result['model']}: cache of {what}, {result['kv_cache_dtype']}, "
         f"{result['engine']}{version} layout",
         ("layers", "right"),
@@ -76,7 +76,7 @@ def _show_explained(console: "Console", group: Json) -> None:
 
 def show_plan(result: Json) -> None:
     """A plan: verdict, budget, capacity, fixes, launch command."""
-    console = _console()
+    console = new_console()
     style = VERDICT_STYLES[result["verdict"]]
     verdict = result["verdict"].upper()
     asked = result["settings"]["max_model_len"]
@@ -106,7 +106,7 @@ def _devices(result: Json) -> str:
 
 def _budget_table(result: Json) -> "Table":
     engine = f"{result['engine']} {result['engine_version']}"
-    table = _table(
+    table = new_table(
         f"Memory of one device ({engine})",
         ("", "left"),
         ("likely", "right"),
@@ -129,7 +129,7 @@ def _spread(low: int, high: int) -> str:
 
 def _capacity_table(result: Json) -> "Table":
     held = result["capacity"]
-    table = _table(
+    table = new_table(
         "What the cache holds", ("", "left"), ("likely", "right"), ("low to high", "right")
     )
 
@@ -153,7 +153,7 @@ def _capacity_table(result: Json) -> "Table":
 
 
 def _fix_table(result: Json) -> "Table":
-    table = _table(
+    table = new_table(
         "Single changes that make it fit",
         ("change", "left"),
         ("then fit", "right"),
@@ -194,7 +194,7 @@ def _show_notes(console: "Console", result: Json) -> None:
 
 def show_models(result: Json) -> None:
     """The catalogue's models."""
-    table = _table(
+    table = new_table(
         f"{len(result['models'])} models",
         ("id", "left"),
         ("parameters", "right"),
@@ -212,12 +212,12 @@ def show_models(result: Json) -> None:
             row["hub_id"],
             row["provenance"],
         )
-    _console().print(table)
+    new_console().print(table)
 
 
 def show_gpus(result: Json) -> None:
     """The catalogue's devices."""
-    table = _table(
+    table = new_table(
         f"{len(result['gpus'])} devices",
         ("name", "left"),
         ("vendor", "left"),
@@ -239,12 +239,12 @@ def show_gpus(result: Json) -> None:
             "" if price is None else f"{price['low_usd_per_hour']} to {price['high_usd_per_hour']}",
             row["memory_provenance"],
         )
-    _console().print(table)
+    new_console().print(table)
 
 
 def show_doctor(result: Json) -> None:
     """This machine."""
-    console = _console()
+    console = new_console()
     memory = result["host_memory_bytes"]
     console.print(f"kvsim {result['kvsim']}, Python {result['python']}, {result['system']}")
     ram = "unknown RAM" if memory is None else f"{format_gib(memory)} RAM"
@@ -261,13 +261,15 @@ def show_doctor(result: Json) -> None:
         console.print(f"{extra}: {state}" + (f" ({have})" if have else ""))
 
 
-def _console() -> "Console":
+def new_console() -> "Console":
+    """Where tables are printed."""
     from rich.console import Console  # noqa: PLC0415 - rich costs 50 ms, `--json` needs none
 
     return Console(highlight=False)
 
 
-def _table(title: str, *columns: tuple[str, Any]) -> "Table":
+def new_table(title: str, *columns: tuple[str, Any]) -> "Table":
+    """An empty table; columns are names with their side."""
     from rich import box  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 

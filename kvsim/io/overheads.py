@@ -5,7 +5,6 @@ import tomllib
 from importlib import resources
 from typing import Any
 
-from kvsim.errors import SpecError
 from kvsim.specs.engine import parse_version
 from kvsim.specs.overheads import Coefficient, EngineReserve, OverheadModel
 from kvsim.units import GiB
@@ -14,7 +13,7 @@ from kvsim.units import GiB
 @functools.cache
 def overhead_models(engine: str) -> tuple[OverheadModel, ...]:
     """Coefficients of an engine's overheads, oldest version first; empty for an unknown engine."""
-    return tuple(sorted((_model(row) for row in _rows(engine)), key=lambda m: m.since))
+    return tuple(sorted((_model(row) for row in _tables().get(engine, [])), key=lambda m: m.since))
 
 
 def overhead_model(engine: str, version: str) -> OverheadModel:
@@ -25,23 +24,22 @@ def overhead_model(engine: str, version: str) -> OverheadModel:
 
 
 @functools.cache
-def engine_reserve(engine: str) -> EngineReserve:
-    """What an engine that sizes its cache by free memory finds taken; SpecError if unknown."""
-    rows = _rows(engine)
-    if not rows:
-        msg = f"engine={engine[:40]}: what it takes beside weights and cache is not known"
-        raise SpecError(msg)
-    row = rows[-1]
-    return EngineReserve(
-        before_load_bytes=_coefficient(row["before_load_gib"], row["source"], GiB),
-        beside_weights_bytes=_coefficient(row["beside_weights_gib"], row["source"], GiB),
-    )
+def engine_reserves() -> dict[str, EngineReserve]:
+    """What engines that size their cache by free memory find taken, by the engine's name."""
+    reserves = {}
+    for engine, rows in _tables().items():
+        row = rows[-1]
+        if "before_load_gib" in row:
+            reserves[engine] = EngineReserve(
+                before_load_bytes=_coefficient(row["before_load_gib"], row["source"], GiB),
+                beside_weights_bytes=_coefficient(row["beside_weights_gib"], row["source"], GiB),
+            )
+    return reserves
 
 
-def _rows(engine: str) -> list[dict[str, Any]]:
+def _tables() -> dict[str, list[dict[str, Any]]]:
     text = resources.files("kvsim.io").joinpath("data/overheads.toml").read_text("utf-8")
-    rows: list[dict[str, Any]] = tomllib.loads(text).get(engine, [])
-    return rows
+    return tomllib.loads(text)
 
 
 def _coefficient(value: dict[str, Any], source: str, unit: int) -> Coefficient:

@@ -22,6 +22,10 @@ CASES = {
         ["plan", "gemma-3-27b", "--gpu", "b200", "--num-gpus", "2"],
         ["plan", "gpt2", "--gpu", "GB10 (DGX Spark)", "--weights-bytes", "1GiB"],
     ],
+    "compare": [
+        ["compare", "llama-3.1-8b", "--gpu", "h100", "--num-tokens", "8192"],
+        ["compare", "gemma-3-27b", "--gpu", "b200", "--num-gpus", "2", "--engines", "all"],
+    ],
     "models": [["models"]],
     "gpus": [["gpus"]],
     "doctor": [["doctor"]],
