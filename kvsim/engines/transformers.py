@@ -135,6 +135,8 @@ class TransformersLayout:
     def _full(self, b: FullAttention, length: Length) -> Held:
         if self._is(CacheImplementation.QUANTIZED):
             return self._quantized(b, length)
+        if self.model.transformers.caches_hidden_states:
+            return Held((length.tokens + 1) * self.dtype.nbytes(self.model.hidden_size))
         return Held(self._grown(length) * self._token_bytes(b))
 
     def _sliding(self, b: SlidingWindow, length: Length) -> Held:

@@ -73,7 +73,8 @@ class TransformersTraits:
         Tiny models of each architecture, run with transformers 5.23.0: the recorded census.
     """
 
-    caches: bool = True  # False: the implementation recomputes everything (GPT-1)
+    caches: bool = True  # False: the implementation recomputes everything (GPT-1, XLM)
+    caches_hidden_states: bool = False  # inputs of layers, and those of one dummy token (XLNet)
     repeats_kv_heads: bool = False  # every query head is cached (Falcon's new decoder)
     ignores_window: bool = False  # windowed layers keep every token (GPT-Neo)
     states_in_module: bool = False  # recurrent states are no part of the cache (RecurrentGemma)

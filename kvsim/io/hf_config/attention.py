@@ -71,7 +71,7 @@ def cross_attention(f: Fields, sizes: Sizes) -> CrossAttention:
     """Keys and values of the encoder's output; its length is known where audio is padded."""
     heads = read_heads(f, sizes, Kind.FULL)
     return CrossAttention(
-        num_attention_heads=f.size("cross_num_attention_heads") or heads.num_attention_heads,
+        num_attention_heads=f.fork().size("cross_num_attention_heads") or heads.num_attention_heads,
         num_kv_heads=f.size("cross_num_key_value_heads") or heads.num_kv_heads,
         head_dim=f.size("cross_head_dim") or heads.head_dim,
         num_encoder_tokens=f.size("max_source_positions") if f.has("num_mel_bins") else None,
@@ -89,7 +89,7 @@ def shared_indexers(f: Fields, sizes: Sizes, num_layers: int) -> tuple[bool, ...
         if value is None:
             continue
         words = list(value) if isinstance(value, str) else list(f.texts(field) or ())
-        draft = f.optional_whole("num_nextn_predict_layers", low=0) or 0
+        draft = f.fork().optional_whole("num_nextn_predict_layers", low=0) or 0
         if len(words) not in (num_layers, num_layers + draft):
             msg = f"{f.name_of(field)} has {len(words)} entries for {num_layers} layers"
             raise SpecError(msg)
@@ -106,7 +106,7 @@ def shared_indexers(f: Fields, sizes: Sizes, num_layers: int) -> tuple[bool, ...
 
 def _latent(f: Fields, kind: Kind, *, shares_indexer: bool) -> Layer:
     sizes = {
-        "num_attention_heads": f.whole(*HEAD_FIELDS),
+        "num_attention_heads": f.fork().whole(*HEAD_FIELDS),
         "kv_lora_rank": f.whole("kv_lora_rank"),
         "qk_rope_head_dim": f.whole("qk_rope_head_dim", low=0),
     }
@@ -117,7 +117,7 @@ def _latent(f: Fields, kind: Kind, *, shares_indexer: bool) -> Layer:
         raise UnsupportedError(msg)
     if kind is not Kind.INDEXED:
         return (LatentAttention(**sizes),)
-    latent = LatentAttention(**sizes, index_topk=f.size("index_topk"))
+    latent = LatentAttention(**sizes, index_topk=f.fork().size("index_topk"))
     return (latent,) if shares_indexer else (latent, _indexer(f))
 
 
@@ -125,11 +125,11 @@ def _indexer(f: Fields) -> Indexer:
     section = f.section("sparse_attention_config")
     if section is not None and section.has("sparse_index_dim"):
         return Indexer(
-            num_index_heads=section.whole("sparse_num_index_heads", default=1),
+            num_index_heads=section.fork().whole("sparse_num_index_heads", default=1),
             index_head_dim=section.whole("sparse_index_dim"),
         )
     return Indexer(
-        num_index_heads=f.whole(*INDEX_HEAD_FIELDS, default=1),
+        num_index_heads=f.fork().whole(*INDEX_HEAD_FIELDS, default=1),
         index_head_dim=f.whole(*INDEX_WIDTH_FIELDS),
     )
 
@@ -141,7 +141,7 @@ def _is_compressed(f: Fields, sizes: Sizes) -> bool:
 
 def _compressed(f: Fields, kind: Kind) -> Layer:
     """DeepSeek-V4: key and value are one vector; a window, and entries for what slid out of it."""
-    heads, width = f.whole(*HEAD_FIELDS), f.whole("head_dim")
+    heads, width = f.fork().whole(*HEAD_FIELDS), f.whole("head_dim")
     local = SlidingLatentAttention(
         num_attention_heads=heads, kv_lora_rank=width, qk_rope_head_dim=0, sliding_window=window(f)
     )
@@ -157,12 +157,12 @@ def _compressed(f: Fields, kind: Kind) -> Layer:
         head_dim=width,
         compress_rate=rate,
         overlaps=sparse,
-        index_topk=f.size("index_topk") if sparse else None,
+        index_topk=f.fork().size("index_topk") if sparse else None,
     )
     if not sparse:
         return (local, entries)
     index = Indexer(
-        num_index_heads=f.whole(*INDEX_HEAD_FIELDS, default=1),
+        num_index_heads=f.fork().whole(*INDEX_HEAD_FIELDS, default=1),
         index_head_dim=f.whole(*INDEX_WIDTH_FIELDS),
         compress_rate=rate,
     )

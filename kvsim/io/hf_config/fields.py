@@ -71,6 +71,11 @@ class Fields:
         self.used[self.name_of(found[0])] = found[1]
         return found[1]
 
+    def _stated_name(self, *aliases: str) -> str:
+        """The alias that `raw` reads, with the object it lives in."""
+        found = self._find(aliases)
+        return self.name_of(aliases[0] if found is None else found[0])
+
     def has(self, *aliases: str) -> bool:
         """Whether any alias is there and not null."""
         return self._find(aliases) is not None
@@ -122,7 +127,7 @@ class Fields:
             or not isinstance(value, int | float)
             or not math.isfinite(value)
         ):
-            msg = f"{self.name_of(aliases[0])}={show(value)} must be a finite number"
+            msg = f"{self._stated_name(*aliases)}={show(value)} must be a finite number"
             raise SpecError(msg)
         return float(value)
 
@@ -132,7 +137,7 @@ class Fields:
         if value is None:
             return default
         if not isinstance(value, bool):
-            msg = f"{self.name_of(aliases[0])}={show(value)} must be true or false"
+            msg = f"{self._stated_name(*aliases)}={show(value)} must be true or false"
             raise SpecError(msg)
         return value
 
@@ -142,7 +147,7 @@ class Fields:
         if value is None:
             return default
         if not isinstance(value, str):
-            msg = f"{self.name_of(aliases[0])}={show(value)} must be a string"
+            msg = f"{self._stated_name(*aliases)}={show(value)} must be a string"
             raise SpecError(msg)
         return value
 
@@ -152,7 +157,7 @@ class Fields:
         if value is None:
             return None
         if not isinstance(value, list | tuple) or len(value) > MAX_LAYERS:
-            msg = f"{self.name_of(aliases[0])} must be a list of at most {MAX_LAYERS} entries"
+            msg = f"{self._stated_name(*aliases)} must be a list of at most {MAX_LAYERS} entries"
             raise SpecError(msg)
         return tuple(value)
 
@@ -183,7 +188,7 @@ class Fields:
         if values is None:
             return None
         if not all(isinstance(v, str) for v in values):
-            msg = f"{self.name_of(aliases[0])} must be a list of strings"
+            msg = f"{self._stated_name(*aliases)} must be a list of strings"
             raise SpecError(msg)
         return tuple(str(v) for v in values)
 

@@ -48,7 +48,7 @@ def build_layers(
         path, values = own.get(i, ("", {}))
         values = {**values, **blocks.get(i, {})}
         asked = Kind.NONE if "no_op" in values else kind
-        key = (asked, repr(sorted(values.items())), shares_indexer[i], cross.get(i), i in borrows)
+        key = (asked, _fingerprint(values), shares_indexer[i], cross.get(i), i in borrows)
         if key not in cache:
             g = f.fork().overlaid(values, path) if values else f.fork()
             layer = _layer(g, sizes, asked, shares_indexer=shares_indexer[i], cross=cross.get(i))
@@ -59,6 +59,14 @@ def build_layers(
         layers.append(cache[key][0])
         decided.append(cache[key][1])
     return tuple(layers), tuple(decided)
+
+
+def _fingerprint(values: Mapping[str, object]) -> tuple[object, ...]:
+    """What tells overrides apart; nested values by identity, whatever their depth."""
+    return tuple(
+        (name, str(value) if isinstance(value, str | int | float) else id(value))
+        for name, value in sorted(values.items(), key=lambda item: str(item[0]))
+    )
 
 
 def _layer(

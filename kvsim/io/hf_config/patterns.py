@@ -156,7 +156,7 @@ def _from_words(
         if word not in WORDS:
             msg = f"{name}: layer kind {word[:40]!r} is not known"
             raise UnsupportedError(msg)
-    draft = f.optional_whole("num_nextn_predict_layers", low=0) or 0
+    draft = f.fork().optional_whole("num_nextn_predict_layers", low=0) or 0
     if count is not None and len(words) == count + draft:
         words = words[:count]  # the rest are draft layers
     check_count(f, name, len(words), count)

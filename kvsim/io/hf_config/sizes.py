@@ -113,8 +113,10 @@ def read_sizes(f: Fields, tower: Tower, *, dtype: DType, attention: bool) -> Siz
 def _query_heads(f: Fields) -> int:
     """The model's query heads; the most that a layer has where they differ."""
     for field in ("num_attention_heads_per_layer", "num_query_heads"):
-        if isinstance(f.raw(field), list):
+        if isinstance(f.fork().raw(field), list):
             return max(f.wholes(field, low=1) or (1,))
+    if not f.has(*HEAD_FIELDS):
+        return f.whole("num_attention_heads")  # raises, naming the usual field
     return f.whole(*HEAD_FIELDS)
 
 
@@ -128,7 +130,7 @@ def read_heads(f: Fields, sizes: Sizes, kind: Kind) -> Heads:
         own = None
     heads = kv_heads = head_dim = v_head_dim = None
     if sliding:
-        heads = f.size("swa_num_attention_heads", "num_sliding_attention_heads")
+        heads = f.fork().size("swa_num_attention_heads", "num_sliding_attention_heads")
         kv_heads = f.size("swa_num_key_value_heads")
         head_dim, v_head_dim = f.size("swa_head_dim"), f.size("swa_v_head_dim")
         if kv_heads is None and sizes.family in TWICE_THE_KV_HEADS:
@@ -138,10 +140,10 @@ def read_heads(f: Fields, sizes: Sizes, kind: Kind) -> Heads:
         if f.flag("attention_k_eq_v"):
             kv_heads = f.size("num_global_key_value_heads")
     if own is not None:
-        heads = own.size("num_attention_heads") or heads
+        heads = own.fork().size("num_attention_heads") or heads
         kv_heads = own.size("num_attention_groups", "num_key_value_heads") or kv_heads
         head_dim = own.size("head_dim") or head_dim
-    heads = heads or f.whole(*HEAD_FIELDS)
+    heads = heads or f.fork().whole(*HEAD_FIELDS)  # decides only where others derive from it
     return Heads(
         num_attention_heads=heads,
         num_kv_heads=kv_heads or _kv_heads(f, heads),
@@ -158,15 +160,22 @@ def _kv_heads(f: Fields, heads: int) -> int:
     if f.has("multi_query"):
         if f.flag("multi_query") and not f.flag("new_decoder_architecture"):
             return 1
-        return f.whole("num_kv_heads", "n_head_kv", default=heads)
+        stated = f.optional_whole("num_kv_heads", "n_head_kv")
+        return _as_many(f, heads) if stated is None else stated
     if f.has("multi_query_attention") and not f.flag("multi_query_attention"):
-        return heads
+        return _as_many(f, heads)
     f.must_agree("num_key_value_heads", "num_kv_heads", "n_head_kv", "num_attention_groups")
     stated = f.optional_whole(*KV_HEAD_FIELDS)
     if stated is None and (nested := f.section("attn_config")) is not None:
         one = nested.text("attn_type") == "multiquery_attention"
         stated = 1 if one else nested.optional_whole("kv_n_heads")
-    return heads if stated is None else stated
+    return _as_many(f, heads) if stated is None else stated
+
+
+def _as_many(f: Fields, heads: int) -> int:
+    """As many KV heads as query heads, whose field then decides."""
+    f.raw(*HEAD_FIELDS)
+    return heads
 
 
 def _head_dim(f: Fields, sizes: Sizes, heads: int) -> int:
@@ -174,6 +183,7 @@ def _head_dim(f: Fields, sizes: Sizes, heads: int) -> int:
     if stated is not None:
         return stated
     width = hidden_size(f)
+    f.raw(*HEAD_FIELDS)
     if sizes.family in WIDE_ATTENTION:
         width = f.whole("attention_hidden_size", default=2 * width)
     if width % heads:
@@ -199,9 +209,9 @@ def overrides(f: Fields, num_layers: int) -> dict[int, tuple[str, Mapping[str, o
             "no_rope_layers: ",
             {**found.get(index, ("", {}))[1], "qk_rope_head_dim": 0},
         )
-    draft = f.optional_whole("num_nextn_predict_layers", low=0) or 0
+    draft = f.fork().optional_whole("num_nextn_predict_layers", low=0) or 0
     for field, stands_for in PER_LAYER_LISTS.items():
-        if not isinstance(f.raw(field), list):
+        if not isinstance(f.fork().raw(field), list):
             continue
         entries = f.wholes(field, low=1) or ()
         if len(entries) not in (num_layers, num_layers + draft):

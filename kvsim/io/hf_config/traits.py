@@ -7,7 +7,8 @@ from kvsim.io.hf_config.towers import Tower
 from kvsim.specs.transformers import TransformersTraits
 
 BY_FAMILY = {
-    "openai-gpt": TransformersTraits(caches=False),
+    **dict.fromkeys(("openai-gpt", "xlm", "flaubert"), TransformersTraits(caches=False)),
+    "xlnet": TransformersTraits(caches_hidden_states=True),
     "gpt_neo": TransformersTraits(ignores_window=True),
     "recurrent_gemma": TransformersTraits(states_in_module=True),
     "inkling": TransformersTraits(conv_dtype=FP32),
