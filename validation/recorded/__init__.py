@@ -43,11 +43,12 @@ def run(kind: str, path: Path) -> Report:
     module = import_module(name)
     replay: Callable[[Path], Iterator[Any]] = module.replay
     summary: Callable[[Path], Any] = getattr(module, "summary", lambda _: {})
-    return Report(
-        kind=kind,
-        cases=tuple(as_case(case) for case in replay(path)),
-        summary=summary(path),
-    )
+    try:
+        cases = tuple(as_case(case) for case in replay(path))
+    except (KeyError, TypeError) as error:
+        msg = f"{path.name} is not in the format of {kind}: {error!r}"
+        raise RecordError(msg) from error
+    return Report(kind=kind, cases=cases, summary=summary(path))
 
 
 def as_case(case: Any) -> Case:  # noqa: ANN401 - a kind may have a case class of its own

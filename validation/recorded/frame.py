@@ -102,20 +102,31 @@ def is_gzipped(path: Path) -> bool:
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The JSON objects of a file of lines, gzipped or not."""
-    with gzip.open(path, "rt", encoding="utf-8") if is_gzipped(path) else path.open() as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                msg = f"{path.name}, line {number}: {error}"
-                raise RecordError(msg) from None
-            if not isinstance(row, dict):
-                msg = f"{path.name}, line {number}: not an object"
-                raise RecordError(msg)
-            yield row
+    """The JSON objects of a file of lines, gzipped or not.
+
+    Raises:
+        RecordError: for a line that holds no object; it names file and line.
+    """
+    try:
+        with gzip.open(path, "rb") if is_gzipped(path) else path.open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    yield _object(line, f"{path.name}, line {number}")
+    except EOFError as error:
+        msg = f"{path.name}: {error}"
+        raise RecordError(msg) from None
+
+
+def _object(line: bytes, place: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        msg = f"{place}: {error}"
+        raise RecordError(msg) from None
+    if not isinstance(row, dict):
+        msg = f"{place}: not an object"
+        raise RecordError(msg)
+    return row
 
 
 def files_of(path: Path, patterns: Sequence[str]) -> list[Path]:
