@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+from kvsim.analytic.tensor_weights import divides, tensor_weights
 from kvsim.dtypes import DType, weight_format
 from kvsim.errors import SpecError
+from kvsim.specs.attention import FullAttention
 from kvsim.specs.model import ModelSpec, Place, Quantization, Shard, WeightGroup
 from kvsim.specs.parallel import Parallelism
 from kvsim.units import ceil_div
@@ -71,6 +73,8 @@ def weights_bytes(
         linear layers (vllm/model_executor/layers/linear.py, 0.32.0): every matrix divides by
         tensor_parallel_size, keys and values only as far as there are KV heads.
     """
+    if model.tensors and quantization == model.quantization and divides(model.tensors, parallel):
+        return _of_files(model, parallel=parallel, dtype=dtype)
     if not model.weights:
         msg = f"weights_bytes must be given: {model.weights_unknown or 'no weights are described'}"
         raise SpecError(msg)
@@ -92,6 +96,20 @@ def weights_bytes(
         stage=-negative_stage,
         format=dtype.name if quantization is None else quantization.method,
     )
+
+
+def _of_files(model: ModelSpec, *, parallel: Parallelism, dtype: DType) -> WeightsBytes:
+    """Bytes by the headers of the model's files, exact; they give no share of other formats."""
+    attention = (b for g in model.layer_groups for b in g.layer if isinstance(b, FullAttention))
+    rank = tensor_weights(
+        model.tensors,
+        parallel=parallel,
+        num_layers=model.num_layers,
+        num_kv_heads=max((b.num_kv_heads for b in attention), default=1),
+        dtype=dtype,
+    )
+    parts = tuple(Part(name, num_bytes) for name, num_bytes in rank.parts.items())
+    return WeightsBytes(parts=parts, stage=rank.stage, format="the files' own")
 
 
 def _covers(quantization: Quantization, group: WeightGroup) -> bool:

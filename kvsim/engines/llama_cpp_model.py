@@ -207,7 +207,7 @@ def state_rows(model: ModelSpec) -> tuple[StateRow, ...]:
             continue
         unknown = UNKNOWN_STATES & {b.mechanism for b in states}
         if unknown:
-            msg = f"{unknown.pop()}: its bytes in llama.cpp are not known"
+            msg = f"{min(unknown)}: its bytes in llama.cpp are not known"
             raise UnsupportedError(msg)
         own = [b for b in states if b.mechanism != NGRAM_HISTORY]
         history = [b for b in states if b.mechanism == NGRAM_HISTORY]
