@@ -25,6 +25,8 @@ class Batch:
     tokens: dict[RunningRequest, int] = field(default_factory=dict)
     sampling: list[RunningRequest] = field(default_factory=list)
     drafts: dict[RunningRequest, int] = field(default_factory=dict)  # guesses that it checks
+    pads_drafts: bool = False  # no request that ran before is still in its prompt
+    continues: bool = False  # some request ran before
     preempted: list[RunningRequest] = field(default_factory=list)
     admitted: list[Admission] = field(default_factory=list)
     num_tokens: int = 0

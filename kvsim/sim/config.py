@@ -50,6 +50,7 @@ class SchedulerConfig:
         )
         if self.max_num_active_seqs is not None:
             check_positive(max_num_active_seqs=self.max_num_active_seqs)
+            self._check_range("max_num_active_seqs", self.max_num_active_seqs, self.max_num_seqs)
         for name in ("long_prefill_token_threshold", "num_speculative_tokens"):
             self._check_range(name, getattr(self, name), None)
         for name in ("num_lookahead_tokens", "prefix_cache_retention_interval"):
@@ -76,4 +77,4 @@ class SchedulerConfig:
     @property
     def active_seqs(self) -> int:
         """Most requests that run at once."""
-        return min(self.max_num_seqs, self.max_num_active_seqs or self.max_num_seqs)
+        return self.max_num_active_seqs or self.max_num_seqs

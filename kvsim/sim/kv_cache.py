@@ -178,7 +178,7 @@ class KVCache:
         border = rules.scheduler_block_size
         aligned = num_tokens // border * border
         for group in self.groups:
-            group.publish(request, aligned)
+            group.publish(request, aligned if len(self.groups) > 1 else num_tokens)
         request.next_publication = aligned + border
 
     def free(self, request: RunningRequest) -> None:

@@ -53,11 +53,14 @@ class RunningRequest:
 
     num_tokens: int = 0  # prompt, and what has been generated
     num_computed_tokens: int = 0  # tokens whose keys and values are in the cache
+    is_prefilling: bool = False  # the last chunk left some of its known tokens uncomputed
     num_draft_tokens: int = 0  # guesses that the next step checks
     num_placeholders: int = 0  # tokens that a step under way will bring
     num_in_flight_tokens: int = 0  # tokens of steps under way
     num_stale_tokens: int = 0  # of these, scheduled before a preemption
     num_preemptions: int = 0
+    num_starved: int = 0  # times in a row that it preempted itself although it was alone
+    num_tokens_starved: int = 0  # its tokens when it last did
     status: Status = Status.WAITING
     shared_prefix_end: int = 0  # where others were seen to continue differently; 0: nowhere
     quiet_until: int = 0  # up to so many computed tokens its blocks stay as they are

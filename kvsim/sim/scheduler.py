@@ -3,12 +3,20 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from kvsim.errors import SpecError
 from kvsim.sim.batch import Batch
 from kvsim.sim.config import Policy, SchedulerConfig
 from kvsim.sim.kv_cache import KVCache
 from kvsim.sim.queues import urgency, waiting_queue
 from kvsim.sim.request import NEVER, BlockTable, RunningRequest, Status
 from kvsim.sim.state_chunks import StateChunks
+
+MAX_STARVED = 100
+"""Self-preemptions without a new token after which a run counts as stuck.
+
+Aligned states may need a second attempt, with more of the prompt cached; in some thousand random
+runs against the engine's own scheduler none that ended took more than a few.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +164,23 @@ class Scheduler:
             victim = self._least_urgent()
             self._preempt(victim, batch)
             if victim is request:
+                self._check_starving(request)
                 return False
         return True
+
+    def _check_starving(self, request: RunningRequest) -> None:
+        """SpecError if a request that is alone preempts itself time and again and gets nowhere."""
+        if self.running:
+            return
+        if request.num_tokens > request.num_tokens_starved:
+            request.num_starved, request.num_tokens_starved = 0, request.num_tokens
+        request.num_starved += 1
+        if request.num_starved > MAX_STARVED:
+            msg = (
+                f"num_gpu_blocks={self._cache.pool.num_gpu_blocks} is too small for request "
+                f"{request.index}: alone in the cache it preempts itself for ever"
+            )
+            raise SpecError(msg)
 
     def _least_urgent(self) -> RunningRequest:
         """The running request that gives way."""
@@ -185,6 +208,9 @@ class Scheduler:
 
     def _schedule_waiting(self, batch: Batch) -> None:
         held_back = []
+        if self._config.num_speculative_tokens:
+            batch.pads_drafts = not any(request.is_prefilling for request in batch.tokens)
+            batch.continues = bool(batch.tokens)
         while self._budget > 0 and len(self.running) < self._config.active_seqs and self.waiting:
             request = self.waiting.first()
             if request.num_stale_tokens:
@@ -198,7 +224,7 @@ class Scheduler:
         """Let the first in the queue run if its next chunk, and its whole prompt, have room."""
         hit = self._cache.find(request)
         request.shared_prefix_end = hit.shared_prefix_end
-        n = self._first_chunk(request, num_hit_tokens=hit.num_tokens)
+        n = self._first_chunk(request, batch, num_hit_tokens=hit.num_tokens)
         if n == 0 or not self._cache.allocate(
             request,
             n,
@@ -211,20 +237,39 @@ class Scheduler:
         batch.admit(request, num_hit_tokens=hit.num_tokens)
         batch.tokens[request] = n
         self._budget -= n
+        drafts = hit.num_tokens + n - request.num_tokens
+        if drafts > 0:
+            batch.drafts[request] = drafts
         request.status = Status.RUNNING
         request.num_computed_tokens = hit.num_tokens
         return True
 
-    def _first_chunk(self, request: RunningRequest, *, num_hit_tokens: int) -> int:
+    def _first_chunk(self, request: RunningRequest, batch: Batch, *, num_hit_tokens: int) -> int:
         """Tokens that a waiting request would compute in this step; 0 if it has to wait."""
-        n = min(request.num_tokens - num_hit_tokens, self._chunk_limit)
+        missing = n = request.num_tokens - num_hit_tokens
+        if missing == 1 and self._pads_drafts(batch, num_hit_tokens=num_hit_tokens):
+            n += self._config.num_speculative_tokens
+            if n > self._budget:
+                return 0
+        n = min(n, self._chunk_limit)
         if n > self._budget:
             if not self._config.enable_chunked_prefill:
                 return 0
             n = self._budget
-        if self._state_chunks is not None:
-            n = self._state_chunks.clip(request, n, start=num_hit_tokens)
-        return n
+        if self._state_chunks is None:
+            return n
+        clipped = self._state_chunks.clip(request, n, start=num_hit_tokens)
+        return 1 if n > missing and clipped != n else clipped
+
+    def _pads_drafts(self, batch: Batch, *, num_hit_tokens: int) -> bool:
+        """Whether a request that lacks one token is given drafts, to be as wide as the others.
+
+        All requests of a step that only decodes check equally many, so one graph serves them.
+        """
+        if not batch.pads_drafts or not (batch.continues or num_hit_tokens):
+            return False
+        padded = 1 + self._config.num_speculative_tokens
+        return num_hit_tokens + padded + 1 <= self._config.max_model_len
 
     def _take_drafts(self, request: RunningRequest, num_new_tokens: int, batch: Batch) -> None:
         """Note how many of the drafts the step checks; what does not fit is dropped."""
@@ -241,7 +286,9 @@ class Scheduler:
             computed = request.num_computed_tokens + n
             request.num_computed_tokens = computed
             batch.num_tokens += n
-            if computed >= request.num_tokens + request.num_placeholders:
+            is_prefilling = computed < request.num_tokens + request.num_placeholders
+            request.is_prefilling = is_prefilling
+            if not is_prefilling:
                 batch.sampling.append(request)
             if is_async:
                 request.num_in_flight_tokens += n

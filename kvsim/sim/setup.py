@@ -78,6 +78,8 @@ class EngineSetup:
                 f"{sizes.scheduler} tokens"
             )
             raise SpecError(msg)
+        if config.enable_prefix_caching:
+            self._check_hashes(sizes.hashing)
         return CacheRules(
             enable_prefix_caching=config.enable_prefix_caching,
             scheduler_block_size=sizes.scheduler,
@@ -86,6 +88,21 @@ class EngineSetup:
             num_lookahead_tokens=config.lookahead_tokens,
             max_model_len=config.max_model_len,
         )
+
+    def _check_hashes(self, hash_block_size: int) -> None:
+        """UnsupportedError if block hashes do not fit the groups' blocks; the engine stops.
+
+        Source:
+            vLLM `HybridKVCacheCoordinator`, vllm/v1/core/kv_cache_coordinator.py, 0.32.0.
+        """
+        for group in self.groups:
+            size = group.spec.tokens_per_block(self.cache_config)
+            if group.spec.prefix_cacheable and size % hash_block_size:
+                msg = (
+                    f"enable_prefix_caching needs blocks of {size} tokens to be multiples of the "
+                    f"hash's {hash_block_size}: vLLM stops (mamba_cache_mode must be align)"
+                )
+                raise UnsupportedError(msg)
 
     def _group(self, pool: BlockPool, rules: CacheRules, index: int) -> CacheGroup:
         """The group's behaviour; layers of one group share a spec, or hold the same blocks."""
