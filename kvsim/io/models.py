@@ -45,7 +45,8 @@ def read_model(source: str | PathLike[str] | Mapping[str, object]) -> ModelSpec:
     if isinstance(source, Mapping):
         if GGUF_KIND in source:
             return model_from_gguf(source)
-        return model_from_config(source, name=str(source.get("_name_or_path") or "config"))
+        name = source.get("_name_or_path")
+        return model_from_config(source, name=name if isinstance(name, str) and name else "config")
     path = Path(source)
     if _exists(path):
         return _from_path(path)
