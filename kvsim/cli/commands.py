@@ -14,6 +14,7 @@ from kvsim.io.catalog import search_accelerators, search_models
 from kvsim.io.report import accelerator_row, model_row
 from kvsim.specs.deployment import Deployment
 from kvsim.specs.engine import EngineName, Vllm
+from kvsim.specs.llama_cpp import LlamaCpp, Ollama
 from kvsim.specs.overheads import Interval, Overheads, exact
 from kvsim.specs.parallel import Parallelism
 from kvsim.specs.transformers import Transformers
@@ -31,6 +32,10 @@ class Command:
     show: Callable[[Json], None]
 
 
+SEQUENCES = frozenset(("batch_size",))
+"""`--batch-size` of `kvsim kv` counts sequences; llama.cpp's flag of this name counts tokens."""
+
+
 def run_kv(args: argparse.Namespace) -> Json:
     """`kvsim kv`: a model's cache as a breakdown."""
     model = api.load_model(args.model)
@@ -39,6 +44,10 @@ def run_kv(args: argparse.Namespace) -> Json:
         engine = parser.from_args(Vllm, args)
     elif engine == EngineName.TRANSFORMERS:
         engine = parser.from_args(Transformers, args)
+    elif engine == EngineName.LLAMA_CPP:
+        engine = parser.from_args(LlamaCpp, args, skip=SEQUENCES)
+    elif engine == EngineName.OLLAMA:
+        engine = parser.from_args(Ollama, args)
     result = api.cache_bytes(
         model,
         num_tokens=args.num_tokens,

@@ -10,6 +10,7 @@ from typing import Any, NoReturn, TypeVar, get_args, get_origin
 from kvsim import __version__
 from kvsim.errors import SpecError
 from kvsim.specs.engine import EngineName, Vllm
+from kvsim.specs.llama_cpp import LlamaCpp, Ollama
 from kvsim.specs.parallel import Parallelism
 from kvsim.specs.transformers import Transformers
 from kvsim.units import parse_bytes
@@ -21,6 +22,25 @@ SHORT_FLAGS = {
     "pipeline_parallel_size": "-pp",
     "data_parallel_size": "-dp",
 }
+
+
+LLAMA_FLAGS = {
+    LlamaCpp: {
+        "variant",
+        "ctx_size",
+        "parallel",
+        "kv_unified",
+        "ubatch_size",
+        "cache_type_k",
+        "cache_type_v",
+        "flash_attn",
+        "swa_full",
+        "spec_draft_n_max",
+        "mla",
+    },
+    Ollama: {"num_ctx", "num_parallel", "num_batch", "draft_num_predict"},
+}
+"""Flags of `kvsim kv` for engines on llama.cpp's layout; `--batch-size` is its own."""
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -60,10 +80,14 @@ def add_fields(parser: argparse.ArgumentParser, spec: type[Any], *, skip: set[st
         parser.add_argument(*flags, **keywords)
 
 
-def from_args(spec: type[T], args: argparse.Namespace) -> T:
-    """Build the dataclass from what was parsed; fields without a flag keep their default."""
-    names = [f.name for f in dataclasses.fields(spec) if hasattr(args, f.name)]  # type: ignore[arg-type]
-    return spec(**{name: getattr(args, name) for name in names})
+def from_args(spec: type[T], args: argparse.Namespace, *, skip: frozenset[str] = frozenset()) -> T:
+    """Build the dataclass from what was parsed; fields whose flag was not given keep their default.
+
+    `skip` names fields whose flag means something else in this command.
+    """
+    fields = dataclasses.fields(spec)  # type: ignore[arg-type]
+    given = {f.name: getattr(args, f.name, None) for f in fields if f.name not in skip}
+    return spec(**{name: value for name, value in given.items() if value is not None})
 
 
 def _plain_type(annotation: object) -> Any:  # noqa: ANN401 - a type, for argparse to call
@@ -104,7 +128,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "model", metavar="MODEL", help="config.json, a folder with one, or a catalogue name"
+        "model",
+        metavar="MODEL",
+        help="config.json, .gguf, a folder with either, a catalogue name or a hub id",
     )
 
 
@@ -135,7 +161,10 @@ def _add_kv(parser: argparse.ArgumentParser) -> None:
     )
     kept = {"kv_cache_dtype", "dtype", "block_size", "enable_prefix_caching", "engine_version"}
     add_fields(parser, Vllm, skip={f.name for f in dataclasses.fields(Vllm)} - kept)
+    parser.set_defaults(engine_version=None)  # each engine has a newest version of its own
     add_fields(parser, Transformers, skip=set())
+    for spec, flags in LLAMA_FLAGS.items():
+        add_fields(parser, spec, skip={f.name for f in dataclasses.fields(spec)} - flags)
     add_fields(
         parser,
         Parallelism,

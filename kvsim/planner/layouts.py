@@ -97,4 +97,8 @@ def _llama_layout(
     if stated is not None:
         settings = replace(settings, cache_type_k=stated, cache_type_v=stated)
     slot = LlamaCppSlot(model=model, settings=settings)
-    return slot, cache_type(settings.cache_type_k, field="kv_cache_dtype")
+    keys, values = settings.cache_type_k, settings.cache_type_v
+    dtype = cache_type(keys, field="kv_cache_dtype")
+    if keys != values:
+        dtype = replace(dtype, name=f"{keys} keys, {values} values")
+    return slot, dtype

@@ -180,3 +180,22 @@ def test_longer_than_a_slot():
     settings = LlamaCpp(ctx_size=8192, parallel=2)
     with pytest.raises(kvsim.SpecError, match="num_tokens=5000 must be <="):
         kvsim.cache_bytes(kvsim.load_model("gpt-oss-20b"), num_tokens=5000, engine=settings)
+
+
+def test_keys_and_values_apart_by_name():
+    """The result says both formats where they differ."""
+    settings = LlamaCpp(cache_type_k="q8_0", cache_type_v="q4_0")
+    cache = kvsim.cache_bytes(kvsim.load_model("llama-3.1-8b"), num_tokens=256, engine=settings)
+    assert cache.kv_cache_dtype == "q8_0 keys, q4_0 values"
+    assert cache.total_bytes == 32 * 256 * 1024 * (34 + 18) // 32
+
+
+def test_ranks_share_layers_not_heads():
+    """A tensor-parallel degree is not what llama.cpp divides by."""
+    with pytest.raises(kvsim.UnsupportedError, match="tensor_parallel_size=2"):
+        kvsim.cache_bytes(
+            kvsim.load_model("llama-3.1-8b"),
+            num_tokens=256,
+            engine="llama.cpp",
+            tensor_parallel_size=2,
+        )
