@@ -90,6 +90,7 @@ NVFP4 = DType("nvfp4", 16, 9)  # 16 values of 4 bits and one fp8 scale
 MXFP4 = DType("mxfp4", 32, 17)  # 32 values of 4 bits and one 8-bit exponent
 FP8_HEAD = DType("fp8_per_token_head", 1, 1, vector_bytes=4)  # and a float32 scale per head
 INT8_HEAD = DType("int8_per_token_head", 1, 1, vector_bytes=4)
+INT4_HEAD = DType("int4_per_token_head", 2, 1, vector_bytes=4)
 INDEX_FP8 = DType("fp8 with a float32 scale per 128", 128, 132)  # DSA indexer keys
 FP8_DS_MLA = DType("fp8_ds_mla", 576, 656)  # 512 fp8, 4 float32 scales, 64 bf16 rotary values
 
@@ -121,6 +122,7 @@ CACHE_DTYPES = MODEL_DTYPES | {
     "nvfp4": NVFP4,
     "fp8_per_token_head": FP8_HEAD,
     "int8_per_token_head": INT8_HEAD,
+    "int4_per_token_head": INT4_HEAD,
 }
 """Storage formats of the cache, under every name that an engine gives them."""
 
@@ -209,6 +211,7 @@ CACHE_FORMATS = {
         _plain(FP8, f"{_VLLM_SPEC}; scales are per layer"),
         _plain(FP8_HEAD, _VLLM_SPEC),
         _plain(INT8_HEAD, _VLLM_SPEC),
+        _plain(INT4_HEAD, "vLLM vllm/v1/kv_cache_interface.py, 0.32.0"),
         _plain(DType("tq4", 2, 1, vector_bytes=4), "vllm-project/vllm pull request 39008"),
         _plain(NVFP4, _VLLM_SPEC),
         _plain(MXFP4, _GGML),

@@ -19,6 +19,7 @@ STATED = {  # bytes of one key head and one value head of 128, as the format's s
     "fp8": (128, 128),
     "fp8_per_token_head": (132, 132),
     "int8_per_token_head": (132, 132),
+    "int4_per_token_head": (68, 68),
     "tq4": (68, 68),
     "nvfp4": (72, 72),
     "mxfp4": (68, 68),

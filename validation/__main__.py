@@ -1,4 +1,4 @@
-"""`python -m validation`: recorded KIND PATH [--json], live BACKEND, fit-overheads ROWS."""
+"""`python -m validation`: recorded KIND PATH [--json], live, fit-overheads, accuracy."""
 
 import argparse
 import json
@@ -16,6 +16,14 @@ EXIT_EXACT, EXIT_BAD_INPUT, EXIT_WRONG, EXIT_MISSING_EXTRA, EXIT_INTERRUPTED = 0
 LONGEST_LIST = 8
 """Entries of a list, or letters of a text, that a miss prints in full, in tens of letters."""
 
+COMMANDS = {
+    "fit-overheads": "refit the shipped overheads on measured rows",
+    "accuracy": "the page on accuracy",
+}
+"""Modes with flags of their own."""
+
+MODULES = {"fit-overheads": "fit", "accuracy": "accuracy"}
+
 BACKENDS = ("transformers", "vllm", "ollama")
 
 
@@ -26,6 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 if no case is wrong, 2 bad input, 3 a case is wrong, 4 an extra is missing,
         130 interrupted.
     """
+    arguments = sys.argv[1:] if argv is None else argv
+    if arguments and arguments[0] in COMMANDS:  # flags of their own
+        return int(import_module(f"validation.{MODULES[arguments[0]]}").main(arguments[1:]))
     parser = argparse.ArgumentParser(prog="validation", description=__doc__)
     modes = parser.add_subparsers(dest="mode", required=True)
     recorded = modes.add_parser("recorded", help="replay recorded measurements")
@@ -35,12 +46,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     live = modes.add_parser("live", help="measure an engine on this machine", add_help=False)
     live.add_argument("backend", choices=BACKENDS, metavar="BACKEND", help=", ".join(BACKENDS))
     live.add_argument("arguments", nargs=argparse.REMAINDER, help="the backend's own")
-    refit = modes.add_parser("fit-overheads", help="refit the shipped overheads", add_help=False)
-    refit.add_argument("arguments", nargs=argparse.REMAINDER, help="the command's own")
+    for name, doc in COMMANDS.items():
+        modes.add_parser(name, help=doc)
     args = parser.parse_args(argv)
     try:
-        if args.mode == "fit-overheads":
-            return int(import_module("validation.fit").main(args.arguments))
         if args.mode == "live":
             return run_live(args.backend, args.arguments)
         report = run(args.kind, args.path)

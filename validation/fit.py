@@ -8,17 +8,24 @@ from pathlib import Path
 from typing import Any
 
 import kvsim
-from validation.overhead_fit import Evidence, evidence_of, fit, leave_one_out
+from validation.overhead_fit import (
+    REFITTED_UNTIL,
+    Evidence,
+    evidence_of,
+    fit,
+    leave_one_out,
+)
 from validation.recorded.frame import read_lines
 
 OVERHEADS = Path(__file__).parents[1] / "kvsim/io/data/overheads.toml"
 HEADER = """\
 # Memory that an engine takes beside weights and cache, per accelerator.
-# Rewritten by `python -m validation fit-overheads ROWS --write`: it refits the first era of vLLM
-# and keeps everything else. low and high are the spread that was seen, leave-one-out residuals
+# Rewritten by `python -m validation fit-overheads ROWS --write`: it refits vLLM up to 0.11 and
+# keeps everything else. low and high are the spread that was seen, leave-one-out residuals
 # where a source says so, never a confidence interval. A user's own measurement overrides all.
 """
 DIGITS = 4
+LAST_REFITTED = "0.11.0"
 ENDS = ("low", "best", "high")
 FITTED = {
     "sampler_copies": ("sampler_copies", 1),
@@ -46,11 +53,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--write", action="store_true", help="rewrite the shipped coefficients")
     args = parser.parse_args(argv)
     evidence = evidence_of(read_lines(args.rows))
-    fitted = fit(evidence, kvsim.overhead_model("vllm", "0.0.0"))
+    fitted = fit(evidence, kvsim.overhead_model("vllm", LAST_REFITTED))
     sys.stdout.write("\n".join(residual_lines(evidence, fitted)) + "\n")
     if args.write:
         shipped = tomllib.loads(OVERHEADS.read_text("utf-8"))
-        OVERHEADS.write_text(render(refitted(shipped, fitted)), "utf-8")
+        OVERHEADS.write_text(render(refitted(shipped, evidence)), "utf-8")
         sys.stdout.write(f"wrote {OVERHEADS.name}\n")
     return 0
 
@@ -74,14 +81,21 @@ def residual_lines(evidence: Evidence, fitted: kvsim.OverheadModel) -> list[str]
     return lines
 
 
-def refitted(shipped: Mapping[str, Any], fitted: kvsim.OverheadModel) -> dict[str, Any]:
+def refitted(shipped: Mapping[str, Any], evidence: Evidence) -> dict[str, Any]:
     """The file's content with the fitted coefficients in place."""
-    first, *later = shipped["vllm"]
-    changed = {key: table(getattr(fitted, name), unit) for key, (name, unit) in FITTED.items()}
-    changed["non_torch_tp_gib"] = [table(c, kvsim.GiB) for c in fitted.non_torch_tp_bytes]
-    shared = {key: changed[key] for key in WEIGHTS}
-    eras = [{**first, **changed}, *({**era, **shared} for era in later)]
+    eras = []
+    for era in shipped["vllm"]:
+        fitted = fit(evidence, kvsim.overhead_model("vllm", f"{era['since']}.0"))
+        changed = {key: table(getattr(fitted, name), unit) for key, (name, unit) in FITTED.items()}
+        changed["non_torch_tp_gib"] = [table(c, kvsim.GiB) for c in fitted.non_torch_tp_bytes]
+        is_old = parse(era["since"]) < REFITTED_UNTIL
+        eras.append({**era, **(changed if is_old else {key: changed[key] for key in WEIGHTS})})
     return {**shipped, "vllm": eras}
+
+
+def parse(since: str) -> tuple[int, ...]:
+    """A version of the file as numbers."""
+    return tuple(int(part) for part in since.split("."))
 
 
 def table(coefficient: kvsim.Coefficient, unit: int) -> dict[str, Any]:

@@ -11,10 +11,12 @@ from validation.recorded.measured_versions import vllm_version
 
 Row = Mapping[str, Any]
 
-REFITTED = (0, 0)
-"""The era that is refitted: later ones have too few text-only rows."""
-
 REFITTED_UNTIL = (0, 12)
+"""Later eras have too few text-only rows to be refitted."""
+
+NON_TORCH_SINCE = (0, 7)
+"""Older builds counted more as non-torch; what they print says nothing about later ones."""
+
 ANY_DEVICE = "H100-SXM5-80GB"
 LOGIT_BYTES = 4
 SMALL_DEVICE_GIB = 30
@@ -105,19 +107,24 @@ def fit(evidence: Evidence, shipped: kvsim.OverheadModel) -> kvsim.OverheadModel
     factor, extra = weights_coefficients(evidence.loaded)
     extras = [extra, *(y.weights_gib - factor * y.formula_gib for y in evidence.loaded)]
     loaded_source = f"{len(evidence.loaded)} logs of unquantised text-only models"
-    return replace(
+    fitted = replace(
         shipped,
         sampler_copies=_exact(copies, source),
         token_hidden_bytes=_exact(hidden, source),
         activation_floor_bytes=_spread(residuals, 0.0, f"{source}, leave-one-out residuals"),
+        weights_factor=_exact(factor, loaded_source),
+        weights_extra_bytes=_spread(extras, extra, loaded_source),
+    )
+    if shipped.since < NON_TORCH_SINCE:
+        return fitted
+    return replace(
+        fitted,
         non_torch_small_bytes=_class(observations, "small", shipped.non_torch_small_bytes),
         non_torch_bytes=_class(observations, "big", shipped.non_torch_bytes),
         non_torch_tp_bytes=(
             _class(observations, "two", shipped.non_torch_tp_bytes[0]),
             _class(observations, "many", shipped.non_torch_tp_bytes[1]),
         ),
-        weights_factor=_exact(factor, loaded_source),
-        weights_extra_bytes=_spread(extras, extra, loaded_source),
     )
 
 

@@ -82,7 +82,8 @@ def test_a_version_uses_the_newest_coefficients_not_younger_than_it():
     """
     The rules change with versions, and the file says from which on.
     """
-    assert overhead_model("vllm", "0.11.2").since == (0, 0)
+    assert overhead_model("vllm", "0.6.4").since == (0, 0)
+    assert overhead_model("vllm", "0.11.2").since == (0, 7)
     assert overhead_model("vllm", "0.12.0").since == (0, 12)
     assert overhead_model("vllm", "1.0.0").since == (0, 21)
 
