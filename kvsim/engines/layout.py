@@ -94,6 +94,7 @@ class Pool:
     request_blocks: int
     kv_cache_tokens: int
     max_concurrency: float
+    max_model_len: int  # the length that concurrency is counted in; shorter where it was fitted
     longest_model_len: int  # the longest max_model_len with which the engine would start; 0: none
     refusal: str | None = None
 

@@ -1,6 +1,5 @@
 """vLLM's layout of a model's cache: what a sequence holds, and what a pool holds."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -32,6 +31,7 @@ class Stage:
     """One pipeline stage's share of the cache."""
 
     num_layers: int  # caches that it stores
+    groups: tuple[KVCacheGroup, ...]  # as far as it holds their layers
     block_bytes: int  # over all layers of its widest group; 0: it stores none
 
 
@@ -129,6 +129,7 @@ class VllmCacheLayout:
             kv_cache_tokens=int(concurrency * config.max_model_len),
             max_concurrency=concurrency,
             longest_model_len=longest,
+            max_model_len=config.max_model_len,
             refusal=None if request_blocks <= usable else self._refusal(longest),
         )
 
@@ -216,12 +217,13 @@ def _laid_out(cache: VllmCache, num_encoder_tokens: int) -> VllmCacheLayout:
     )
 
 
-def _stage(groups: Sequence[KVCacheGroup], cache: VllmCache, num_layers: int) -> Stage:
+def _stage(groups: tuple[KVCacheGroup, ...], cache: VllmCache, num_layers: int) -> Stage:
     order = cache.config.kv_cache_layout
-    if not num_layers:
-        return Stage(num_layers=0, block_bytes=0)
-    check_layout(groups, order)
-    return Stage(num_layers=num_layers, block_bytes=block_bytes(groups, order))
+    width = 0
+    if num_layers:
+        check_layout(groups, order)
+        width = block_bytes(groups, order)
+    return Stage(num_layers=num_layers, groups=groups, block_bytes=width)
 
 
 def _counted(groups: tuple[KVCacheGroup, ...]) -> tuple[tuple[KVCacheGroup, int], ...]:

@@ -88,11 +88,17 @@ def plain_backend(
 ) -> Backend:
     """The backend of keys and values per head.
 
+    Raises:
+        UnsupportedError: for a format that the device has no kernels for.
+
     Source:
         vLLM `_get_backend_priorities`, vllm/platforms/cuda.py, 0.32.0.
     """
     if device is Device.CPU:
         return CPU_ATTN
+    if kv_cache_dtype == "nvfp4" and device in (Device.SM80, Device.SM90):
+        msg = f"kv_cache_dtype=nvfp4 has no backend in vllm on {device}: it needs Blackwell"
+        raise UnsupportedError(msg)
     wide = head_dim >= WIDE_HEAD and kv_cache_dtype.startswith("fp8") and device is Device.SM90
     if kv_cache_dtype in ("fp8_e5m2",) or "per_token_head" in kv_cache_dtype:
         return TRITON_ATTN

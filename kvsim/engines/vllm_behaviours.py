@@ -63,10 +63,17 @@ MAMBA_TYPES = {
 }
 """vLLM's name of a state's backend. Source: `MambaAttentionBackendEnum`, 0.32.0."""
 
-DRAFTED_INPUTS = frozenset(("mamba-2", "gated delta rule", "KDA"))
+DRAFTED_INPUTS = frozenset(("mamba-2", "gated delta rule"))
 """Mechanisms whose convolution also keeps the inputs of drafted tokens.
 
 Source: vLLM `MambaStateShapeCalculator`, vllm/model_executor/layers/mamba/mamba_utils.py, 0.32.0.
+"""
+
+FLOAT32_STATES = frozenset(("KDA",))
+"""Mechanisms whose state is float32 whatever the model runs in; on CPUs all are.
+
+Source: vLLM `MambaStateDtypeCalculator.kda_state_dtype`, mamba_utils.py; for CPUs a recorded
+start-up of Jamba, 0.32.0.
 """
 
 CHECKPOINT_ALIGNMENTS = {"mamba-2": 1}
@@ -261,7 +268,8 @@ class LayerSpecs:
             stored.append(((width + drafted, conv // width), own))
         if b.state_elems:
             b.state_bytes(self.dtype, tensor_parallel_size=tp)  # the ranks must divide the heads
-            state = FP32 if b.mechanism == "KDA" else b.state_dtype or self.dtype
+            is_float32 = b.mechanism in FLOAT32_STATES or self.device is Device.CPU
+            state = FP32 if is_float32 else b.state_dtype or self.dtype
             stored.append(((b.num_heads // tp, *b.head_shape), torch_dtype(state)))
         return stored
 

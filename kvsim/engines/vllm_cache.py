@@ -46,6 +46,11 @@ class VllmCache:
         """The specs of the caches that store anything."""
         return tuple(one.spec for one in self.caches if one.spec is not None)
 
+    @property
+    def replicas(self) -> tuple[int, ...]:
+        """Tensor-parallel ranks that hold the same content, of each stored cache."""
+        return tuple(one.tp_replicas for one in self.caches if one.spec is not None)
+
     def start(self, available_bytes: int | Sequence[int]) -> VllmLayout:
         """Groups, blocks, tokens and concurrency that the engine makes of the memory.
 

@@ -4,10 +4,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from kvsim.engines.vllm_behaviours import LayerSpecs
+from kvsim.engines.vllm_cache_config import VllmCacheConfig
 from kvsim.engines.vllm_spec_base import AttentionSpec, KVCacheSpec
-from kvsim.specs.attention import CacheBehaviour, SharedCache
+from kvsim.specs.attention import CacheBehaviour, FullAttention, SharedCache
 from kvsim.specs.latent import Indexer
 from kvsim.specs.model import Layer, ModelSpec
+from kvsim.specs.state import RecurrentState
 from kvsim.specs.vllm_traits import VllmTraits, is_read_through
 
 
@@ -19,6 +21,7 @@ class RegisteredCache:
     spec: KVCacheSpec | None  # None: it stores nothing of its own
     shares_with: int | None = None  # position of the registered cache that it reads
     is_draft: bool = False
+    tp_replicas: int = 1  # tensor-parallel ranks that hold the same content
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ def register_caches(
     if with_drafts:
         drafts = model.vllm.draft_layers
         modules += _modules(drafts, specs, first=model.num_layers, is_draft=True)
-    return tuple(_placed(modules, model.vllm))
+    return tuple(_placed(modules, model.vllm, specs.config))
 
 
 def _modules(
@@ -74,7 +77,20 @@ def _in_order(layer: Layer) -> Iterable[CacheBehaviour]:
     return sorted(layer, key=lambda b: not (isinstance(b, Indexer) or is_read_through(b, layer)))
 
 
-def _placed(modules: Sequence[_Module], traits: VllmTraits) -> Iterator[RegisteredCache]:
+def replicas(behaviour: CacheBehaviour, config: VllmCacheConfig) -> int:
+    """Tensor-parallel ranks that hold a copy of each part of a cache.
+
+    Decode-context ranks split the tokens of what would be copies.
+    """
+    tp, dcp = config.tensor_parallel_size, config.decode_context_parallel_size
+    if isinstance(behaviour, FullAttention):
+        return max(1, tp // behaviour.num_kv_heads // dcp)
+    return 1 if isinstance(behaviour, RecurrentState) else max(1, tp // dcp)
+
+
+def _placed(
+    modules: Sequence[_Module], traits: VllmTraits, config: VllmCacheConfig
+) -> Iterator[RegisteredCache]:
     last: dict[CacheBehaviour, int] = {}
     for position, module in enumerate(modules):
         shares = None
@@ -87,4 +103,5 @@ def _placed(modules: Sequence[_Module], traits: VllmTraits) -> Iterator[Register
             spec=None if traits.is_encoder_only else module.spec,
             shares_with=shares,
             is_draft=module.is_draft,
+            tp_replicas=replicas(module.behaviour, config),
         )

@@ -21,9 +21,9 @@ from kvsim.specs.option import option
 from kvsim.specs.parallel import Parallelism
 from kvsim.specs.speculative import DRAFTERS, find_drafter
 from kvsim.specs.state import RecurrentState
+from kvsim.specs.version import NEWEST_VLLM, parse_version
 from kvsim.specs.vllm_traits import keeps_state
 
-NEWEST_VLLM = "0.32.0"
 DEFAULT_BLOCK_SIZE = 16  # tokens, before the attention backends have their say
 DEFAULT_MODEL_LEN = 2048  # tokens, where a config states no length
 
@@ -187,7 +187,7 @@ def _reads_whole(model: ModelSpec) -> bool:
     Source:
         vLLM `is_chunked_prefill_supported` and `is_prefix_caching_supported`, config/model.py.
     """
-    return model.is_encoder_decoder or model.vllm.is_pooling
+    return model.is_encoder_decoder or model.vllm.is_encoder_only
 
 
 def _is_latent_on_cpu(model: ModelSpec, accelerator: Accelerator | None) -> bool:
@@ -241,7 +241,25 @@ def _limits(
         tokens = min(tokens, seqs * max_model_len)
     if engine.max_num_seqs is None:
         seqs = min(seqs, tokens)
+    _check_limits(engine, max_model_len, tokens=tokens, seqs=seqs)
     return BatchLimits(tokens=tokens, seqs=seqs)
+
+
+def _check_limits(engine: Vllm, max_model_len: int, *, tokens: int, seqs: int) -> None:
+    """SpecError for limits that the engine refuses.
+
+    Source:
+        vLLM `SchedulerConfig.verify_max_model_len`, vllm/config/scheduler.py, 0.32.0.
+    """
+    if tokens < seqs:
+        msg = f"max_num_batched_tokens={tokens} must be >= max_num_seqs={seqs}"
+        raise SpecError(msg)
+    if engine.enable_chunked_prefill is False and tokens < max_model_len:
+        msg = (
+            f"max_num_batched_tokens={tokens} must be >= max_model_len={max_model_len} "
+            "without chunked prefill"
+        )
+        raise SpecError(msg)
 
 
 def resolve_max_model_len(asked: int | None, model: ModelSpec) -> int:
@@ -257,20 +275,6 @@ def resolve_max_model_len(asked: int | None, model: ModelSpec) -> int:
         msg = f"max_model_len={asked} must be <= the model's maximum of {longest}"
         raise SpecError(msg)
     return asked
-
-
-def parse_version(text: str) -> tuple[int, int]:
-    """Major and minor number of a version; SpecError unless it starts with two numbers.
-
-    Example:
-        >>> parse_version("0.32.0")
-        (0, 32)
-    """
-    parts = text.removeprefix("v").split(".")
-    if len(parts) < 2 or not all(p.isascii() and p.isdigit() and len(p) < 6 for p in parts[:2]):
-        msg = f"engine_version={text[:40]} must look like {NEWEST_VLLM}"
-        raise SpecError(msg)
-    return int(parts[0]), int(parts[1])
 
 
 __all__ = [

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from kvsim.io.hf_config.fields import Fields
-from kvsim.specs.attention import FullAttention, SlidingWindow
+from kvsim.io.hf_config.fields import MAX_LAYERS, Fields
+from kvsim.specs.attention import CacheBehaviour, FullAttention, SlidingWindow
 from kvsim.specs.latent import CompressedAttention, LatentAttention, SlidingLatentAttention
 from kvsim.specs.model import Layer
 from kvsim.specs.vllm_traits import VllmTraits
@@ -58,14 +58,29 @@ LISTED_WINDOWS = frozenset(("inkling_text", "inkling2_text"))
 Source: vLLM `InklingAttention`, built with 0.32.0 from the configuration class's defaults.
 """
 
-UNMIXED_WINDOWS = frozenset(("qwen2",))
-"""Model types whose class asserts that all layers have the window or none.
+UNMIXED_WINDOWS = frozenset(("qwen2", "qwen3", "qwen2_vl", "qwen2_5_vl"))
+"""Families whose class asserts that all layers have the window or none.
+
+Its reading of `max_window_layers` is that so many layers have it, transformers' that all but
+so many have; a model that states both as the number of its layers has the window everywhere.
 
 Source: vLLM `Qwen2Model`, vllm/model_executor/models/qwen2.py, 0.32.0.
 """
 
+EXPANDED_LATENTS = frozenset(("minicpm3",))
+"""Model types whose latents the class expands before it caches them.
+
+Source: vLLM `MiniCPM3Attention`, vllm/model_executor/models/minicpm3.py.
+"""
+
 CHECKPOINT_ALIGNMENTS = {"glm5_next_text": 16}
 POOLED = ("ForSequenceClassification", "ForTokenClassification", "ForRewardModel")
+GENERATING = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
+IMPLICIT_DRAFTS = {"qwen3_next": 1}
+"""Modules of multi-token prediction where the file does not say.
+
+Source: vLLM `Qwen3NextMultiTokenPredictor`, vllm/model_executor/models/qwen3_next_mtp.py.
+"""
 ENCODERS = frozenset(("bert", "roberta", "xlm-roberta", "camembert", "electra", "modernbert"))
 """Model types whose pooled classes attend in both directions and cache nothing."""
 
@@ -80,7 +95,8 @@ def vllm_traits(top: Fields, f: Fields, *, model_type: str, layers: Sequence[Lay
         layers: what each layer caches.
     """
     architecture = next(iter(top.texts("architectures") or ()), "")
-    is_pooling = architecture.endswith(POOLED)
+    is_encoder = model_type in ENCODERS and not architecture.endswith(GENERATING)
+    is_pooling = is_encoder or architecture.endswith(POOLED)
     return VllmTraits(
         refusal=_refusal(model_type, layers),
         max_model_len=_max_model_len(f, model_type),
@@ -90,29 +106,63 @@ def vllm_traits(top: Fields, f: Fields, *, model_type: str, layers: Sequence[Lay
         window_offset=WINDOW_OFFSETS.get(model_type, 0),
         attention_first=model_type in ATTENTION_FIRST,
         is_pooling=is_pooling,
-        is_encoder_only=is_pooling and model_type in ENCODERS,
+        is_encoder_only=is_encoder,
         index_pool=f.size("index_kpool"),
         checkpoint_alignment=CHECKPOINT_ALIGNMENTS.get(model_type),
-        draft_layers=_draft_layers(f, architecture, layers),
+        draft_layers=_draft_layers(
+            f, architecture, layers, usual=IMPLICIT_DRAFTS.get(model_type, 0)
+        ),
     )
 
 
 def _refusal(model_type: str, layers: Sequence[Layer]) -> str | None:
     windows = sum(any(isinstance(b, SlidingWindow) for b in layer) for layer in layers)
-    if model_type in UNMIXED_WINDOWS and 0 < windows < len(layers):
+    if model_type.removesuffix("_text") in UNMIXED_WINDOWS and 0 < windows < len(layers):
         return f"max_window_layers leaves a window to {windows} of {len(layers)} layers: vllm stops"
     return None
 
 
 def _built_layers(f: Fields, model_type: str, layers: Sequence[Layer]) -> tuple[Layer, ...] | None:
-    """Layers as the class builds them: a window only where its own list of layers names one."""
-    if model_type not in LISTED_WINDOWS:
-        return None
+    """Layers as the class builds them; None where they are what they mean."""
+    if model_type in LISTED_WINDOWS:
+        return _with_listed_windows(f, layers)
+    if model_type in EXPANDED_LATENTS:
+        return tuple(tuple(_expanded(f, b) for b in layer) for layer in layers)
+    if model_type.removesuffix("_text") in UNMIXED_WINDOWS and f.flag("use_sliding_window"):
+        window, whole = f.size("sliding_window"), f.size("max_window_layers") == len(layers)
+        if window is not None and whole:
+            return tuple(tuple(_windowed(b, window) for b in layer) for layer in layers)
+    return None
+
+
+def _with_listed_windows(f: Fields, layers: Sequence[Layer]) -> tuple[Layer, ...] | None:
+    """A window only where the class's own list of layers names one."""
     whole = next((x for x in layers if any(_attends_all(b) for b in x)), None)
     listed = f.wholes("local_layer_ids") or ()
     if whole is None:
         return None
     return tuple(layer if i in listed else whole for i, layer in enumerate(layers))
+
+
+def _expanded(f: Fields, behaviour: CacheBehaviour) -> CacheBehaviour:
+    """Keys and values of every head in place of the latent; values are padded to the keys."""
+    if not isinstance(behaviour, LatentAttention):
+        return behaviour
+    heads = behaviour.num_attention_heads
+    width = f.whole("qk_nope_head_dim") + behaviour.qk_rope_head_dim
+    return FullAttention(num_attention_heads=heads, num_kv_heads=heads, head_dim=width)
+
+
+def _windowed(behaviour: CacheBehaviour, window: int) -> CacheBehaviour:
+    if not isinstance(behaviour, FullAttention):
+        return behaviour
+    return SlidingWindow(
+        num_attention_heads=behaviour.num_attention_heads,
+        num_kv_heads=behaviour.num_kv_heads,
+        head_dim=behaviour.head_dim,
+        v_head_dim=behaviour.v_head_dim,
+        sliding_window=window,
+    )
 
 
 def _max_model_len(f: Fields, model_type: str) -> int | None:
@@ -121,17 +171,27 @@ def _max_model_len(f: Fields, model_type: str) -> int | None:
     if not stated:
         return None
     length = f.size("model_max_length") or min(stated)
-    rope = f.section("rope_scaling") or f.section("rope_parameters")
-    if rope is None or "gemma3" in model_type:
+    if "gemma3" in model_type:
         return length
-    kind = rope.text("rope_type", "type", default="default")
-    if kind in SCALED_ALREADY:
-        return length
-    factor = rope.number("factor") or 1.0
-    original = rope.size("original_max_position_embeddings")
-    if kind == "yarn" and original is not None:
-        length = original
+    factor = 1.0
+    for rope in _rope_sections(f):
+        kind = rope.text("rope_type", "type", default="default")
+        if kind in SCALED_ALREADY:
+            continue
+        factor = rope.number("factor") or factor
+        original = rope.size("original_max_position_embeddings")
+        if kind == "yarn" and original is not None:
+            length = original
     return int(length * factor)
+
+
+def _rope_sections(f: Fields) -> Sequence[Fields]:
+    """The rope's settings; newer files have them by layer type."""
+    rope = f.section("rope_scaling") or f.section("rope_parameters")
+    if rope is None:
+        return ()
+    nested = [section for name in rope.names() if (section := rope.section(name)) is not None]
+    return nested or (rope,)
 
 
 def _cache_dtype(top: Fields, f: Fields) -> str | None:
@@ -153,9 +213,12 @@ def _cache_dtype(top: Fields, f: Fields) -> str | None:
     return None
 
 
-def _draft_layers(f: Fields, architecture: str, layers: Sequence[Layer]) -> tuple[Layer, ...]:
+def _draft_layers(
+    f: Fields, architecture: str, layers: Sequence[Layer], *, usual: int
+) -> tuple[Layer, ...]:
     """What multi-token prediction caches: each of its modules is one more attention layer."""
-    count = f.optional_whole(*DRAFT_COUNT_FIELDS, low=0) or 0
+    stated = f.optional_whole(*DRAFT_COUNT_FIELDS, low=0, high=MAX_LAYERS)
+    count = usual if stated is None else stated
     if not count:
         return ()
     if architecture in WHOLE_MODEL_DRAFTS:
