@@ -13,6 +13,7 @@ KINDS = {
     "measured": "measured",
     "vllm-specs": "vllm_specs",
     "vllm-static": "vllm_static",
+    "vllm-engine": "vllm_engine",
     "vllm-schedule": "vllm_schedule",
     "llama-cpp": "llama_cpp",
     "logs": "logs",
