@@ -29,10 +29,14 @@ from kvsim.specs.transformers import Transformers
 
 
 def load_model(source: str | PathLike[str] | Mapping[str, object]) -> ModelSpec:
-    """The model that a config.json, a folder with one, a dict or a catalogue name describes.
+    """The model that a file, a folder, a dict, a catalogue name or a hub's id describes.
+
+    Files are a config.json, a GGUF file, or safetensors with their config beside them; with a
+    header, `model.tensors` are the exact weights. A hub is asked for ids that the catalogue lacks
+    alone: owner/name, or modelscope:owner/name.
 
     Raises:
-        FileError: if a file cannot be read or is no config.
+        FileError: if a file cannot be read or is not what its name says, or a hub not reached.
         UnknownNameError: if a name is neither a file nor in the catalogue.
         SpecError: for a missing, impossible or contradictory field; the message names it.
         UnsupportedError: for an architecture whose cache is not known.

@@ -93,6 +93,7 @@ def entries(model: ModelSpec, rules: Rules) -> Iterator[Entry]:
     """
     if not model.llama_cpp.creates_cache:
         return
+    yield from _draft_windows(model)
     windowed = window_of(model, rules) is not None
     hybrid = is_recurrent(model)
     for layer, behaviours in enumerate(model.layers):
@@ -111,6 +112,21 @@ def entries(model: ModelSpec, rules: Rules) -> Iterator[Entry]:
             else:
                 msg = f"{b.kind}: its bytes in llama.cpp are not known"
                 raise UnsupportedError(msg)
+
+
+def _draft_windows(model: ModelSpec) -> Iterator[Entry]:
+    """Windows of draft layers, which a compressed model keeps beside its own layers'.
+
+    Source:
+        llama.cpp `llama_kv_cache_dsv4::llama_kv_cache_dsv4`: its raw cache filters no layer.
+    """
+    windows = (b for g in model.layer_groups for b in g.layer if isinstance(b, LatentAttention))
+    first = next(windows, None)
+    if is_compressed(model) and first is not None:
+        width = first.kv_lora_rank + first.qk_rope_head_dim
+        for draft in range(model.llama_cpp.num_draft_layers):
+            layer = model.num_layers + draft
+            yield Entry(pool=Pool.SLIDING, layer=layer, k_elems=width, v_elems=0)
 
 
 Elements = tuple[Pool, int, int]

@@ -199,3 +199,24 @@ def test_ranks_share_layers_not_heads():
             engine="llama.cpp",
             tensor_parallel_size=2,
         )
+
+
+def test_draft_layers_of_a_compressed_model():
+    """Its window cache holds the draft layer too; other models' caches leave drafts out."""
+    deepseek4 = {
+        "block_count": 3,
+        "nextn_predict_layers": 1,
+        "context_length": 4096,
+        "embedding_length": 512,
+        "attention.head_count": 8,
+        "attention.head_count_kv": 1,
+        "attention.key_length": 64,
+        "attention.value_length": 64,
+        "attention.sliding_window": 32,
+        "attention.compress_ratios": [0, 128, 0],
+        "rope.dimension_count": 32,
+    }
+    metadata = {f"deepseek4.{key}": value for key, value in deepseek4.items()}
+    drafting = kvsim.load_model({"general.architecture": "deepseek4", **metadata})
+    layout = llama_cpp_layout(drafting, LlamaCpp(ctx_size=4096, parallel=1))
+    assert [cache.num_layers for cache in layout.caches] == [0, 3, 0, 1, 0]
