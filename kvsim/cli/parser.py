@@ -21,6 +21,7 @@ SHORT_FLAGS = {
     "tensor_parallel_size": "-tp",
     "pipeline_parallel_size": "-pp",
     "data_parallel_size": "-dp",
+    "decode_context_parallel_size": "-dcp",
 }
 
 
@@ -59,19 +60,42 @@ def size(text: str) -> int:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+class LengthAction(argparse.Action):
+    """A length, or what vLLM takes for "as long as memory allows": -1 or auto."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,  # noqa: ANN401 - argparse's signature
+        option_string: str | None = None,
+    ) -> None:
+        """Set the length, or the flag that leaves it to the engine."""
+        if values in ("-1", "auto"):
+            namespace.auto_max_model_len = True
+            return
+        if not str(values).isascii() or not str(values).isdigit():
+            parser.error(f"argument {option_string}: {values!r} is no length, -1 or auto")
+        setattr(namespace, self.dest, int(values))
+
+
 def add_fields(parser: argparse.ArgumentParser, spec: type[Any], *, skip: set[str]) -> None:
     """One flag per dataclass field: name, type, default and help come from the field."""
     for f in dataclasses.fields(spec):
         if f.name in skip:
             continue
         flags = ["--" + f.name.replace("_", "-"), *filter(None, [SHORT_FLAGS.get(f.name)])]
-        shown = "" if f.default in (None, False) else f" (default: {f.default})"
+        shown = "" if f.default in (None, False, ()) else f" (default: {f.default})"
         keywords: dict[str, Any] = {"default": f.default, "help": f.metadata["doc"] + shown}
         kind = _plain_type(f.type)
         if kind is bool and f.default is False:
             keywords["action"] = "store_true"
         elif kind is bool:
             keywords["action"] = argparse.BooleanOptionalAction
+        elif get_origin(kind) is tuple:
+            keywords |= {"nargs": "*", "metavar": "NAME"}
+        elif f.name == "max_model_len":
+            keywords |= {"action": LengthAction, "metavar": "N"}
         elif isinstance(kind, type) and issubclass(kind, StrEnum):
             keywords |= {"type": kind, "choices": list(kind)}
         else:
@@ -87,7 +111,13 @@ def from_args(spec: type[T], args: argparse.Namespace, *, skip: frozenset[str] =
     """
     fields = dataclasses.fields(spec)  # type: ignore[arg-type]
     given = {f.name: getattr(args, f.name, None) for f in fields if f.name not in skip}
-    return spec(**{name: value for name, value in given.items() if value is not None})
+    return spec(
+        **{
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in given.items()
+            if value is not None
+        }
+    )
 
 
 def _plain_type(annotation: object) -> Any:  # noqa: ANN401 - a type, for argparse to call
@@ -168,7 +198,12 @@ def _add_kv(parser: argparse.ArgumentParser) -> None:
     add_fields(
         parser,
         Parallelism,
-        skip={"pipeline_parallel_size", "data_parallel_size", "enable_expert_parallel"},
+        skip={
+            "pipeline_parallel_size",
+            "data_parallel_size",
+            "decode_context_parallel_size",
+            "enable_expert_parallel",
+        },
     )
 
 

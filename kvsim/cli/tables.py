@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from kvsim.cli.why import why_rows
 from kvsim.units import format_bytes, format_gib, format_si
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def show_plan(result: Json) -> None:
         console.print(f"- {reason}")
     console.print(_budget_table(result))
     console.print(_capacity_table(result))
+    console.print(_why_table(result))
     if result["compute"] is not None:
         _show_compute(console, result["compute"])
     if result["fixes"]:
@@ -149,6 +151,16 @@ def _capacity_table(result: Json) -> "Table":
     if fixed:
         cost = f"{format_bytes(fixed)} + {cost}"
     table.add_row("a request takes", cost, "")
+    return table
+
+
+def _why_table(result: Json) -> "Table":
+    why = why_rows(result["why"])
+    table = new_table(
+        "Where the cache goes", ("", "left"), *((stage, "right") for stage in why.stages)
+    )
+    for row in why.rows:
+        table.add_row(*row)
     return table
 
 

@@ -1,5 +1,6 @@
 """Launch lines: a deployment as the command that starts it. Flags are the engine's own."""
 
+import json
 import shlex
 
 from kvsim.specs.deployment import Deployment
@@ -17,10 +18,16 @@ _ENGINE_FLAGS = (
     "quantization",
     "kv_cache_memory_bytes",
     "num_gpu_blocks_override",
+    "performance_mode",
 )
-_SWITCHES = ("enforce_eager",)
-_TOGGLES = ("enable_prefix_caching", "async_scheduling")
-_PARALLEL_FLAGS = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size")
+_SWITCHES = ("enforce_eager", "disable_hybrid_kv_cache_manager")
+_TOGGLES = ("enable_prefix_caching", "enable_chunked_prefill", "async_scheduling")
+_PARALLEL_FLAGS = (
+    "tensor_parallel_size",
+    "pipeline_parallel_size",
+    "data_parallel_size",
+    "decode_context_parallel_size",
+)
 
 
 def vllm_serve(deployment: Deployment) -> str:
@@ -42,7 +49,23 @@ def vllm_serve(deployment: Deployment) -> str:
         value = getattr(engine, name)
         if value is not None:
             words.append(_option(name) if value else f"--no-{_option(name)[2:]}")
-    return shlex.join(words)
+    return shlex.join(words + _composed(engine))
+
+
+def _composed(engine: Vllm) -> list[str]:
+    """Flags that are more than one field's value."""
+    words: list[str] = []
+    if engine.auto_max_model_len:
+        words += ["--max-model-len", "auto"]
+    if engine.kv_cache_dtype_skip_layers:
+        words += ["--kv-cache-dtype-skip-layers", *engine.kv_cache_dtype_skip_layers]
+    if engine.speculative_method is not None:
+        config = {
+            "method": engine.speculative_method,
+            "num_speculative_tokens": engine.num_speculative_tokens,
+        }
+        words += ["--speculative-config", json.dumps(config)]
+    return words
 
 
 def _option(name: str) -> str:

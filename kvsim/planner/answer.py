@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from kvsim.analytic.compute import Compute, Work
 from kvsim.analytic.memory_bar import MemoryBar, memory_bar
 from kvsim.engines.layout import Pool
+from kvsim.engines.vllm_why import StageWhy
 from kvsim.planner.advise import Fix
 from kvsim.planner.plan import ComputeAnswer, Evaluation, work
 from kvsim.specs.overheads import Interval
@@ -34,6 +35,11 @@ class Plan:
         return memory_bar(self.evaluation.budget, needed_bytes=self.evaluation.fit.needed_bytes)
 
     @property
+    def why(self) -> tuple[StageWhy, ...]:
+        """Where the cache memory goes, and a request's share of it, on each pipeline stage."""
+        return self.evaluation.why
+
+    @property
     def compute(self) -> ComputeAnswer | None:
         """Work per phase and what binds it; None where the weights are unknown."""
         return work(self.evaluation)
@@ -60,6 +66,7 @@ class Plan:
             "budget": plain(e.budget),
             "weights": [{"name": part.name, "num_bytes": part.num_bytes} for part in e.weights],
             "capacity": self._capacity(),
+            "why": [_stage(stage) for stage in self.why],
             "compute": _compute(self.compute),
             "command": self.command,
             "fixes": [plain(fix) for fix in self.fixes],
@@ -84,6 +91,18 @@ def plain(value: object) -> Json:
     return {
         f.name: plain(item) if isinstance(item := getattr(value, f.name), Interval) else item
         for f in fields(value)  # type: ignore[arg-type]
+    }
+
+
+def _stage(stage: StageWhy) -> Json:
+    """One stage's blocks, its pool in parts, and a request in parts; totals beside the parts."""
+    return {
+        "stage": stage.stage,
+        "num_layers": stage.num_layers,
+        "block_bytes": stage.block_bytes,
+        "num_gpu_blocks": stage.num_gpu_blocks,
+        "pool": {**plain(stage.pool), "total_bytes": stage.pool.total_bytes},
+        "request": {**plain(stage.request), "total_bytes": stage.request.total_bytes},
     }
 
 

@@ -8,7 +8,8 @@ from kvsim.analytic.compute import Bound, Compute, bound, compute, ridge_point
 from kvsim.analytic.overhead import overhead_bytes
 from kvsim.analytic.weights import Part, resolve_quantization, weights_bytes
 from kvsim.dtypes import DType, cache_dtype, model_dtype
-from kvsim.engines.vllm import vllm_cache_layout
+from kvsim.engines.vllm import VllmCacheLayout, vllm_cache_layout
+from kvsim.engines.vllm_why import StageWhy, explain_stages
 from kvsim.errors import SpecError
 from kvsim.specs.deployment import Deployment
 from kvsim.specs.engine import EngineName, ResolvedVllm, resolve_vllm
@@ -25,9 +26,15 @@ class Evaluation:
     concurrent_requests: int
     weights: tuple[Part, ...]  # empty where the user stated their bytes
     budget: Budget
+    layout: VllmCacheLayout
     capacity: Capacity
     fit: Fit
     not_modeled: tuple[str, ...]
+
+    @property
+    def why(self) -> tuple[StageWhy, ...]:
+        """What rounding, padding, copies and the null block each cost, per pipeline stage."""
+        return explain_stages(self.layout, max(0, self.budget.kv_cache_bytes.best))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,18 +77,26 @@ def evaluate(
         deployment, weights=weights, overheads=overhead_bytes(deployment, resolved, overheads)
     )
     layout = vllm_cache_layout(model, engine, parallel, accelerator=deployment.accelerator)
-    held = capacity(layout, model, memory, max_model_len=resolved.max_model_len)
+    settings = _fitted(layout, memory) if engine.auto_max_model_len else layout.settings
+    held = capacity(layout, model, memory, max_model_len=settings.max_model_len)
     return Evaluation(
         engine=layout.engine,
         deployment=deployment,
-        resolved=layout.settings,
+        resolved=settings,
         concurrent_requests=concurrent_requests,
         weights=parts,
         budget=memory,
+        layout=layout,
         capacity=held,
         fit=fit(held, memory, concurrent_requests=concurrent_requests),
         not_modeled=(*model.not_modeled, *left_out, *layout.not_modeled),
     )
+
+
+def _fitted(layout: VllmCacheLayout, memory: Budget) -> ResolvedVllm:
+    """The settings with the length that the engine makes of `max_model_len=-1`."""
+    pool = layout.pool(memory.kv_cache_bytes.best)
+    return replace(layout.settings, max_model_len=pool.max_model_len)
 
 
 def deployment_dtype(deployment: Deployment) -> DType:

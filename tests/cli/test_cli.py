@@ -141,6 +141,8 @@ def test_a_machine_that_is_not_empty_is_refused_or_helped(capsys):
         ([*PLAN, "--free-memory", "90GiB"], "free_memory=96636764160 must be <= total memory"),
         ([*PLAN, "--free-memory", "1GiB", "--other-processes", "1GiB"], "give one of them"),
         ([*PLAN, "--free-memory", "much"], "must be a size such as 24GiB"),
+        ([*PLAN, "--max-model-len", "long"], "'long' is no length, -1 or auto"),
+        ([*PLAN, "-dcp", "2"], "decode_context_parallel_size=2 must divide"),
         ([*PLAN, "--engine-version", "new"], "engine_version=new must look like"),
         ([*PLAN, "--concurrent-requests", "0"], "concurrent_requests=0 must be"),
         (["kv", "llama-3.1-8b", "--num-tokens", "0"], "num_tokens=0 must be a whole number >= 1"),
@@ -269,3 +271,14 @@ def test_interrupt_exits_130(monkeypatch, capsys):
 
     assert main(["models"]) == 130
     assert capsys.readouterr().err == ""
+
+
+def test_a_plan_shows_where_the_cache_goes(capsys):
+    """
+    Null block, windows' tokens in flight and padding are named beside what can be used.
+    """
+    assert main(["plan", "gemma-3-27b", "--gpu", "h200", "--pipeline-parallel-size", "2"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+
+    for row in ("Where the cache goes", "null block", "tokens kept until the steps"):
+        assert row in shown

@@ -190,3 +190,72 @@ def test_every_catalogue_model_plans():
         except kvsim.KvsimError as error:
             pytest.fail(f"{entry.id}: {error}")
         assert plan.evaluation.capacity.best.block_bytes > 0
+
+
+@pytest.mark.parametrize(
+    ("model", "degrees"),
+    [
+        ("gemma-3-27b", {"pipeline_parallel_size": 4}),
+        ("nemotron-h-8b", {}),
+        ("llama-3.1-8b", {"tensor_parallel_size": 16}),
+        ("deepseek-v3.2", {"tensor_parallel_size": 8}),
+    ],
+)
+@pytest.mark.parametrize("memory", [GiB, 12 * GiB])
+def test_the_causes_add_up_on_every_stage(model, degrees, memory):
+    """
+    Every byte of the cache memory and of a request has one cause, whether it fits or not.
+    """
+    asked = deployment(model=kvsim.load_model(model), kv_cache_memory_bytes=memory)
+    plan = kvsim.plan(dataclasses.replace(asked, parallel=kvsim.Parallelism(**degrees)))
+    held = plan.evaluation.capacity.best
+
+    assert len(plan.why) == degrees.get("pipeline_parallel_size", 1)
+    for stage in plan.why:
+        assert stage.pool.total_bytes == memory
+        assert stage.request.total_bytes == held.request_blocks * stage.block_bytes
+        assert stage.num_gpu_blocks >= held.num_gpu_blocks
+    assert min(stage.num_gpu_blocks for stage in plan.why) == held.num_gpu_blocks
+
+
+def test_copies_of_heads_are_named():
+    """
+    Eight KV heads over sixteen ranks: half of what a rank holds, another holds too.
+    """
+    asked = deployment(kv_cache_memory_bytes=12 * GiB)
+    ranks = kvsim.Parallelism(tensor_parallel_size=16)
+    (stage,) = kvsim.plan(dataclasses.replace(asked, parallel=ranks)).why
+
+    assert 2 * stage.request.replicated_bytes == stage.request.total_bytes
+
+
+def test_a_fitted_length_is_the_plans_length():
+    """
+    With max_model_len=-1 the engine takes the longest context that memory allows.
+    """
+    asked = deployment(max_model_len=None, auto_max_model_len=True, kv_cache_memory_bytes=GiB)
+    plan = kvsim.plan(asked)
+    held = plan.evaluation.capacity.best
+
+    assert plan.fits
+    assert plan.evaluation.resolved.max_model_len == held.longest_model_len == 8176
+    assert "--max-model-len auto" in plan.command
+    assert held.kv_cache_tokens == 8192
+
+
+def test_the_command_repeats_what_was_asked():
+    """
+    What changes the cache must stand in the launch line, under the engine's own flags.
+    """
+    asked = deployment(
+        kv_cache_dtype="fp8",
+        kv_cache_dtype_skip_layers=("0", "31"),
+        disable_hybrid_kv_cache_manager=True,
+        speculative_method="ngram",
+        num_speculative_tokens=3,
+    )
+    command = kvsim.plan(asked).command
+
+    assert "--kv-cache-dtype-skip-layers 0 31" in command
+    assert "--disable-hybrid-kv-cache-manager" in command
+    assert '--speculative-config \'{"method": "ngram", "num_speculative_tokens": 3}\'' in command
