@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from kvsim import api
-from kvsim.cli import compare_table, parser, tables
+from kvsim.cli import compare_table, flags, parser, tables
 from kvsim.cli.app import start_app
 from kvsim.cli.doctor import examine
 from kvsim.cli.validate import start_validation
@@ -41,13 +41,13 @@ def run_kv(args: argparse.Namespace) -> Json:
     model = api.load_model(args.model)
     engine = args.engine
     if engine == EngineName.VLLM:
-        engine = parser.from_args(Vllm, args)
+        engine = flags.from_args(Vllm, args)
     elif engine == EngineName.TRANSFORMERS:
-        engine = parser.from_args(Transformers, args)
+        engine = flags.from_args(Transformers, args)
     elif engine == EngineName.LLAMA_CPP:
-        engine = parser.from_args(LlamaCpp, args, skip=SEQUENCES)
+        engine = flags.from_args(LlamaCpp, args, skip=SEQUENCES)
     elif engine == EngineName.OLLAMA:
-        engine = parser.from_args(Ollama, args)
+        engine = flags.from_args(Ollama, args)
     result = api.cache_bytes(
         model,
         num_tokens=args.num_tokens,
@@ -82,13 +82,13 @@ def run_plan(args: argparse.Namespace) -> Json:
     if args.engine != EngineName.VLLM:
         msg = f"engine={args.engine[:40]} must be {EngineName.VLLM}: it alone has a budget here"
         raise SpecError(msg)
-    parallel = parser.from_args(Parallelism, args)
+    parallel = flags.from_args(Parallelism, args)
     if args.num_gpus is not None:
         parallel = parallel.over(args.num_gpus)
     deployment = Deployment(
         model=api.load_model(args.model),
         accelerator=api.accelerator(args.gpu),
-        engine=parser.from_args(Vllm, args),
+        engine=flags.from_args(Vllm, args),
         parallel=parallel,
         overheads=Overheads(
             weights_bytes=_stated(args.weights_bytes),
@@ -106,13 +106,13 @@ def run_plan(args: argparse.Namespace) -> Json:
 
 def run_compare(args: argparse.Namespace) -> Json:
     """`kvsim compare`: every engine side by side."""
-    parallel = parser.from_args(Parallelism, args)
+    parallel = flags.from_args(Parallelism, args)
     if args.num_gpus is not None:
         parallel = parallel.over(args.num_gpus)
     deployment = Deployment(
         model=api.load_model(args.model),
         accelerator=api.accelerator(args.gpu),
-        engine=parser.from_args(Vllm, args),
+        engine=flags.from_args(Vllm, args),
         parallel=parallel,
         overheads=Overheads(weights_bytes=_stated(args.weights_bytes)),
         free_bytes=args.free_memory,

@@ -2,28 +2,14 @@
 
 import argparse
 import dataclasses
-import types
 from collections.abc import Callable
-from enum import StrEnum
-from typing import Any, NoReturn, TypeVar, get_args, get_origin
 
 from kvsim import __version__
-from kvsim.errors import SpecError
+from kvsim.cli.flags import OneLineParser, add_fields, size
 from kvsim.specs.engine import EngineName, Vllm
 from kvsim.specs.llama_cpp import LlamaCpp, Ollama
 from kvsim.specs.parallel import Parallelism
 from kvsim.specs.transformers import Transformers
-from kvsim.units import parse_bytes
-
-T = TypeVar("T")
-
-SHORT_FLAGS = {
-    "tensor_parallel_size": "-tp",
-    "pipeline_parallel_size": "-pp",
-    "data_parallel_size": "-dp",
-    "decode_context_parallel_size": "-dcp",
-}
-
 
 LLAMA_FLAGS = {
     LlamaCpp: {
@@ -42,95 +28,6 @@ LLAMA_FLAGS = {
     Ollama: {"num_ctx", "num_parallel", "num_batch", "draft_num_predict"},
 }
 """Flags of `kvsim kv` for engines on llama.cpp's layout; `--batch-size` is its own."""
-
-
-class OneLineParser(argparse.ArgumentParser):
-    """A parser whose errors are one line on stderr and exit status 2."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print the command and what is wrong, without the usage."""
-        self.exit(2, f"{self.prog}: {message}\n")
-
-
-def size(text: str) -> int:
-    """A size in bytes from text such as 24GiB."""
-    try:
-        return parse_bytes(text)
-    except SpecError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-class LengthAction(argparse.Action):
-    """A length, or what vLLM takes for "as long as memory allows": -1 or auto."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: Any,  # noqa: ANN401 - argparse's signature
-        option_string: str | None = None,
-    ) -> None:
-        """Set the length, or the flag that leaves it to the engine."""
-        if values in ("-1", "auto"):
-            namespace.auto_max_model_len = True
-            return
-        if not str(values).isascii() or not str(values).isdigit():
-            parser.error(f"argument {option_string}: {values!r} is no length, -1 or auto")
-        setattr(namespace, self.dest, int(values))
-
-
-def add_fields(parser: argparse.ArgumentParser, spec: type[Any], *, skip: set[str]) -> None:
-    """One flag per dataclass field: name, type, default and help come from the field."""
-    for f in dataclasses.fields(spec):
-        if f.name in skip:
-            continue
-        flags = ["--" + f.name.replace("_", "-"), *filter(None, [SHORT_FLAGS.get(f.name)])]
-        shown = "" if f.default in (None, False, ()) else f" (default: {f.default})"
-        keywords: dict[str, Any] = {"default": f.default, "help": f.metadata["doc"] + shown}
-        kind = _plain_type(f.type)
-        if kind is bool and f.default is False:
-            keywords["action"] = "store_true"
-        elif kind is bool:
-            keywords["action"] = argparse.BooleanOptionalAction
-        elif get_origin(kind) is tuple:
-            keywords |= {"nargs": "*", "metavar": "NAME"}
-        elif f.name == "max_model_len":
-            keywords |= {"action": LengthAction, "metavar": "N"}
-        elif isinstance(kind, type) and issubclass(kind, StrEnum):
-            keywords |= {"type": kind, "choices": list(kind)}
-        else:
-            keywords["type"] = size if f.name.endswith("_bytes") else kind
-            keywords["metavar"] = _metavar(f.name, kind)
-        parser.add_argument(*flags, **keywords)
-
-
-def from_args(spec: type[T], args: argparse.Namespace, *, skip: frozenset[str] = frozenset()) -> T:
-    """Build the dataclass from what was parsed; fields whose flag was not given keep their default.
-
-    `skip` names fields whose flag means something else in this command.
-    """
-    fields = dataclasses.fields(spec)  # type: ignore[arg-type]
-    given = {f.name: getattr(args, f.name, None) for f in fields if f.name not in skip}
-    return spec(
-        **{
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in given.items()
-            if value is not None
-        }
-    )
-
-
-def _plain_type(annotation: object) -> Any:  # noqa: ANN401 - a type, for argparse to call
-    """`int` of `int | None`."""
-    if get_origin(annotation) is types.UnionType:
-        return next(t for t in get_args(annotation) if t is not types.NoneType)
-    return annotation
-
-
-def _metavar(name: str, kind: object) -> str:
-    if name.endswith("_bytes"):
-        return "SIZE"
-    return {int: "N", float: "SHARE"}.get(kind, "NAME") if isinstance(kind, type) else "NAME"
 
 
 def build_parser() -> argparse.ArgumentParser:

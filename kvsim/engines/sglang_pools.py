@@ -18,6 +18,7 @@ DEFAULT_REQUESTS = 512  # running requests per context length's worth of tokens
 REQUEST_BOUNDS = (2048, 4096)
 REQUEST_ROW_EXTRA_TOKENS = 4
 REQUEST_ENTRY_BYTES = 4
+GB = 10**9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,20 @@ class SglangPools:
         return self.layout.buffers(
             tokens=self.tokens, window_tokens=self.window_tokens, state_slots=self.state_slots
         )
+
+    @property
+    def host_bytes(self) -> int:
+        """The host pool of a hierarchical cache; 0 where it is off.
+
+        Source:
+            SGLang `HiRadixCache`: `--hicache-size` in GB, else a ratio of the device's pool.
+        """
+        settings = self.layout.settings
+        if not settings.enable_hierarchical_cache:
+            return 0
+        if settings.hicache_size is not None:
+            return settings.hicache_size * GB
+        return int(self.buffers.token_bytes * settings.hicache_ratio)
 
     def max_running_requests(self, context_length: int) -> int:
         """Most requests that the scheduler runs at once.

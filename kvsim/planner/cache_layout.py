@@ -35,20 +35,18 @@ def cache_layout(
     own = model.dtype if dtype == "auto" else model_dtype(dtype)
     kv_dtype = own if kv_cache_dtype == "auto" else cache_dtype(kv_cache_dtype)
     if engine == EngineName.IDEAL:
-        ideal = IdealLayout(
+        return IdealLayout(
             model=model, kv_dtype=kv_dtype, dtype=own, tensor_parallel_size=tensor_parallel_size
-        )
-        return ideal, kv_dtype
+        ), kv_dtype
     if engine == EngineName.TRANSFORMERS:
         engine = Transformers()
     if isinstance(engine, Transformers):
         if kv_dtype != own:
             msg = f"kv_cache_dtype={kv_cache_dtype} must be auto: this cache follows dtype"
             raise SpecError(msg)
-        held = TransformersLayout(
+        return TransformersLayout(
             model=model, settings=engine, dtype=own, tensor_parallel_size=tensor_parallel_size
-        )
-        return held, own
+        ), own
     settings = _vllm_settings(engine)
     settings = replace(
         settings,

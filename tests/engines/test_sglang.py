@@ -5,11 +5,10 @@ import pytest
 import kvsim
 from kvsim.dtypes import BF16
 from kvsim.engines.sglang import sglang_layout
-from kvsim.engines.sglang_budget import cache_bytes, chunked_prefill_size, mem_fraction_static
+from kvsim.engines.sglang_budget import cache_bytes
 from kvsim.engines.sglang_pools import sglang_pools, slots_per_request
 from kvsim.errors import SpecError, UnsupportedError
 from kvsim.specs.attention import ChunkedAttention, FullAttention, SlidingWindow
-from kvsim.specs.hardware import Accelerator
 from kvsim.specs.latent import Indexer, LatentAttention
 from kvsim.specs.model import ModelSpec
 from kvsim.specs.parallel import Parallelism
@@ -246,91 +245,6 @@ def test_the_request_table_resolves_a_near_match():
     assert left / GiB == pytest.approx(22.83, abs=0.01)
 
 
-def test_what_is_free_on_an_a100_is_not_reproduced():
-    """
-    Not reproduced: 36.54 GB free and 15.21 GB of keys imply a fraction of 0.859, which is no
-    default of any version: flags that the row does not show were set.
-    """
-    a100 = device(40960)
-    for version in ("0.4.6", "0.5.2", "0.5.8", "0.5.23"):
-        assert fraction(a100, engine_version=version) != pytest.approx(0.859, abs=0.001)
-
-
-def device(mib):
-    return Accelerator(
-        name="d", vendor="v", architecture="a", nominal_bytes=mib * MiB, reported_bytes=mib * MiB
-    )
-
-
-def fraction(accelerator, *, tp=1, latent=False, **settings):
-    return mem_fraction_static(
-        Sglang(**settings),
-        accelerator=accelerator,
-        parallel=Parallelism(tensor_parallel_size=tp),
-        is_latent=latent,
-        is_multimodal=False,
-    )
-
-
-FRACTIONS = [  # MiB, ranks, plain heads, latents
-    (24564, 1, 0.704, 0.657),
-    (40960, 1, 0.823, 0.795),
-    (81559, 1, 0.830, 0.816),
-    (81559, 8, 0.812, 0.799),
-    (143771, 1, 0.903, 0.896),
-    (143771, 8, 0.893, 0.886),
-    (183359, 1, 0.854, 0.849),
-]
-
-
-@pytest.mark.parametrize(("mib", "tp", "plain", "latents"), FRACTIONS)
-def test_default_fraction_leaves_room_for_chunks_ranks_and_graphs(mib, tp, plain, latents):
-    """
-    Examples of the engine's own rule, computed by hand from its source.
-    """
-    assert fraction(device(mib), tp=tp) == plain
-    assert fraction(device(mib), tp=tp, latent=True) == latents
-
-
-def test_without_prefill_graphs_the_fraction_is_higher():
-    """
-    MI300X captures none: 0.867.
-    """
-    assert fraction(device(196608), disable_prefill_cuda_graph=True) == 0.867
-
-
-def test_older_versions_chose_by_ranks():
-    """
-    0.4.6: 0.88 on one rank, 0.85 on four.
-    """
-    assert fraction(device(24564), engine_version="0.4.6") == 0.88
-    assert fraction(device(24564), tp=4, engine_version="0.4.6") == 0.85
-
-
-def test_a_fraction_that_depends_on_what_is_not_known_is_refused():
-    """
-    The vision tower's shape, or how many graphs an unusual chunk captures.
-    """
-    with pytest.raises(UnsupportedError, match="prefill graphs"):
-        fraction(device(81559), chunked_prefill_size=1234)
-    with pytest.raises(UnsupportedError, match="vision tower"):
-        mem_fraction_static(
-            Sglang(),
-            accelerator=device(81559),
-            parallel=Parallelism(),
-            is_latent=False,
-            is_multimodal=True,
-        )
-
-
-def test_a_stated_fraction_is_taken_as_it_is():
-    """
-    Whatever the device.
-    """
-    assert fraction(device(81559), mem_fraction_static=0.5) == 0.5
-    assert chunked_prefill_size(Sglang(disable_chunked_prefill=True), device(81559)) == 16384
-
-
 def test_sparse_latents_in_fp8_take_the_width_of_their_backend():
     """
     DeepSeek-V3.2: 656 or 576 bytes of latent, 1,152 in bf16, and 132 of index key.
@@ -386,6 +300,19 @@ def test_a_window_pool_that_cannot_hold_the_window_does_not_start():
     spec = model((2, heads(8, 128)), (2, window(8, 128, 1024)))
 
     assert "window" in sglang_pools(layout(spec), 4 * MiB).refusal
+
+
+def test_the_host_pool_is_a_ratio_of_the_devices_or_a_size():
+    """
+    Off by default; twice the device's pool, or as many GB as are asked for.
+    """
+    spec = model((2, heads(8, 128)))
+    off, on = layout(spec), layout(spec, enable_hierarchical_cache=True)
+    sized = layout(spec, enable_hierarchical_cache=True, hicache_size=30)
+
+    assert sglang_pools(off, GiB).host_bytes == 0
+    assert sglang_pools(on, GiB).host_bytes == 2 * sglang_pools(on, GiB).buffers.token_bytes
+    assert sglang_pools(sized, GiB).host_bytes == 30 * 10**9
 
 
 def test_a_model_of_windows_alone_has_one_pool():

@@ -73,6 +73,19 @@ def test_what_cannot_be_computed_is_refused(rows, change):
     assert replay_row(row | engine | change, read_models(ROWS)).verdict is Verdict.REFUSED
 
 
+@pytest.mark.parametrize("field", ["kv_tokens", "check", "n_ctx", "max_model_len", "arch"])
+def test_rows_that_lack_a_figure_are_refused_not_broken(rows, field):
+    """
+    Other files in the same format may leave out what these rows say.
+    """
+    models = read_models(ROWS)
+    for row in rows:
+        bare = row | {field: None}
+        if field == "check":
+            bare = row | {"check": row["check"] | {"tokens": None}} if row.get("check") else row
+        assert replay_row(bare, models).verdict in Verdict
+
+
 def test_models_must_lie_beside_the_rows(tmp_path):
     """
     Rows name architectures; without them nothing can be predicted.

@@ -11,7 +11,7 @@ from validation.recorded.frame import Case, RecordError, Verdict, read_lines
 from validation.recorded.measured_llama_cpp import llama_cpp_bytes
 from validation.recorded.measured_memory import memory_cases, scores
 from validation.recorded.measured_models import MECHANISMS, build_model
-from validation.recorded.measured_prediction import Prediction
+from validation.recorded.measured_prediction import Prediction, stated
 from validation.recorded.measured_vllm import vllm_bytes
 
 Row = Mapping[str, Any]
@@ -93,7 +93,11 @@ def predict(row: Row, arch: Mapping[str, Any] | None) -> Prediction:
     if row["engine"] not in PREDICTORS:
         msg = f"engine={row['engine']} has no layout here"
         raise kvsim.UnsupportedError(msg)
-    return PREDICTORS[row["engine"]](row, arch)
+    try:
+        return PREDICTORS[row["engine"]](row, arch)
+    except KeyError as missing:
+        msg = f"the row does not state {missing.args[0]}"
+        raise kvsim.UnsupportedError(msg) from None
 
 
 def judge(row: Row, prediction: Prediction) -> tuple[Verdict, str]:
@@ -124,10 +128,10 @@ def sglang_bytes(row: Row, arch: Mapping[str, Any]) -> Prediction:
         kvsim.Parallelism(tensor_parallel_size=row.get("tp") or 1),
     )
     held = layout.buffers(
-        tokens=extra.get("full_tokens") or row["kv_tokens"],
+        tokens=extra.get("full_tokens") or stated(row, "kv_tokens"),
         window_tokens=extra.get("swa_tokens") or 0,
     )
-    full = held.key_bytes + held.value_bytes
+    full = held.key_bytes + held.value_bytes + held.index_bytes
     window = held.window_key_bytes + held.window_value_bytes
     printed = {"swa": window, "full": full, "both": full + window}
     return Prediction(printed.get(extra.get("pool"), full))
@@ -140,14 +144,14 @@ def tensorrt_llm_bytes(row: Row, arch: Mapping[str, Any]) -> Prediction:
         kvsim.TensorrtLlm(dtype=row.get("kv_cache_dtype") or "auto"),
         kvsim.Parallelism(tensor_parallel_size=row.get("tp") or 1),
     )
-    return Prediction(layout.token_bytes * row["check"]["tokens"])
+    return Prediction(layout.token_bytes * stated(row["check"], "tokens"))
 
 
 def ideal_bytes(row: Row, arch: Mapping[str, Any]) -> Prediction:
     """Live tokens at their width: what a paper, or an engine without a layout here, says."""
     held = kvsim.cache_bytes(
         build_model(row["arch"], arch),
-        num_tokens=row["check"]["tokens"],
+        num_tokens=stated(row["check"], "tokens"),
         kv_cache_dtype=row.get("kv_cache_dtype") or "auto",
         tensor_parallel_size=row.get("tp") or 1,
     )

@@ -5,6 +5,7 @@ from typing import Any
 
 import kvsim
 from validation.recorded.measured_deployments import catalogue_id
+from validation.recorded.measured_prediction import stated
 
 Row = Mapping[str, Any]
 
@@ -36,7 +37,7 @@ def hybrid_layout(row: Row, available_bytes: int) -> kvsim.VllmLayout:
     """
     model, drafts = catalogue_hybrid(row), (row.get("extra") or {}).get("mtp_layers", 0)
     drafted = 1 if drafts else 0
-    ranks, length = row.get("tp") or 1, row["max_model_len"]
+    ranks, length = row.get("tp") or 1, stated(row, "max_model_len")
     attention = [b for y in model.layers for b in y if isinstance(b, CACHED)]
     states = [b for y in model.layers for b in y if isinstance(b, kvsim.RecurrentState)]
     token = attention[0].token_bytes(BF16, tensor_parallel_size=ranks)

@@ -5,7 +5,7 @@ from typing import Any
 
 import kvsim
 from validation.recorded.measured_models import build_model
-from validation.recorded.measured_prediction import Prediction
+from validation.recorded.measured_prediction import Prediction, stated
 
 Row = Mapping[str, Any]
 
@@ -39,7 +39,7 @@ def read_settings(row: Row) -> kvsim.LlamaCpp:
     """
     is_fork = row["engine"] == FORK
     values: dict[str, Any] = {
-        "ctx_size": row["n_ctx"],
+        "ctx_size": stated(row, "n_ctx"),
         "parallel": row.get("n_seq") or 1,
         "kv_unified": row.get("kv_unified"),
         "cache_type_k": row.get("cache_type_k") or "f16",

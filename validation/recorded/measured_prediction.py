@@ -22,3 +22,10 @@ class Prediction:
     def agrees(self, check: Mapping[str, Any]) -> bool:
         """Whether the printed figure, within its rounding, is this prediction."""
         return abs(self.error(check["measured_bytes"])) <= check["rounding_tol_rel"]
+
+
+def stated(row: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - a row holds anything
+    """A row's value; KeyError where it is not there or says nothing."""
+    if row.get(name) is None:
+        raise KeyError(name)
+    return row[name]

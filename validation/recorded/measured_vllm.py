@@ -5,15 +5,16 @@ from dataclasses import replace
 from typing import Any
 
 import kvsim
+from validation.recorded.measured_deployments import device_of
 from validation.recorded.measured_hybrids import hybrid_layout
 from validation.recorded.measured_models import build_model
-from validation.recorded.measured_prediction import Prediction
+from validation.recorded.measured_prediction import Prediction, stated
 from validation.recorded.measured_versions import vllm_version
 
 Row = Mapping[str, Any]
 
 ANY_DEVICE = "H100-SXM5-80GB"
-"""The device decides the memory; with the cache's bytes given, nothing depends on it."""
+"""Where a row names none; it decides how many tokens a step has, and so a window's blocks."""
 
 LONGEST = 2**20  # where a row states no length: plain layers do not depend on it
 DEFAULT_BLOCK_SIZE = 16
@@ -32,10 +33,10 @@ def vllm_bytes(row: Row, arch: Mapping[str, Any]) -> Prediction:
     if row["check"]["method"] == NEEDED:
         pool = vllm_pool(row, model)
         return Prediction(pool.request_blocks * pool.block_bytes)
-    tokens = row["check"]["tokens"] / (row.get("dcp") or 1)
+    tokens = stated(row["check"], "tokens") / (row.get("dcp") or 1)
     if vllm_version(row) >= CONCURRENCY_SINCE and arch["attn"] == "swa":
         pool = vllm_pool(row, model)
-        blocks = round(tokens / row["max_model_len"] * pool.request_blocks)
+        blocks = round(tokens / stated(row, "max_model_len") * pool.request_blocks)
         return Prediction(blocks * pool.block_bytes, slack_bytes=pool.block_bytes)
     engine = _engine(row)
     size = engine.block_size or DEFAULT_BLOCK_SIZE
@@ -58,11 +59,11 @@ def hybrid_bytes(row: Row) -> Prediction:
     if row["check"]["method"] == NEEDED:
         layout = hybrid_layout(row, ENOUGH_BYTES)
         return Prediction(layout.blocks_per_request * layout.bytes_per_block)
-    layout = hybrid_layout(row, round(row["kv_cache_gib"] * kvsim.GiB))
+    layout = hybrid_layout(row, round(stated(row, "kv_cache_gib") * kvsim.GiB))
     block = layout.bytes_per_block
-    if layout.tokens == row["kv_tokens"]:
+    if layout.tokens == stated(row, "kv_tokens"):
         return Prediction(layout.num_blocks * block, slack_bytes=block)
-    blocks = row["kv_tokens"] / layout.max_model_len * layout.blocks_per_request
+    blocks = stated(row, "kv_tokens") / layout.max_model_len * layout.blocks_per_request
     return Prediction(round(blocks) * block, slack_bytes=block)
 
 
@@ -70,7 +71,7 @@ def vllm_pool(row: Row, model: kvsim.ModelSpec) -> Any:  # noqa: ANN401 - no nam
     """How the engine divides the cache memory that the row prints."""
     deployment = kvsim.Deployment(
         model=model,
-        accelerator=kvsim.accelerator(ANY_DEVICE),
+        accelerator=device_of(row) or kvsim.accelerator(ANY_DEVICE),
         engine=_engine(row),
         parallel=kvsim.Parallelism(
             tensor_parallel_size=row.get("tp") or 1, pipeline_parallel_size=row.get("pp") or 1
@@ -84,6 +85,7 @@ def _engine(row: Row) -> kvsim.Vllm:
     return kvsim.Vllm(
         max_model_len=row.get("max_model_len") or LONGEST,
         block_size=row.get("block_size"),
+        max_num_batched_tokens=row.get("max_num_batched_tokens"),
         kv_cache_dtype=row.get("kv_cache_dtype") or "auto",
         kv_cache_memory_bytes=max(1, available),
     )
