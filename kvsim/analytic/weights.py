@@ -109,7 +109,7 @@ def _of_files(model: ModelSpec, *, parallel: Parallelism, dtype: DType) -> Weigh
         dtype=dtype,
     )
     parts = tuple(Part(name, num_bytes) for name, num_bytes in rank.parts.items())
-    return WeightsBytes(parts=parts, stage=rank.stage, format="the files' own")
+    return WeightsBytes(parts=parts, stage=rank.stage, format="the files' own formats")
 
 
 def _covers(quantization: Quantization, group: WeightGroup) -> bool:

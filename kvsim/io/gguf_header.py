@@ -15,6 +15,7 @@ MAX_HEADER_BYTES = 256 * MiB  # the largest seen, with vocabulary and merges, ar
 MAX_ENTRIES = 2**16  # metadata keys, or tensors; the largest models have some 4000
 MAX_ARRAY = 2**22  # values of one array; the largest vocabularies have 262144 tokens
 MAX_NAME_BYTES = 2**16
+MAX_STRINGS = 2**22  # of all arrays together; the largest vocabularies with merges have 800,000
 KEPT_VALUES = 4096  # arrays longer than this are counted, not kept
 MAX_DIMS = 4  # GGML_MAX_DIMS
 DEFAULT_ALIGNMENT = 32  # GGUF_DEFAULT_ALIGNMENT
@@ -66,6 +67,7 @@ class _Reader:
         self._name = name
         self._file_bytes = num_bytes
         self._position = 0
+        self._strings_left = MAX_STRINGS
 
     def header(self) -> GgufHeader:
         """Everything before the data."""
@@ -102,6 +104,9 @@ class _Reader:
         return list(struct.unpack(f"<{count}{layout[1]}", raw))
 
     def _strings(self, key: str, count: int) -> object:
+        self._strings_left -= count
+        if self._strings_left < 0:
+            self._refuse(f"{key[:60]}: more than {MAX_STRINGS} strings are not read")
         kept = [self._string_bytes(key) for _ in range(count)] if count <= KEPT_VALUES else None
         if kept is not None:
             return [one.decode("utf-8", "replace") for one in kept]

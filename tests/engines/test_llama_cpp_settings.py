@@ -150,6 +150,42 @@ def test_gpu_layers_count_from_the_last(gpu_layers, expected):
     assert placement.layers_on(0) == expected
 
 
+def experts_and_more():
+    """Two layers with experts, the tables outside them."""
+    tensors = [kvsim.Tensor("token_embd.weight", "Q4_K", (256, 10), 1000)]
+    for layer in range(2):
+        tensors += [
+            kvsim.Tensor(f"blk.{layer}.attn_q.weight", "Q4_K", (256, 1), 10),
+            kvsim.Tensor(f"blk.{layer}.ffn_up_exps.weight", "Q4_K", (256, 1), 100),
+            kvsim.Tensor(f"blk.{layer}.ffn_up_shexp.weight", "Q4_K", (256, 1), 1),
+        ]
+    return tensors
+
+
+@pytest.mark.parametrize(
+    ("fields", "devices", "host"),
+    [
+        ({}, (1222,), 1000),  # the tied table is copied to where the output head is
+        ({"n_cpu_moe": 1}, (1122,), 1100),
+        ({"cpu_moe": True}, (1022,), 1200),
+        ({"gpu_layers": 0}, (0,), 1222),
+        ({"gpu_layers": 2}, (1111,), 1111),
+    ],
+)
+def test_experts_stay_on_the_host(fields, devices, host):
+    """--n-cpu-moe moves the experts of the first layers alone; the input table never leaves."""
+    settings = LlamaCpp(**fields)
+    placement = place_layers(2, settings, [1])
+    held = kvsim.weights_on_devices(experts_and_more(), settings, placement)
+    assert (held.devices, held.host) == (devices, host)
+
+
+def test_weights_on_devices_need_a_header():
+    """Only a file says how large its tensors are."""
+    with pytest.raises(kvsim.UnsupportedError, match="need the tensors of a GGUF file"):
+        kvsim.weights_on_devices((), LlamaCpp(), place_layers(2, LlamaCpp(), [1]))
+
+
 def test_cache_stays_on_the_host_without_offload():
     """--no-kv-offload."""
     settings = LlamaCpp(ctx_size=256, parallel=1, kv_offload=False)

@@ -248,6 +248,15 @@ def test_a_sparse_terabyte(tmp_path):
         kvsim.load_model(path)
 
 
+def test_arrays_without_end(tmp_path):
+    """Many arrays of empty strings, each within its limit, are too many together."""
+    array = struct.pack("<IQ", 8, 2**22) + bytes(8 * 2**22)
+    path = tmp_path / "strings.gguf"
+    path.write_bytes(claims(num_keys=2, rest=key("a", 9) + array + key("b", 9) + array))
+    with pytest.raises(kvsim.FileError, match="b: more than 4194304 strings are not read"):
+        kvsim.load_model(path)
+
+
 @pytest.mark.parametrize("kept", [10, 100, 200, 300, 1000, 5000])
 def test_truncated_files(tmp_path, kept):
     """Cut anywhere: in the header, or in the data."""
