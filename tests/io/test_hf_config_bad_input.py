@@ -126,13 +126,23 @@ def test_missing_field_is_named(missing):
         kvsim.load_model({name: value for name, value in GOOD.items() if name != missing})
 
 
-@pytest.mark.parametrize("model_type", ["reformer", "xlstm"])
+@pytest.mark.parametrize("model_type", ["reformer", "xlstm", "blt"])
 def test_caches_without_a_formula_are_refused_by_name(model_type):
     """
-    Hash buckets and hidden states follow no formula.
+    Hash buckets, hidden states and patches follow no formula.
     """
     with pytest.raises(kvsim.UnsupportedError, match=f"model_type={model_type}"):
         kvsim.load_model(GOOD | {"model_type": model_type})
+
+
+def test_image_encoders_cache_nothing():
+    """
+    Layers and heads alone make no language model.
+    """
+    images = {"model_type": "vit", "image_size": 224, "patch_size": 16, "num_channels": 3}
+
+    with pytest.raises(kvsim.UnsupportedError, match="model_type=vit"):
+        kvsim.load_model(GOOD | images)
 
 
 @pytest.mark.parametrize(

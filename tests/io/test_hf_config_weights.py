@@ -202,3 +202,16 @@ def test_unknown_quantisation_is_none_of_ours():
     config = SIZES | {"model_type": "llama", "quantization_config": {"quant_method": "new"}}
 
     assert kvsim.load_model(config).quantization is None
+
+
+def test_experts_by_modality_leave_the_weights_unknown():
+    """
+    Multimodal Ernie lists a count and a width per modality; its cache is known all the same.
+    """
+    ernie = SIZES | {"model_type": "ernie4_5_vl_moe_text", "moe_num_experts": [8, 8]}
+    ernie |= {"moe_intermediate_size": [32, 16], "moe_k": 2}
+    model = kvsim.load_model(ernie)
+
+    assert model.num_parameters is None
+    assert "moe_num_experts" in model.weights_unknown
+    assert model.num_kv_layers == 4

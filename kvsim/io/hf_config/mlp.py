@@ -1,6 +1,6 @@
 """Feed-forward weights: dense, gated or not, and experts with their shared parts."""
 
-from kvsim.errors import SpecError
+from kvsim.errors import MissingFieldError, SpecError
 from kvsim.io.hf_config.fields import Fields
 from kvsim.io.hf_config.sizes import Sizes
 from kvsim.specs.model import Layer, Shard, WeightGroup
@@ -53,7 +53,8 @@ def mlp_groups(f: Fields, sizes: Sizes, layers: tuple[Layer, ...]) -> list[Weigh
     holders = _holders(f, layers)
     nested = f.section("ffn_config")  # dbrx
     source = nested if nested is not None and nested.has("moe_num_experts") else f
-    experts = source.optional_whole(*EXPERT_FIELDS, low=0) if _scalar(source) else None
+    _check_one_modality(source)
+    experts = source.optional_whole(*EXPERT_FIELDS, low=0)
     if not experts or experts == 1:
         return _dense(f, sizes, holders)
     sparse = _sparse_layers(f, holders)
@@ -62,9 +63,12 @@ def mlp_groups(f: Fields, sizes: Sizes, layers: tuple[Layer, ...]) -> list[Weigh
     return _dense(f, sizes, dense, experts=True) + _experts(source, sizes, sparse, experts)
 
 
-def _scalar(f: Fields) -> bool:
-    """Whether the expert count is a number; multimodal Ernie gives one per modality."""
-    return not isinstance(f.raw(*EXPERT_FIELDS), list)
+def _check_one_modality(f: Fields) -> None:
+    """MissingFieldError where experts differ by modality, as multimodal Ernie's do."""
+    for fields in (EXPERT_FIELDS, ("moe_intermediate_size",)):
+        if isinstance(f.raw(*fields), list):
+            msg = f"{f.name_of(fields[-1])} is a list: which layers hold which experts is missing"
+            raise MissingFieldError(msg)
 
 
 def _matrices(f: Fields, sizes: Sizes) -> int:

@@ -52,8 +52,12 @@ DESCRIBES_LAYERS = (
 REFUSED = {
     "reformer": "it caches hidden states and hash buckets",
     "xlstm": "its state is not recorded as a cache",
+    "blt": "its three towers cache bytes and patches, at lengths of their own",
 }
 """Model types whose cache no formula gives; refused by name."""
+
+ENCODES_IMAGES = ("image_size", "patch_size", "num_channels")
+"""Fields of a vision tower; one that has no words either caches nothing."""
 
 CLASS_DEFAULTS_AT_TOP = ("head_dim", "global_head_dim")
 """Defaults that hold for the top object too: its files were written before the field existed."""
@@ -98,6 +102,9 @@ def language_tower(top: Fields, config: Mapping[str, object], *, is_complete: bo
             raise SpecError(msg)
     if model_type in REFUSED:
         msg = f"model_type={model_type} is not supported: {REFUSED[model_type]}"
+        raise UnsupportedError(msg)
+    if "vocab_size" not in values and all(name in values for name in ENCODES_IMAGES):
+        msg = f"model_type={model_type[:40]} is not supported: it encodes images and caches nothing"
         raise UnsupportedError(msg)
     defaults = _defaults(model_type, nested=bool(path) and not is_complete)
     fields = Fields(values, path=path, defaults=defaults)
