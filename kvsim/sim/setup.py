@@ -21,7 +21,7 @@ from kvsim.sim.groups import CacheGroup, CacheRules
 from kvsim.sim.kv_cache import EqualGroups, KVCache
 from kvsim.sim.local_groups import ChunkGroup, CrossGroup, RingGroup, WindowGroup
 from kvsim.sim.scheduler import Scheduler
-from kvsim.sim.state_chunks import StateChunks
+from kvsim.sim.state_chunks import Checkpoints, StateChunks
 from kvsim.sim.state_groups import AlignedStateGroup, StateGroup
 
 
@@ -54,8 +54,17 @@ class EngineSetup:
         has_states = any(isinstance(group, AlignedStateGroup) for group in cache.groups)
         config = self.config
         limits = [config.max_num_batched_tokens, config.long_prefill_token_threshold]
-        chunks = StateChunks(self.cache_config.block_size, min(n for n in limits if n))
+        chunks = StateChunks(self._checkpoints(), min(n for n in limits if n))
         return Scheduler(config, cache, state_chunks=chunks if has_states else None, accept=accept)
+
+    def _checkpoints(self) -> Checkpoints:
+        """What all groups of states can save inside a chunk."""
+        states = [g.spec for g in self.groups if isinstance(g.spec, MambaSpec)]
+        can_save = states and all(spec.num_prefill_checkpoint_blocks for spec in states)
+        return Checkpoints(
+            block_size=self.cache_config.block_size,
+            alignment=states[0].prefill_checkpoint_alignment if can_save else None,
+        )
 
     def cache(self) -> KVCache:
         """The empty cache of all groups."""

@@ -8,6 +8,7 @@ from kvsim.sim.block_pool import NULL_BLOCK, BlockPool
 from kvsim.sim.content import Identity
 from kvsim.sim.groups import CacheGroup, CacheRules, Finding, FoundBlocks
 from kvsim.sim.request import NEVER, BlockTable, RunningRequest
+from kvsim.sim.state_chunks import Checkpoints
 from kvsim.units import ceil_div
 
 
@@ -21,6 +22,7 @@ class StateTable(BlockTable):
     has_running_state: bool = False  # a block of its own was allocated, not only found
     copied_from: int | None = None  # where the state before the running one lies
     num_retired: int = 0  # entries that are null for good
+    checkpoint: int | None = None  # the entry that the step under way saves beside the last
 
     def clear(self) -> None:
         """Forget everything; the blocks were given back."""
@@ -28,6 +30,7 @@ class StateTable(BlockTable):
         self.has_running_state = False
         self.copied_from = None
         self.num_retired = 0
+        self.checkpoint = None
 
 
 class StateGroup(CacheGroup):
@@ -138,11 +141,22 @@ class AlignedStateGroup(StateGroup):
     """Layers whose states are cached at block borders; a step reads one block, writes another.
 
     A request holds the running state, the one it was copied from until the next step, and
-    blocks for drafts.
+    blocks for drafts. Some kernels save a second state in the step that ends a prompt, at the
+    last border that a repeated prompt can use.
 
     Source:
         vLLM `MambaManager` with mamba_cache_mode="align", single_type_kv_cache_manager.py, 0.32.0.
     """
+
+    def __init__(
+        self, pool: BlockPool, rules: CacheRules, spec: MambaSpec, *, index: int, block_size: int
+    ) -> None:
+        super().__init__(pool, rules, spec, index=index, block_size=block_size)
+        can_save = spec.num_prefill_checkpoint_blocks > 0
+        self._checkpoints = Checkpoints(
+            block_size=block_size,
+            alignment=spec.prefill_checkpoint_alignment if can_save else None,
+        )
 
     def new_table(self) -> StateTable:
         """The block table of a request that holds nothing."""
@@ -154,17 +168,35 @@ class AlignedStateGroup(StateGroup):
         *,
         num_tokens: int,
         num_slots: int,  # noqa: ARG002
-        num_computed_tokens: int,  # noqa: ARG002
+        num_computed_tokens: int,
         found: Sequence[int],
-        admission: bool,  # noqa: ARG002
+        admission: bool,
     ) -> int:
-        """One block for the running state, and at first those for drafts."""
+        """One block for the running state, one to save another, and at first those for drafts."""
         if found and self._pool.identity(found[-1]) in self._fresh:
             return self._pool.num_gpu_blocks + 1
         table = self._table(request)
+        checkpoint = self._checkpoint(request, start=num_computed_tokens, end=num_tokens)
+        if not admission:
+            table.checkpoint = checkpoint
         missing = self._num_entries(num_tokens) - len(found) - len(table.blocks)
-        most = 1 if table.has_running_state else 1 + self._num_draft_blocks
+        most = 1 if checkpoint is None else 2
+        if not table.has_running_state:
+            most += self._num_draft_blocks
         return max(0, min(missing, most)) + self._pool.num_evictable(found)
+
+    def _checkpoint(self, request: RunningRequest, *, start: int, end: int) -> int | None:
+        """The entry that a chunk saves beside the state at its end; None if it saves none."""
+        entry = ceil_div(end, self.block_size) - 2
+        if self._rules.retention_interval == 0 and end < request.prefill_end:
+            return None  # only what the prompt's end saves would be kept
+        position = self._checkpoints.last_before(end)
+        if entry < 0 or not self._checkpoints.can_save(position, start=start, end=end):
+            return None
+        table = self._table(request)
+        is_free = entry >= len(table.blocks) or table.blocks[entry] == NULL_BLOCK
+        first_draft = len(table.blocks) - self._num_draft_blocks
+        return entry if is_free or (table.has_running_state and entry >= first_draft) else None
 
     def release_behind(self, request: RunningRequest, num_settled_tokens: int) -> None:
         """Free the states before the last settled one, and the one that was copied."""
@@ -183,23 +215,44 @@ class AlignedStateGroup(StateGroup):
         table = self._table(request)
         blocks, held, drafts = table.blocks, len(table.blocks), self._num_draft_blocks
         needed = self._num_entries(num_tokens)
-        if needed > held:
-            running = needed - drafts - 1  # the entry that the step writes
+        if needed > held or table.checkpoint is not None:
             if table.has_running_state:
                 table.copied_from = held - 1 - drafts
             elif held:
                 table.copied_from = held - 1
-            blocks += [NULL_BLOCK] * (running - held)
+            first_written = needed - drafts - (1 if table.checkpoint is None else 2)
+            blocks += [NULL_BLOCK] * (first_written - held)
             if table.has_running_state:
-                self._move_draft_blocks(blocks, range(held - drafts, min(held, running)))
+                self._move_draft_blocks(blocks, range(held - drafts, min(held, first_written)))
             blocks += self._pool.allocate(max(0, needed - len(blocks)))
         table.has_running_state = True
 
     def publish(self, request: RunningRequest, num_tokens: int) -> None:
-        """As states do; the prompt's last state counts as fresh in every step that ends there."""
+        """As states do; what a prompt saves at its last border is fresh in every step there."""
+        table = self._table(request)
+        if table.checkpoint is not None:
+            self._publish_checkpoint(request, num_tokens, table.checkpoint)
+            return
         super().publish(request, num_tokens)
         if num_tokens and num_tokens == self._aligned(request.num_prompt_tokens - 1):
             self._mark_fresh(request, num_tokens // self.block_size - 1)
+
+    def _publish_checkpoint(self, request: RunningRequest, num_tokens: int, entry: int) -> None:
+        """Publish, but a checkpoint only where a hit can end: else its block is overwritten."""
+        table = self._table(request)
+        first, block_id = table.num_published, table.blocks[entry]
+        end = (entry + 1) * self.block_size
+        CacheGroup.publish(self, request, num_tokens)
+        interval = self._rules.retention_interval
+        is_kept = interval is None or (interval > 0 and end % interval == 0)
+        ends = (self._aligned(request.num_prompt_tokens - 1), request.shared_prefix_end)
+        if not is_kept and end not in ends:
+            self._pool.forget(block_id)
+        elif block_id != NULL_BLOCK and not self._pool.is_published(block_id):
+            self._pool.publish(block_id, self.index, request.content.identity(end))
+            self._mark_fresh(request, entry)
+        for i in range(first, table.num_published):
+            self._mark_fresh(request, i)
 
     def _table(self, request: RunningRequest) -> StateTable:
         table = request.tables[self.index]
