@@ -59,14 +59,12 @@ def _even_below_window_layer(f: Fields, n: int) -> list[Kind]:
     return [Kind.SLIDING if i < end and i % 2 == 0 else Kind.FULL for i in range(n)]
 
 
-def _all_sliding(f: Fields, n: int) -> list[Kind]:
-    on = f.flag("use_sliding_window", default=True) and f.size("sliding_window")
-    return [Kind.SLIDING if on else Kind.FULL] * n
+def _all_sliding(*, unless_said: bool) -> Rule:
+    def rule(f: Fields, n: int) -> list[Kind]:
+        on = f.flag("use_sliding_window", default=unless_said) and f.size("sliding_window")
+        return [Kind.SLIDING if on else Kind.FULL] * n
 
-
-def _sliding_if_used(f: Fields, n: int) -> list[Kind]:
-    on = f.flag("use_sliding_window") and f.size("sliding_window")
-    return [Kind.SLIDING if on else Kind.FULL] * n
+    return rule
 
 
 def _no_rope_layers(f: Fields, n: int) -> list[Kind]:
@@ -267,7 +265,7 @@ IMPLICIT: dict[str, Rule] = {
         _from_window_layer,
     ),
     "qwen2_moe": _even_below_window_layer,
-    "qwen3_moe": _sliding_if_used,
+    "qwen3_moe": _all_sliding(unless_said=False),
     "smollm3": _where_no_rope,
     "llama4": _no_rope_layers,
     "afmoe": _full_every(4, "global_attn_every_n_layers"),
@@ -292,7 +290,7 @@ IMPLICIT: dict[str, Rule] = {
             *("phi4_multimodal", "phi3_v", "voxtral_realtime", "kyutai_speech_to_text", "moshi"),
             *("doge", "qwen3_vl_moe", "qwen3_omni_moe"),
         ),
-        _all_sliding,
+        _all_sliding(unless_said=True),
     ),
     **dict.fromkeys(("laguna", "mellum", "step3p5", "step3p7"), _all(Kind.FULL)),
     "deepseek_v4": _deepseek_v4,
