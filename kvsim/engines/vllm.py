@@ -9,7 +9,6 @@ from kvsim.engines.vllm_cache import REMEMBERED_CACHES, VllmCache, build_cache
 from kvsim.engines.vllm_cache_config import VllmCacheConfig
 from kvsim.engines.vllm_cache_group import KVCacheGroup, LayerSet
 from kvsim.engines.vllm_groups import block_bytes, check_layout, group_layers
-from kvsim.engines.vllm_layout import NULL_BLOCKS
 from kvsim.engines.vllm_spec_base import KVCacheSpec
 from kvsim.engines.vllm_specs import (
     ChunkedLocalAttentionSpec,
@@ -112,7 +111,7 @@ class VllmCacheLayout:
             vLLM `get_kv_cache_configs`, vllm/v1/core/kv_cache_utils.py, 0.32.0.
         """
         blocks = self._num_blocks(available_bytes)
-        usable = blocks - NULL_BLOCKS
+        usable = blocks - self.config.num_null_blocks
         config = self.config
         request_blocks = self._request_blocks(config)
         longest = config.max_model_len if request_blocks <= usable else self._longest(usable)
@@ -122,7 +121,7 @@ class VllmCacheLayout:
         concurrency = blocks / request_blocks if request_blocks else 0.0
         return Pool(
             num_gpu_blocks=blocks,
-            reserved_blocks=NULL_BLOCKS,
+            reserved_blocks=self.config.num_null_blocks,
             block_size=self.block_size,
             block_bytes=self.block_bytes,
             request_blocks=request_blocks,
@@ -135,7 +134,7 @@ class VllmCacheLayout:
 
     def _num_blocks(self, available_bytes: int) -> int:
         if not self.block_bytes:
-            return NULL_BLOCKS  # nothing to store, but the pool has its null block
+            return self.config.num_null_blocks  # nothing to store, but the pool has its null block
         override = self.config.num_gpu_blocks_override
         return max(0, available_bytes) // self.block_bytes if override is None else override
 

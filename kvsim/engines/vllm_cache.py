@@ -22,6 +22,7 @@ from kvsim.specs.model import ModelSpec
 from kvsim.specs.parallel import Parallelism
 from kvsim.specs.speculative import DRAFTERS
 from kvsim.specs.state import RecurrentState
+from kvsim.specs.version import is_v0
 from kvsim.specs.vllm_traits import is_read_through
 
 REMEMBERED_CACHES = 256
@@ -192,6 +193,7 @@ def _cache_config(
         decode_context_parallel_size=parallel.decode_context_parallel_size,
         mamba_cache_mode=MambaCacheMode(resolved.mamba_cache_mode),
         disable_hybrid_kv_cache_manager=resolved.disable_hybrid_kv_cache_manager,
+        num_null_blocks=0 if is_v0(resolved.engine_version) else 1,
         num_gpu_blocks_override=engine.num_gpu_blocks_override,
         auto_max_model_len=engine.auto_max_model_len,
         num_prefill_lookahead_tokens=resolved.num_speculative_tokens if num_modules > 1 else 0,

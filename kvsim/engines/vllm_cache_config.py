@@ -71,6 +71,7 @@ class VllmCacheConfig:
     max_num_encoder_input_tokens: int | None = None  # None: as many as batched tokens
     num_prefill_lookahead_tokens: int = 0  # speculative modules that read ahead of the prefill
     use_v2_model_runner: bool = True
+    num_null_blocks: int = 1  # blocks that stand for "no block"; vLLM before its V1 had none
 
     def __post_init__(self) -> None:
         check_positive(
@@ -84,6 +85,9 @@ class VllmCacheConfig:
         for name in ("num_gpu_blocks_override", "prefix_match_unit"):
             if (value := getattr(self, name)) is not None:
                 check_positive(**{name: value})
+        if self.num_null_blocks not in (0, 1):
+            msg = f"num_null_blocks={self.num_null_blocks} must be 0 or 1"
+            raise SpecError(msg)
         if self.num_prefill_lookahead_tokens < 0:
             msg = f"num_prefill_lookahead_tokens={self.num_prefill_lookahead_tokens} must be >= 0"
             raise SpecError(msg)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 
 from kvsim.engines.vllm_cache_group import KVCacheGroup, LayerSet
-from kvsim.engines.vllm_layout import NULL_BLOCKS, RankPool, VllmLayout
+from kvsim.engines.vllm_layout import RankPool, VllmLayout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ other_ranks_bytes=0, override_bytes=0)
     """
     pool = layout.ranks[rank]
     width = pool.bytes_per_block
-    null_bytes = NULL_BLOCKS * width
+    null_bytes = pool.num_null_blocks * width
     return PoolCost(
         usable_bytes=layout.num_blocks * width - null_bytes,
         null_block_bytes=null_bytes,

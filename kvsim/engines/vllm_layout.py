@@ -29,18 +29,19 @@ class RankPool:
     planned_bytes: int  # what the override, if any, makes of it
     groups: tuple[KVCacheGroup, ...]  # as far as this rank holds their layers
     bytes_per_block: int  # over all layers of the widest group
+    num_null_blocks: int = NULL_BLOCKS
 
     @property
     def num_blocks(self) -> int:
         """Blocks that this rank has room for, the null block among them."""
         if not self.bytes_per_block:
-            return NULL_BLOCKS  # no cache, but the pool always has its null block
+            return self.num_null_blocks  # no cache, but the pool has its null block
         return max(0, self.planned_bytes) // self.bytes_per_block
 
     @property
     def admissible_bytes(self) -> int:
         """What the start-up check may give to requests: all but the null block."""
-        return self.planned_bytes - NULL_BLOCKS * self.bytes_per_block
+        return self.planned_bytes - self.num_null_blocks * self.bytes_per_block
 
     def request_bytes(self, config: VllmCacheConfig) -> int:
         """Bytes of pool that one request of `max_model_len` tokens can take.
@@ -221,6 +222,7 @@ def _rank_pool(
         planned_bytes=planned,
         groups=groups,
         bytes_per_block=width,
+        num_null_blocks=config.num_null_blocks,
     )
 
 

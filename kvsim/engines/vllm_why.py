@@ -49,6 +49,7 @@ def _planned(layout: VllmCacheLayout, available_bytes: int) -> VllmLayout:
             planned_bytes=available_bytes if override is None else override * stage.block_bytes,
             groups=stage.groups,
             bytes_per_block=stage.block_bytes,
+            num_null_blocks=layout.config.num_null_blocks,
         )
         for stage in layout.stages
     )

@@ -21,7 +21,7 @@ from kvsim.specs.option import option
 from kvsim.specs.parallel import Parallelism
 from kvsim.specs.speculative import DRAFTERS, find_drafter
 from kvsim.specs.state import RecurrentState
-from kvsim.specs.version import NEWEST_VLLM, parse_version
+from kvsim.specs.version import NEWEST_VLLM, is_v0, parse_version, schedules_ahead
 from kvsim.specs.vllm_traits import keeps_state
 
 DEFAULT_BLOCK_SIZE = 16  # tokens, before the attention backends have their say
@@ -158,7 +158,9 @@ def resolve_vllm(
     is_causal = not (_reads_whole(model) or _is_latent_on_cpu(model, accelerator))
     has_tokens = any(not isinstance(b, RecurrentState) for g in model.layer_groups for b in g.layer)
     has_states = any(keeps_state(b, g.layer) for g in model.layer_groups for b in g.layer)
-    caching = _given(asked=engine.enable_prefix_caching, default=is_causal and has_tokens)
+    old = is_v0(engine.engine_version)
+    shares = is_causal and has_tokens and not old
+    caching = _given(asked=engine.enable_prefix_caching, default=shares)
     return ResolvedVllm(
         max_model_len=max_model_len,
         max_num_seqs=limits.seqs,
@@ -171,7 +173,7 @@ def resolve_vllm(
         engine_version=engine.engine_version,
         dtype=resolve_dtype(engine.dtype, model).name,
         kv_cache_dtype=resolve_cache_dtype(engine.kv_cache_dtype, model),
-        disable_hybrid_kv_cache_manager=engine.disable_hybrid_kv_cache_manager,
+        disable_hybrid_kv_cache_manager=engine.disable_hybrid_kv_cache_manager or old,
         num_speculative_tokens=engine.num_speculative_tokens or 0,
         mamba_cache_mode="align" if has_states and caching else "none",
     )
@@ -210,8 +212,9 @@ def _is_async(engine: Vllm, model: ModelSpec, accelerator: Accelerator | None) -
     if platform_of(accelerator) is Platform.CPU:
         return False
     method = engine.speculative_method
-    able = method is None or DRAFTERS[method].runs_async
-    if engine.async_scheduling and not able:
+    able = schedules_ahead(engine.engine_version)
+    able = able and (method is None or DRAFTERS[method].runs_async)
+    if engine.async_scheduling and method is not None and not DRAFTERS[method].runs_async:
         msg = f"async_scheduling must be off with speculative_method={method}"
         raise UnsupportedError(msg)
     return _given(asked=engine.async_scheduling, default=able and not model.vllm.is_pooling)

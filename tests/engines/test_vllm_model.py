@@ -283,6 +283,28 @@ def test_disabling_the_hybrid_manager_keeps_every_token(num_tokens):
     assert len(layout.groups) == 1
 
 
+def test_the_engine_before_v1_has_no_null_block_and_frees_no_window():
+    """
+    Logs of 0.6 print "# GPU blocks"; a request may take the last of them.
+    """
+    old = built(engine_version="0.6.3", max_model_len=4096)
+    width = old.start(GiB * 4).bytes_per_block
+
+    assert old.start(256 * width).num_blocks == 256
+    assert old.start(256 * width).max_concurrency == 1.0
+    with pytest.raises(kvsim.CapacityError):
+        built(max_model_len=4096).start(256 * width)
+    assert len(built(GEMMA, engine_version="0.6.3").start(400 * GiB).groups) == 1
+
+
+@pytest.mark.parametrize(("version", "ahead"), [("0.12.0", False), ("0.16.0", True)])
+def test_steps_are_scheduled_ahead_from_0_14_on(version, ahead):
+    """
+    What windows keep in flight doubles with it.
+    """
+    assert built(engine_version=version).settings.async_scheduling is ahead
+
+
 def test_encoders_alone_cache_nothing():
     """
     A classifier that attends in both directions leaves only the null block.
