@@ -45,6 +45,9 @@ SMALLEST_CHUNK = 2048
 GRAPH_BATCH_MIB, PREFILL_GRAPH_MIB, LATENT_PREFILL_MIB = 2, 8, 1536
 BIG_DEVICE_MIB, BIG_RESERVE_MIB = 60 * KI, 10240
 BIG_BATCH = 300
+AITER, AITER_CONTEXT, AITER_SHARE = "aiter", 8192, 0.85
+"""SGLang arg_groups/attention_hook.py: longer contexts leave the kernels' workspace aside."""
+
 DRAFT_MIB = {(0, 5, 8): 2 * KI, (0, 5, 12): 4 * KI, (0, 5, 14): 0}
 """Reserved for a draft from a version on; later versions see its weights."""
 
@@ -89,8 +92,11 @@ def mem_fraction_static(
     parallel: Parallelism,
     is_latent: bool,
     is_multimodal: bool,
+    context_length: int | None = None,
 ) -> float:
     """The fraction of free memory for weights and cache: what was given, or the default.
+
+    AMD's aiter kernels lower even a stated fraction where contexts are long.
 
     Raises:
         SpecError: where the driver's figure for the device is not known.
@@ -100,8 +106,11 @@ def mem_fraction_static(
         SGLang `handle_gpu_memory_settings`, arg_groups/memory_hook.py, 0.5.23, and the same
         rule in 0.4.6, 0.5.2, 0.5.8 and 0.5.12.
     """
+    context = settings.context_length or context_length or 0
+    is_lowered = settings.attention_backend == AITER and context > AITER_CONTEXT
+    share = AITER_SHARE if is_lowered else 1.0
     if settings.mem_fraction_static is not None:
-        return settings.mem_fraction_static
+        return settings.mem_fraction_static * share
     if is_multimodal:
         msg = "mem_fraction_static must be given: its default depends on the vision tower"
         raise UnsupportedError(msg)
@@ -109,12 +118,12 @@ def mem_fraction_static(
     ranks = parallel.tensor_parallel_size * parallel.pipeline_parallel_size
     version = sglang_version(settings.engine_version)
     if version < (0, 5, 0):
-        return _fraction_0_4(memory, ranks)
+        return _fraction_0_4(memory, ranks) * share
     if version < (0, 5, 8):
         reserve = _reserve_0_5_2(memory, ranks, settings)
     else:
         reserve = _reserve(memory, accelerator, settings, parallel, is_latent=is_latent)
-    return round((memory - reserve) / memory, 3)
+    return round((memory - reserve) / memory, 3) * share
 
 
 def _reserve(

@@ -154,6 +154,7 @@ def _sglang(deployment: Deployment, layout: Layout, facts: Facts, num_tokens: in
         parallel=deployment.parallel,
         is_latent=any(isinstance(b, LatentAttention) for b in behaviours),
         is_multimodal=deployment.model.is_multimodal,
+        context_length=num_tokens,
     )
     usable = _share(start, fraction)
     taken = _loaded(deployment, facts, deployment.parallel) + _spread(reserve.beside_weights_bytes)

@@ -61,6 +61,7 @@ class Sglang:
     disable_cuda_graph: bool = option(False, "capture no decode graphs")
     disable_prefill_cuda_graph: bool = option(False, "capture no prefill graphs")
     num_draft_layers: int = option(0, "layers of an EAGLE or MTP draft that caches beside them")
+    attention_backend: str | None = option(None, "attention kernels; default: by device")
     nsa_decode_backend: SparseBackend = option(
         SparseBackend.FLASHMLA, "backend of sparse latent attention"
     )

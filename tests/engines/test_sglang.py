@@ -3,46 +3,16 @@
 import pytest
 
 import kvsim
-from kvsim.dtypes import BF16
 from kvsim.engines.sglang import sglang_layout
 from kvsim.engines.sglang_budget import cache_bytes
 from kvsim.engines.sglang_pools import sglang_pools, slots_per_request
 from kvsim.errors import SpecError, UnsupportedError
-from kvsim.specs.attention import ChunkedAttention, FullAttention, SlidingWindow
-from kvsim.specs.latent import Indexer, LatentAttention
-from kvsim.specs.model import ModelSpec
+from kvsim.specs.attention import ChunkedAttention
+from kvsim.specs.latent import Indexer
 from kvsim.specs.parallel import Parallelism
 from kvsim.specs.sglang import Sglang
-from kvsim.specs.state import RecurrentState
 from kvsim.units import GiB, MiB
-
-
-def model(*layers, **fields):
-    """A model of so many layers of each behaviour."""
-    plain = {"name": "m", "model_type": "m", "dtype": BF16, "hidden_size": 1024}
-    plain |= {"vocab_size": 1000, "num_attention_heads": 128}
-    spec = tuple(layer for count, *layer in layers for _ in range(count))
-    return ModelSpec(layers=tuple(tuple(layer) for layer in spec), **plain | fields)
-
-
-def heads(kv_heads, head_dim, **more):
-    return FullAttention(
-        num_attention_heads=kv_heads, num_kv_heads=kv_heads, head_dim=head_dim, **more
-    )
-
-
-def window(kv_heads, head_dim, size, **more):
-    return SlidingWindow(
-        num_attention_heads=128,
-        num_kv_heads=kv_heads,
-        head_dim=head_dim,
-        sliding_window=size,
-        **more,
-    )
-
-
-def latent(**more):
-    return LatentAttention(num_attention_heads=128, kv_lora_rank=512, qk_rope_head_dim=64, **more)
+from tests.engines.behaviours import GATED, LINEAR_KDA, QWEN_27B, heads, latent, model, window
 
 
 def layout(spec, tp=1, **settings):
@@ -53,22 +23,6 @@ def gib(num_bytes):
     """As the log prints it."""
     return round(num_bytes / GiB, 2)
 
-
-GATED = RecurrentState(
-    mechanism="gated delta rule",
-    num_heads=48,
-    state_elems=48 * 128 * 128,
-    conv_kernel=4,
-    conv_channels=10240,
-)
-QWEN_27B = model((16, heads(4, 256)), (48, GATED))
-LINEAR_KDA = RecurrentState(
-    mechanism="kimi delta attention",
-    num_heads=32,
-    state_elems=32 * 128 * 128,
-    conv_kernel=4,
-    conv_channels=3 * 32 * 128,
-)
 
 SIZES = [  # row of the measured logs, layout, pools, key and value GiB as printed
     ("sg-pr11716-80layer-tp8", layout(model((80, heads(8, 128))), tp=8), 2795207, 53.31, 53.31),
@@ -200,51 +154,6 @@ def test_the_budget_of_two_sparks_is_not_reproduced():
     assert left < held.token_bytes + held.conv_bytes + held.state_bytes
 
 
-BUDGETS = [  # GiB free at start and after loading, fraction, layout, tokens printed and slack
-    ((3.23, 2.03, 0.88), layout(model((28, heads(8, 128)))), 15387, 60),
-    ((21.63, 6.09, 0.85), layout(model((64, heads(8, 128))), tp=4), 46611, 110),
-    ((287.26, 286.05, 0.5 * 0.85), layout(model((28, heads(8, 128)))), 1131687, 101),
-]
-
-
-@pytest.mark.parametrize(("memory", "lay", "tokens", "slack"), BUDGETS)
-def test_the_budget_gives_the_tokens_that_the_log_prints(memory, lay, tokens, slack):
-    """
-    free after loading - (1 - fraction) x free at start, both printed to 0.01 GB.
-    """
-    start, loaded, share = memory
-    available = cache_bytes(
-        free_at_start_bytes=round(start * GiB),
-        free_after_load_bytes=round(loaded * GiB),
-        mem_fraction_static=share,
-    )
-
-    assert sglang_pools(lay, available).tokens == pytest.approx(tokens, abs=slack)
-
-
-def test_what_is_free_after_the_pools():
-    """
-    Each of 128 buffers of 22.76 MiB takes 24, and the request table 1 GiB: 2.09 GB are left.
-    """
-    lay = layout(model((64, heads(8, 128))), tp=4)
-    pools = sglang_pools(lay, 46611 * lay.full_token_bytes)
-    left = 6.09 * GiB - lay.allocated_bytes(tokens=46611) - pools.request_table_bytes(131072)
-
-    assert gib(lay.allocated_bytes(tokens=46611)) == 3.0
-    assert left / GiB == pytest.approx(2.09, abs=0.006)
-
-
-def test_the_request_table_resolves_a_near_match():
-    """
-    Llama-3-8B on 192 GB: avail falls by the pool and by 4,096 rows of 8,196 tokens.
-    """
-    lay = layout(model((32, heads(8, 128))))
-    pools = sglang_pools(lay, 1256440 * lay.full_token_bytes)
-    left = 176.33 * GiB - lay.allocated_bytes(tokens=1256440) - pools.request_table_bytes(8192)
-
-    assert left / GiB == pytest.approx(22.83, abs=0.01)
-
-
 def test_sparse_latents_in_fp8_take_the_width_of_their_backend():
     """
     DeepSeek-V3.2: 656 or 576 bytes of latent, 1,152 in bf16, and 132 of index key.
@@ -280,49 +189,6 @@ def test_dp_attention_splits_requests_instead_of_heads():
     assert split.full_token_bytes == layout(spec, tp=2).full_token_bytes
     with pytest.raises(SpecError, match="dp_size=3"):
         layout(spec, tp=8, enable_dp_attention=True, dp_size=3)
-
-
-def test_without_prefix_cache_the_window_pool_is_sized_by_requests():
-    """
-    requests x (window + two pages) + two chunks + a page.
-    """
-    spec = model((2, heads(8, 128)), (2, window(8, 128, 1024)))
-    lay = layout(spec, disable_radix_cache=True, max_running_requests=16)
-    pools = sglang_pools(lay, GiB, chunked_prefill_size=2048)
-
-    assert pools.window_tokens == 16 * (1024 + 2) + 2 * 2048 + 1
-
-
-def test_a_window_pool_that_cannot_hold_the_window_does_not_start():
-    """
-    The engine raises; so the pools say why.
-    """
-    spec = model((2, heads(8, 128)), (2, window(8, 128, 1024)))
-
-    assert "window" in sglang_pools(layout(spec), 4 * MiB).refusal
-
-
-def test_the_host_pool_is_a_ratio_of_the_devices_or_a_size():
-    """
-    Off by default; twice the device's pool, or as many GB as are asked for.
-    """
-    spec = model((2, heads(8, 128)))
-    off, on = layout(spec), layout(spec, enable_hierarchical_cache=True)
-    sized = layout(spec, enable_hierarchical_cache=True, hicache_size=30)
-
-    assert sglang_pools(off, GiB).host_bytes == 0
-    assert sglang_pools(on, GiB).host_bytes == 2 * sglang_pools(on, GiB).buffers.token_bytes
-    assert sglang_pools(sized, GiB).host_bytes == 30 * 10**9
-
-
-def test_a_model_of_windows_alone_has_one_pool():
-    """
-    No ratio: every layer is in the pool that keeps all tokens.
-    """
-    pools = sglang_pools(layout(model((4, window(8, 128, 4096)))), GiB)
-
-    assert pools.window_tokens == 0
-    assert pools.tokens == GiB // (4 * 8 * 256 * 2)
 
 
 @pytest.mark.parametrize(

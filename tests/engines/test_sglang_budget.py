@@ -77,6 +77,16 @@ def test_a_fraction_that_depends_on_what_is_not_known_is_refused():
         )
 
 
+def test_aiter_lowers_even_a_stated_fraction():
+    """
+    An MI355X with 0.5 and contexts of 40,960 tokens got 0.425.
+    """
+    stated = {"mem_fraction_static": 0.5, "attention_backend": "aiter"}
+
+    assert fraction(device(294896), context_length=40960, **stated) == 0.425
+    assert fraction(device(294896), context_length=8192, **stated) == 0.5
+
+
 def test_a_stated_fraction_is_taken_as_it_is():
     """
     Whatever the device.

@@ -3,30 +3,18 @@
 import pytest
 
 import kvsim
-from kvsim.dtypes import BF16
 from kvsim.engines.tensorrt_llm import tensorrt_llm_layout
 from kvsim.engines.tensorrt_llm_pools import available_bytes, tensorrt_llm_pools
 from kvsim.errors import SpecError, UnsupportedError
-from kvsim.specs.attention import ChunkedAttention, FullAttention
+from kvsim.specs.attention import ChunkedAttention
 from kvsim.specs.latent import Indexer, LatentAttention
-from kvsim.specs.model import ModelSpec
 from kvsim.specs.parallel import Parallelism
 from kvsim.specs.state import RecurrentState
 from kvsim.specs.tensorrt_llm import TensorrtLlm
 from kvsim.units import GiB
+from tests.engines.behaviours import heads, model
 
 GIB_OF_LOG = 68.69
-
-
-def model(*layers, **fields):
-    plain = {"name": "m", "model_type": "m", "dtype": BF16, "hidden_size": 1024}
-    plain |= {"vocab_size": 1000, "num_attention_heads": 128}
-    spec = tuple(layer for count, *layer in layers for _ in range(count))
-    return ModelSpec(layers=tuple(tuple(layer) for layer in spec), **plain | fields)
-
-
-def heads(kv_heads, head_dim):
-    return FullAttention(num_attention_heads=kv_heads, num_kv_heads=kv_heads, head_dim=head_dim)
 
 
 def layout(spec, tp=1, **settings):
