@@ -256,3 +256,9 @@ def test_draft_layers_of_a_compressed_model():
     drafting = kvsim.load_model({"general.architecture": "deepseek4", **metadata})
     layout = llama_cpp_layout(drafting, LlamaCpp(ctx_size=4096, parallel=1))
     assert [cache.num_layers for cache in layout.caches] == [0, 3, 0, 1, 0]
+
+
+def test_architectures_that_the_converter_does_not_know():
+    """OPT never had a GGUF file."""
+    with pytest.raises(kvsim.UnsupportedError, match="does not know OPTForCausalLM"):
+        llama_cpp_layout(kvsim.load_model("opt-125m"), LlamaCpp(ctx_size=2048))

@@ -85,7 +85,9 @@ def model_from_config(
         is_encoder_decoder=is_encoder_decoder,
         not_modeled=weights.left_out,
         transformers=transformers_traits(f, tower),
-        llama_cpp=llama_cpp_traits(f.fork(), tower, layers),
+        llama_cpp=llama_cpp_traits(
+            f.fork(), tower, layers, architectures=top.fork().texts("architectures") or ()
+        ),
         decided_by=decided_by,
         vllm=vllm_traits(top, f, model_type=tower.model_type, layers=layers),
     )

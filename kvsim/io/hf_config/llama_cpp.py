@@ -4,7 +4,10 @@ Source: llama.cpp conversion/*.py for the architecture of a model type, src/mode
 `llm_arch_supports_rs_rollback`, src/llama-arch.cpp, for what it does, 0.5.0-dev.
 """
 
+import tomllib
 from collections.abc import Sequence
+from functools import cache
+from importlib import resources
 
 from kvsim.io.hf_config.fields import Fields
 from kvsim.io.hf_config.towers import Tower
@@ -105,12 +108,23 @@ POOLED_INDEX_ENTRIES = {"glm5_next": 3}
 """Families whose index entry is key, gate and pooled key."""
 
 
-def llama_cpp_traits(f: Fields, tower: Tower, layers: Sequence[Layer]) -> LlamaCppTraits:
-    """The exceptions of one model; most have none."""
+def llama_cpp_traits(
+    f: Fields, tower: Tower, layers: Sequence[Layer], *, architectures: Sequence[str]
+) -> LlamaCppTraits:
+    """The exceptions of one model; most have none.
+
+    Args:
+        f: the language tower's fields.
+        tower: the tower.
+        layers: what every layer caches.
+        architectures: class names that the config states; none: it does not say.
+    """
     family = tower.family
     kinds = {b for layer in set(layers) for b in layer}
     windows = any(isinstance(b, SlidingWindow | ChunkedAttention) for b in kinds)
     refusal = REFUSED.get(family)
+    if architectures and not _converted().intersection(architectures):
+        refusal = f"its converter does not know {architectures[0][:60]}"
     if windows and family not in HAVE_WINDOWS | IGNORE_WINDOWS:
         refusal = f"whether it gives {family} layers a window is not known"
     k_dim, v_dim = None, None
@@ -127,3 +141,10 @@ def llama_cpp_traits(f: Fields, tower: Tower, layers: Sequence[Layer]) -> LlamaC
         index_v_head_dim=f.whole("head_dim", default=0) if family in INDEX_HAS_VALUES else 0,
         index_entries=POOLED_INDEX_ENTRIES.get(family, 1),
     )
+
+
+@cache
+def _converted() -> frozenset[str]:
+    """Architectures that llama.cpp's converter reads."""
+    text = resources.files("kvsim.io").joinpath("data/llama_cpp.toml").read_text("utf-8")
+    return frozenset(tomllib.loads(text)["architectures"])
