@@ -225,7 +225,7 @@ LIST_RULES: dict[str, Rule] = {
 """Fields that list the layers, whatever the model is called."""
 
 FIELD_RULES: dict[str, Rule] = {
-    "bskcn_1": _all_sliding,  # Solar's skips over blocks
+    "bskcn_1": _all_sliding(unless_said=True),  # Solar's skips over blocks
     "full_attention_interval": _full_every(4, "full_attention_interval", other=Kind.STATE),
     "linear_attn_config": _kda_layers,
     "sparse_attention_config": _sparse_frequency,
