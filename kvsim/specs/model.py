@@ -134,6 +134,10 @@ class ModelSpec:
             check_positive(max_model_len=self.max_model_len)
         object.__setattr__(self, "layer_groups", _group(self.layers, self.decided_by))
 
+    def __hash__(self) -> int:
+        """Cheap: models are the keys under which engines remember their layouts."""
+        return hash((self.name, self.model_type, self.hidden_size, len(self.layers)))
+
     def with_hub_id(self, hub_id: str) -> "ModelSpec":
         """The same model with the id that engines load it by."""
         return replace(self, hub_id=hub_id)
