@@ -133,10 +133,10 @@ def check_ranks(model: ModelSpec, parallel: Parallelism) -> None:
             f"tensor_parallel_size={tp} must divide num_attention_heads={model.num_attention_heads}"
         )
         raise SpecError(msg)
-    if dcp > 1 and heads and (most := tp // max(heads)) < dcp:
+    if dcp > 1 and heads and tp // max(heads) < dcp:
         msg = (
-            f"decode_context_parallel_size={dcp} must be <= {most}: the ranks that hold copies of "
-            f"num_kv_heads={max(heads)} at tensor_parallel_size={tp}"
+            f"decode_context_parallel_size={dcp} needs as many copies of num_kv_heads={max(heads)}"
+            f": tensor_parallel_size={tp} must be >= {dcp * max(heads)}"
         )
         raise SpecError(msg)
 

@@ -135,6 +135,8 @@ def _cache_dtype(evaluation: Evaluation) -> Iterator[Change]:
 
 def _shorter_context(evaluation: Evaluation, evaluate: Evaluate) -> Iterator[Change]:
     """The longest context that fits, by bisection over the same judgement."""
+    if evaluation.deployment.engine.auto_max_model_len:
+        return  # the engine has chosen it already
     low, high = 0, evaluation.resolved.max_model_len - 1
 
     def change(length: int) -> Change:

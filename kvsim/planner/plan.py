@@ -11,8 +11,10 @@ from kvsim.dtypes import DType, cache_dtype, model_dtype
 from kvsim.engines.vllm import VllmCacheLayout, vllm_cache_layout
 from kvsim.engines.vllm_why import StageWhy, explain_stages
 from kvsim.errors import SpecError
+from kvsim.specs.attention import CrossAttention
 from kvsim.specs.deployment import Deployment
 from kvsim.specs.engine import EngineName, ResolvedVllm, resolve_vllm
+from kvsim.specs.model import ModelSpec
 from kvsim.specs.overheads import Interval, OverheadModel, exact
 
 
@@ -68,7 +70,7 @@ def evaluate(
     resolved = resolve_vllm(
         engine, model=model, accelerator=deployment.accelerator, parallel=parallel
     )
-    if model.is_encoder_decoder and model.num_encoder_tokens is None:
+    if model.num_encoder_tokens is None and _attends_to_an_encoder(model):
         # the engine charges cross attention for as many encoder tokens as a step can hold
         model = model.with_encoder_tokens(resolved.max_num_batched_tokens)
         deployment = replace(deployment, model=model)
@@ -91,6 +93,10 @@ def evaluate(
         fit=fit(held, memory, concurrent_requests=concurrent_requests),
         not_modeled=(*model.not_modeled, *left_out, *layout.not_modeled),
     )
+
+
+def _attends_to_an_encoder(model: ModelSpec) -> bool:
+    return any(isinstance(b, CrossAttention) for group in model.layer_groups for b in group.layer)
 
 
 def _fitted(layout: VllmCacheLayout, memory: Budget) -> ResolvedVllm:

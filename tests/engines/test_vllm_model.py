@@ -134,7 +134,7 @@ def test_decode_context_ranks_share_the_tokens_of_a_request():
 @pytest.mark.parametrize(
     ("asked", "rule"),
     [
-        ({"model": LLAMA, "tp": 8, "dcp": 2}, "decode_context_parallel_size=2 must be <= 1"),
+        ({"model": LLAMA, "tp": 8, "dcp": 2}, "tensor_parallel_size=8 must be >= 16"),
         ({"model": GEMMA, "tp": 32, "dcp": 2}, "must be 1 with sliding_window=1024"),
         ({"model": LLAMA, "tp": 4, "dcp": 3}, "must divide tensor_parallel_size=4"),
     ],

@@ -243,6 +243,17 @@ def test_a_fitted_length_is_the_plans_length():
     assert held.kv_cache_tokens == 8192
 
 
+def test_a_fitted_length_that_does_not_fit_is_not_shortened_again():
+    """
+    The engine chooses the length; the advice leaves it alone.
+    """
+    asked = deployment(max_model_len=None, auto_max_model_len=True, kv_cache_memory_bytes=GiB)
+    plan = kvsim.plan(asked, concurrent_requests=50)
+
+    assert not plan.fits
+    assert "max_model_len" not in {fix.setting for fix in plan.fixes}
+
+
 def test_the_command_repeats_what_was_asked():
     """
     What changes the cache must stand in the launch line, under the engine's own flags.
