@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = sys.argv[1:] if argv is None else argv
     if arguments and arguments[0] in COMMANDS:  # flags of their own
-        return int(import_module(f"validation.{MODULES[arguments[0]]}").main(arguments[1:]))
+        return run_command(arguments[0], arguments[1:])
     parser = argparse.ArgumentParser(prog="validation", description=__doc__)
     modes = parser.add_subparsers(dest="mode", required=True)
     recorded = modes.add_parser("recorded", help="replay recorded measurements")
@@ -64,6 +64,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         show(report)
     return EXIT_WRONG if report.count(Verdict.WRONG) else EXIT_EXACT
+
+
+def run_command(name: str, arguments: Sequence[str]) -> int:
+    """What a command's own `main` returns; 2 for a file that cannot be read."""
+    try:
+        return int(import_module(f"validation.{MODULES[name]}").main(arguments))
+    except (RecordError, OSError, kvsim.KvsimError) as error:
+        return fail(error, EXIT_BAD_INPUT)
 
 
 def run_live(backend: str, arguments: Sequence[str]) -> int:

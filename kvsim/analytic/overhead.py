@@ -1,6 +1,6 @@
 """What an engine takes beside weights and cache: estimates, each an interval with its source."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kvsim.specs.deployment import Deployment
 from kvsim.specs.engine import ResolvedVllm
@@ -50,7 +50,8 @@ def activation_peak_bytes(
     peak = peak + _scaled(model.activation_floor_bytes, 1)
     if spec.is_multimodal:
         peak = peak + _scaled(model.multimodal_activation_bytes, 1)
-    return peak
+    largest = model.multimodal_activation_bytes if spec.is_multimodal else model.sampler_copies
+    return replace(peak, source=largest.source)
 
 
 def non_torch_bytes(deployment: Deployment, model: OverheadModel) -> Interval:
