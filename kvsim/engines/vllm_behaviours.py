@@ -94,6 +94,8 @@ class LayerSpecs:
     asked_block_size: int | None
     traits: VllmTraits
     is_compressed: bool = False  # whether some of the model's attention is compressed
+    convolution_dtype: DType | None = None  # of states; None: the model's
+    state_dtype: DType | None = None  # None: the class's choice
     widest_convolution: int = 0  # channels of convolutions that serve attention
     skip_layers: frozenset[str] = frozenset()
     num_speculative_tokens: int = 0
@@ -261,15 +263,15 @@ class LayerSpecs:
             )
             raise UnsupportedError(msg)
         stored: list[tuple[tuple[int, ...], TorchDtype]] = []
-        own = torch_dtype(self.dtype)
+        own = self.convolution_dtype or self.dtype
         if conv := b.conv_elems(tp):
             width = b.conv_kernel - 1
             drafted = self.num_speculative_tokens if b.mechanism in DRAFTED_INPUTS else 0
-            stored.append(((width + drafted, conv // width), own))
+            stored.append(((width + drafted, conv // width), torch_dtype(own)))
         if b.state_elems:
             b.state_bytes(self.dtype, tensor_parallel_size=tp)  # the ranks must divide the heads
             is_float32 = b.mechanism in FLOAT32_STATES or self.device is Device.CPU
-            state = FP32 if is_float32 else b.state_dtype or self.dtype
+            state = FP32 if is_float32 else self.state_dtype or b.state_dtype or own
             stored.append(((b.num_heads // tp, *b.head_shape), torch_dtype(state)))
         return stored
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from kvsim.dtypes import DType, model_dtype
 from kvsim.engines.vllm_backend import Device, device_of
 from kvsim.engines.vllm_behaviours import LayerSpecs
 from kvsim.engines.vllm_blocks import BlockPlan, plan_blocks
@@ -172,10 +173,16 @@ def _layer_specs(
         asked_block_size=engine.block_size,
         traits=model.vllm,
         is_compressed=any(isinstance(b, CompressedAttention) for b, _ in behaviours),
+        convolution_dtype=_stated(engine.mamba_cache_dtype, "mamba_cache_dtype"),
+        state_dtype=_stated(engine.mamba_ssm_cache_dtype, "mamba_ssm_cache_dtype"),
         widest_convolution=max(widths, default=0),
         skip_layers=frozenset(engine.kv_cache_dtype_skip_layers),
         num_speculative_tokens=resolved.num_speculative_tokens,
     )
+
+
+def _stated(name: str, field: str) -> DType | None:
+    return None if name == "auto" else model_dtype(name, field=field)
 
 
 def _cache_config(

@@ -19,6 +19,8 @@ _ENGINE_FLAGS = (
     "kv_cache_memory_bytes",
     "num_gpu_blocks_override",
     "performance_mode",
+    "mamba_cache_dtype",
+    "mamba_ssm_cache_dtype",
 )
 _SWITCHES = ("enforce_eager", "disable_hybrid_kv_cache_manager")
 _TOGGLES = ("enable_prefix_caching", "enable_chunked_prefill", "async_scheduling")

@@ -71,6 +71,8 @@ class Vllm:
     disable_hybrid_kv_cache_manager: bool = option(
         False, "keep every token in every layer, windows included"
     )
+    mamba_cache_dtype: str = option("auto", "format of convolution states; auto: the model's")
+    mamba_ssm_cache_dtype: str = option("auto", "format of recurrent states; auto: the class's")
     kv_cache_memory_bytes: int | None = option(None, "bytes for the cache, instead of profiling")
     num_gpu_blocks_override: int | None = option(None, "blocks, instead of what memory gives")
     speculative_method: str | None = option(None, f"drafter: {', '.join(DRAFTERS)}")

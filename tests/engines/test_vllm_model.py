@@ -235,6 +235,26 @@ def test_a_state_is_padded_to_the_attention_page():
     )
 
 
+def test_the_format_of_states_is_a_setting():
+    """
+    A convolution's format is also its state's, unless that is stated apart.
+    """
+    mamba = kvsim.load_model("falcon-mamba-7b")
+
+    def formats(**settings):
+        (spec,) = set(built(mamba, **settings).specs)
+        return [str(dtype) for dtype in spec.dtypes]
+
+    assert formats() == ["bfloat16", "bfloat16"]
+    assert formats(mamba_ssm_cache_dtype="float32") == ["bfloat16", "float32"]
+    assert formats(mamba_cache_dtype="float32") == ["float32", "float32"]
+    assert {
+        str(s.dtypes[1])
+        for s in built(kvsim.load_model("nemotron-h-8b")).specs
+        if hasattr(s, "dtypes")
+    } == {"float32"}
+
+
 def test_falcon_keeps_its_format_whatever_is_asked():
     """
     Its class builds attention without the cache's settings.
