@@ -15,7 +15,7 @@ from validation.overhead_fit import (
     fit,
     leave_one_out,
 )
-from validation.recorded.frame import read_lines
+from validation.recorded.frame import RecordError, read_lines
 
 OVERHEADS = Path(__file__).parents[1] / "kvsim/io/data/overheads.toml"
 HEADER = """\
@@ -25,6 +25,7 @@ HEADER = """\
 # where a source says so, never a confidence interval. A user's own measurement overrides all.
 """
 DIGITS = 4
+FEWEST_ROWS = 4  # two coefficients, and something left to be wrong about
 LAST_REFITTED = "0.11.0"
 ENDS = ("low", "best", "high")
 FITTED = {
@@ -53,6 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--write", action="store_true", help="rewrite the shipped coefficients")
     args = parser.parse_args(argv)
     evidence = evidence_of(read_lines(args.rows))
+    if len(evidence.observations) < FEWEST_ROWS or len(evidence.loaded) < FEWEST_ROWS:
+        msg = f"{args.rows.name} has fewer than {FEWEST_ROWS} rows that say what is fitted"
+        raise RecordError(msg)
     fitted = fit(evidence, kvsim.overhead_model("vllm", LAST_REFITTED))
     sys.stdout.write("\n".join(residual_lines(evidence, fitted)) + "\n")
     if args.write:

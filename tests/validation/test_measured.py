@@ -8,6 +8,7 @@ import pytest
 
 import kvsim
 from validation.fit import OVERHEADS, refitted, render
+from validation.fit import main as fit_overheads
 from validation.overhead_fit import evidence_of, loaded_of
 from validation.recorded.frame import RecordError, Verdict, read_lines
 from validation.recorded.measured import read_models, replay, replay_row
@@ -107,6 +108,25 @@ def test_memory_from_flags_alone_meets_its_aim(rows):
     assert text.within >= 0.8
     assert text.median_width_gib <= 1.2
     assert text.inside >= 0.9
+
+
+def test_rows_of_another_file_are_predicted_from_the_shipped_ones(rows):
+    """
+    One row alone, under another name: the same prediction as the shipped coefficients give.
+    """
+    row = next(r for r in rows if r["id"] == "vl-unsloth-llama32-3b-a100") | {"id": "new"}
+    case = memory_cases([row])[0]
+
+    assert case.best_gib == pytest.approx(case.printed_gib, abs=0.2)
+
+
+def test_too_few_rows_are_not_fitted(tmp_path):
+    """
+    Nothing is written from a file that says too little.
+    """
+    (tmp_path / "rows.jsonl").write_text("")
+    with pytest.raises(RecordError, match="fewer than 4"):
+        fit_overheads([str(tmp_path / "rows.jsonl"), "--write"])
 
 
 def test_memory_is_not_predicted_from_what_was_measured(rows):
