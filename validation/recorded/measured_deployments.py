@@ -119,10 +119,12 @@ def named_device(row: Row) -> kvsim.Accelerator | None:
     for device in kvsim.catalog_accelerators():
         if plain == re.sub(r"[^a-z0-9]+", "", device.name.lower()):
             return device
-    try:
-        return kvsim.accelerator(text)
-    except kvsim.UnknownNameError:
-        return None
+    for name in (text, re.sub(r"\s*\d+ ?GB$", "", text)):  # a name, or a name and its size
+        try:
+            return kvsim.accelerator(name)
+        except kvsim.UnknownNameError:
+            continue
+    return None
 
 
 def device_of(row: Row) -> kvsim.Accelerator | None:
