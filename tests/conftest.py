@@ -22,7 +22,10 @@ def pytest_configure(config):
     signal.signal(signal.SIGTERM, stop)
 
 
-def pytest_sessionfinish(session):
-    """Exit as a shell expects of a stopped command: 130 after Ctrl-C."""
-    if stopped_by in session.config.stash:
+def pytest_sessionfinish(session, exitstatus):
+    """Exit as a shell expects of a stopped command: 130 after Ctrl-C.
+
+    A test may raise the signal for code that catches it; that stops nothing.
+    """
+    if exitstatus == pytest.ExitCode.INTERRUPTED and stopped_by in session.config.stash:
         session.exitstatus = 128 + session.config.stash[stopped_by]
