@@ -19,6 +19,9 @@ if TYPE_CHECKING:
         explain_cache,
         load_model,
         plan,
+        poisson_workload,
+        simulate,
+        simulate_blocks,
     )
     from kvsim.dtypes import CacheFormat, DType, cache_format, model_dtype
     from kvsim.engines.llama_cpp import LlamaCppLayout, llama_cpp_layout
@@ -60,9 +63,15 @@ if TYPE_CHECKING:
     )
     from kvsim.io.models import parse_config
     from kvsim.io.overheads import overhead_model
+    from kvsim.io.traces import read_trace
     from kvsim.planner.advise import Fix
     from kvsim.planner.answer import Plan
     from kvsim.planner.compare import Comparison, EngineAnswer
+    from kvsim.sim.config import SchedulerConfig
+    from kvsim.sim.metrics import PrefixCacheUse, Spread, Waste
+    from kvsim.sim.records import RequestRecord, StepRecord
+    from kvsim.sim.simulate import simulate_schedule
+    from kvsim.sim.simulation import Simulation
     from kvsim.specs.attention import FullAttention, SlidingWindow
     from kvsim.specs.deployment import Deployment
     from kvsim.specs.engine import EngineName, UsageContext, Vllm
@@ -77,6 +86,7 @@ if TYPE_CHECKING:
     from kvsim.specs.tensorrt_llm import TensorrtLlm
     from kvsim.specs.tensors import Tensor, bytes_by_format
     from kvsim.specs.transformers import CacheImplementation, QuantizedBackend, Transformers
+    from kvsim.specs.workload import PoissonTraffic, PromptSegment, Request, Workload
     from kvsim.units import GiB, format_bytes, format_gib, parse_bytes
 
 __version__ = "0.1.0"
@@ -106,6 +116,9 @@ _HOMES = {
         "explain_cache",
         "load_model",
         "plan",
+        "poisson_workload",
+        "simulate",
+        "simulate_blocks",
     ),
     "kvsim.errors": (
         "CapacityError",
@@ -125,6 +138,13 @@ _HOMES = {
         "search_models",
     ),
     "kvsim.io.models": ("parse_config",),
+    "kvsim.io.traces": ("read_trace",),
+    "kvsim.sim.config": ("SchedulerConfig",),
+    "kvsim.sim.metrics": ("PrefixCacheUse", "Spread", "Waste"),
+    "kvsim.sim.records": ("RequestRecord", "StepRecord"),
+    "kvsim.sim.simulate": ("simulate_schedule",),
+    "kvsim.sim.simulation": ("Simulation",),
+    "kvsim.specs.workload": ("PoissonTraffic", "PromptSegment", "Request", "Workload"),
     "kvsim.planner.advise": ("Fix",),
     "kvsim.planner.answer": ("Plan",),
     "kvsim.specs.deployment": ("Deployment",),
@@ -243,16 +263,25 @@ __all__ = [
     "Parallelism",
     "Placement",
     "Plan",
+    "PoissonTraffic",
+    "PrefixCacheUse",
+    "PromptSegment",
     "QuantizedBackend",
     "RecurrentState",
+    "Request",
+    "RequestRecord",
+    "SchedulerConfig",
     "Segment",
     "SegmentName",
     "Sglang",
     "SglangLayout",
     "SglangPools",
+    "Simulation",
     "SlidingLatentAttention",
     "SlidingWindow",
     "SpecError",
+    "Spread",
+    "StepRecord",
     "Tensor",
     "TensorrtLlm",
     "TensorrtLlmLayout",
@@ -267,6 +296,8 @@ __all__ = [
     "VllmCache",
     "VllmCacheConfig",
     "VllmLayout",
+    "Waste",
+    "Workload",
     "accelerator",
     "bytes_by_format",
     "cache_bytes",
@@ -294,13 +325,18 @@ __all__ = [
     "parse_config",
     "place_layers",
     "plan",
+    "poisson_workload",
     "pool_cost",
     "quantized_cache_bytes",
+    "read_trace",
     "request_cost",
     "search_accelerators",
     "search_models",
     "sglang_layout",
     "sglang_pools",
+    "simulate",
+    "simulate_blocks",
+    "simulate_schedule",
     "tensorrt_llm_layout",
     "tensorrt_llm_pools",
     "vllm_cache",

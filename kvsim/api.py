@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from os import PathLike
+from typing import TYPE_CHECKING
 
 from kvsim.analytic import cache
 from kvsim.analytic.cache import CacheBytes, CacheCurve, FormulaLine
 from kvsim.analytic.explanation import ExplainedGroup, explain_layers
 from kvsim.dtypes import cache_dtype, model_dtype
 from kvsim.engines.ideal import IdealLayout
+from kvsim.engines.vllm_cache import vllm_cache
+from kvsim.errors import SpecError
 from kvsim.io.catalog import catalog_accelerators, find_accelerator
 from kvsim.io.commands import vllm_serve
 from kvsim.io.models import read_model
@@ -19,13 +22,33 @@ from kvsim.planner.cache_layout import cache_layout
 from kvsim.planner.compare import Comparison
 from kvsim.planner.engine_memory import Facts
 from kvsim.planner.layouts import PoolSettings
-from kvsim.planner.plan import Evaluation, evaluate
+from kvsim.planner.plan import (
+    Evaluation,
+    deployment_cache_dtype,
+    deployment_dtype,
+    evaluate,
+)
+from kvsim.sim.simulate import deployed_setup
+from kvsim.sim.simulate import limits as simulation_limits
+from kvsim.sim.simulate import simulate as run_simulation
+from kvsim.sim.simulation import Simulation
+from kvsim.sim.step_times import (
+    DEFAULT_STEP_S,
+    ConstantStepTime,
+    StepTime,
+    deployed_step_time,
+)
 from kvsim.specs.deployment import Deployment
 from kvsim.specs.engine import EngineName, Vllm
 from kvsim.specs.hardware import Accelerator
 from kvsim.specs.model import ModelSpec
 from kvsim.specs.overheads import OverheadModel
+from kvsim.specs.parallel import Parallelism
 from kvsim.specs.transformers import Transformers
+from kvsim.specs.workload import PoissonTraffic, Workload
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
 
 
 def load_model(source: str | PathLike[str] | Mapping[str, object]) -> ModelSpec:
@@ -257,6 +280,153 @@ def compare(
     return side_by_side.compare(deployment, facts, engines=engines, num_tokens=num_tokens)
 
 
+def poisson_workload(traffic: PoissonTraffic, *, seed: int = 0) -> Workload:
+    """Requests that arrive independently of each other; one seed, one workload.
+
+    Example:
+        >>> from kvsim.specs.workload import PoissonTraffic
+        >>> workload = poisson_workload(PoissonTraffic(num_requests=3, rate_per_s=1.0))
+        >>> [r.num_prompt_tokens for r in workload]
+        [1025, 974, 1128]
+    """
+    from kvsim.sim.workloads import poisson_workload  # noqa: PLC0415 - numpy, see _generator
+
+    return poisson_workload(traffic, _generator(seed))
+
+
+def simulate(
+    deployment: Deployment,
+    workload: Workload,
+    *,
+    step_time_s: float | None = None,
+    acceptance_rate: float = 0.0,
+    seed: int = 0,
+    keep_partial: bool = False,
+    overheads: OverheadModel | None = None,
+) -> Simulation:
+    """What a deployment does with a workload, step by step: one replica of it.
+
+    Args:
+        deployment: model, accelerator, engine settings, parallelism.
+        workload: requests in order of arrival.
+        step_time_s: seconds of every step; None means the roofline of the device.
+        acceptance_rate: chance that a drafted token is right, if those before it were.
+        seed: of that chance.
+        keep_partial: on Ctrl-C return what was done, in place of raising.
+        overheads: coefficients of the engine's overheads; None means those shipped.
+
+    Raises:
+        CapacityError: if one request of `max_model_len` does not fit: the engine would not start.
+        SpecError: for a request that the engine would refuse, or could never serve.
+        UnsupportedError: for a layout or a schedule that is not known.
+
+    Example:
+        >>> h100 = accelerator("H100-SXM5-80GB")
+        >>> deployment = Deployment(model=load_model("llama-3.1-8b"), accelerator=h100,
+        ...     engine=Vllm(max_model_len=8192))
+        >>> from kvsim.specs.workload import Request
+        >>> requests = (Request(num_prompt_tokens=1000, num_output_tokens=10),) * 4
+        >>> done = simulate(deployment, Workload(requests=requests))
+        >>> len(done.requests), done.num_preemptions
+        (4, 0)
+    """
+    coefficients = overheads or overhead_model(EngineName.VLLM, deployment.engine.engine_version)
+    evaluation = evaluate(deployment, coefficients, concurrent_requests=1)
+    model, engine = evaluation.deployment.model, deployment.engine
+    cache = vllm_cache(
+        model, engine, accelerator=deployment.accelerator, parallel=deployment.parallel
+    )
+    layout = cache.start(evaluation.budget.kv_cache_bytes.best)
+    setup = deployed_setup(layout, cache.settings, engine, acceptance_rate=acceptance_rate)
+    return run_simulation(
+        setup,
+        workload,
+        _step_time(
+            evaluation,
+            workload,
+            max_model_len=layout.max_model_len,
+            step_time_s=step_time_s,
+        ),
+        generator=_generator(seed) if acceptance_rate else None,
+        keep_partial=keep_partial,
+        model=model.name,
+        gpu=deployment.accelerator.name,
+        not_modeled=(
+            *evaluation.not_modeled,
+            *simulation_limits(cache.settings, engine, deployment.parallel),
+        ),
+    )
+
+
+def _generator(seed: int) -> "Generator":
+    from numpy.random import PCG64, Generator  # noqa: PLC0415 - numpy costs what a plan costs
+
+    return Generator(PCG64(seed))
+
+
+def _step_time(
+    evaluation: Evaluation, workload: Workload, *, max_model_len: int, step_time_s: float | None
+) -> StepTime:
+    if step_time_s is not None:
+        return ConstantStepTime(step_time_s)
+    return deployed_step_time(
+        evaluation.deployment,
+        workload,
+        weights=evaluation.weights,
+        rank_weights_bytes=evaluation.budget.weights_bytes.best,
+        kv_dtype=deployment_cache_dtype(evaluation.deployment),
+        dtype=deployment_dtype(evaluation.deployment),
+        max_model_len=max_model_len,
+    )
+
+
+def simulate_blocks(
+    model: ModelSpec,
+    workload: Workload,
+    *,
+    engine: Vllm,
+    parallel: Parallelism | None = None,
+    step_time_s: float = DEFAULT_STEP_S,
+    acceptance_rate: float = 0.0,
+    seed: int = 0,
+    keep_partial: bool = False,
+) -> Simulation:
+    """What an engine with a stated number of blocks does with a workload; no device is needed.
+
+    Args:
+        model: what `load_model` returned.
+        workload: requests in order of arrival.
+        engine: settings; `num_gpu_blocks_override` says how many blocks there are.
+        parallel: degrees that share the model; None means one rank.
+        step_time_s: seconds of every step.
+        acceptance_rate: chance that a drafted token is right, if those before it were.
+        seed: of that chance.
+        keep_partial: on Ctrl-C return what was done, in place of raising.
+
+    Raises:
+        CapacityError: if one request of `max_model_len` does not fit: the engine would not start.
+        SpecError: without a number of blocks; for a request that could never be served.
+        UnsupportedError: for a layout or a schedule that is not known.
+    """
+    if engine.num_gpu_blocks_override is None:
+        msg = "num_gpu_blocks_override must be given where no device says how many blocks there are"
+        raise SpecError(msg)
+    cache = vllm_cache(model, engine, parallel=parallel)
+    setup = deployed_setup(cache.start(0), cache.settings, engine, acceptance_rate=acceptance_rate)
+    return run_simulation(
+        setup,
+        workload,
+        ConstantStepTime(step_time_s),
+        generator=_generator(seed) if acceptance_rate else None,
+        keep_partial=keep_partial,
+        model=model.name,
+        not_modeled=(
+            *model.not_modeled,
+            *simulation_limits(cache.settings, engine, parallel or Parallelism()),
+        ),
+    )
+
+
 __all__ = [
     "accelerator",
     "cache_bytes",
@@ -266,4 +436,7 @@ __all__ = [
     "explain_cache",
     "load_model",
     "plan",
+    "poisson_workload",
+    "simulate",
+    "simulate_blocks",
 ]

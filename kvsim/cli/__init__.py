@@ -44,6 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _exit_code(result: Mapping[str, object]) -> int:
+    if result.get("interrupted"):
+        return EXIT_INTERRUPTED
     return EXIT_DOES_NOT_FIT if result.get("fits") is False else EXIT_FITS
 
 

@@ -1,23 +1,27 @@
 """What each command calls, and how its result is shown."""
 
 import argparse
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from kvsim import api
-from kvsim.cli import compare_table, flags, parser, tables
+from kvsim.cli import compare_table, flags, parser, simulate_table, tables
 from kvsim.cli.app import start_app
 from kvsim.cli.doctor import examine
 from kvsim.cli.validate import start_validation
 from kvsim.errors import SpecError
 from kvsim.io.catalog import search_accelerators, search_models
 from kvsim.io.report import accelerator_row, model_row
+from kvsim.io.traces import read_trace
 from kvsim.specs.deployment import Deployment
 from kvsim.specs.engine import EngineName, Vllm
 from kvsim.specs.llama_cpp import LlamaCpp, Ollama
 from kvsim.specs.overheads import Interval, Overheads, exact
 from kvsim.specs.parallel import Parallelism
 from kvsim.specs.transformers import Transformers
+from kvsim.specs.workload import PoissonTraffic, Workload
 
 Json = dict[str, object]
 
@@ -122,6 +126,41 @@ def run_compare(args: argparse.Namespace) -> Json:
     return api.compare(deployment, engines=engines, num_tokens=args.num_tokens).as_dict()
 
 
+def run_simulate(args: argparse.Namespace) -> Json:
+    """`kvsim simulate`: a workload served step by step, on a device or on stated blocks."""
+    model, workload = api.load_model(args.model), _workload(args)
+    engine, parallel = flags.from_args(Vllm, args), flags.from_args(Parallelism, args)
+    if args.num_gpus is not None:
+        parallel = parallel.over(args.num_gpus)
+    chance = {"acceptance_rate": args.acceptance_rate, "seed": args.seed, "keep_partial": True}
+    if args.gpu is None:
+        if args.step_time_s is not None:
+            chance["step_time_s"] = args.step_time_s
+        run = partial(api.simulate_blocks, model, workload, engine=engine, parallel=parallel)
+    else:
+        deployment = Deployment(
+            model=model,
+            accelerator=api.accelerator(args.gpu),
+            engine=engine,
+            parallel=parallel,
+            overheads=Overheads(weights_bytes=_stated(args.weights_bytes)),
+        )
+        chance["step_time_s"] = args.step_time_s
+        run = partial(api.simulate, deployment, workload)
+    started_s = time.process_time()
+    done = run(**chance)
+    return done.as_dict(cpu_s=time.process_time() - started_s) | {"workload": workload.source}
+
+
+def _workload(args: argparse.Namespace) -> Workload:
+    if args.trace is None:
+        return api.poisson_workload(flags.from_args(PoissonTraffic, args), seed=args.seed)
+    if args.workload is not None:
+        msg = f"trace={args.trace} and workload={args.workload} exclude each other"
+        raise SpecError(msg)
+    return read_trace(args.trace)
+
+
 def _stated(num_bytes: int | None) -> Interval | None:
     return None if num_bytes is None else exact(num_bytes, "stated by the user")
 
@@ -162,6 +201,7 @@ COMMANDS = {
     "kv": Command(run_kv, tables.show_kv),
     "plan": Command(run_plan, tables.show_plan),
     "compare": Command(run_compare, compare_table.show_compare),
+    "simulate": Command(run_simulate, simulate_table.show_simulate),
     "models": Command(run_models, tables.show_models),
     "gpus": Command(run_gpus, tables.show_gpus),
     "doctor": Command(run_doctor, tables.show_doctor),

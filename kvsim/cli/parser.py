@@ -10,6 +10,7 @@ from kvsim.specs.engine import EngineName, Vllm
 from kvsim.specs.llama_cpp import LlamaCpp, Ollama
 from kvsim.specs.parallel import Parallelism
 from kvsim.specs.transformers import Transformers
+from kvsim.specs.workload import PoissonTraffic
 
 LLAMA_FLAGS = {
     LlamaCpp: {
@@ -28,6 +29,8 @@ LLAMA_FLAGS = {
     Ollama: {"num_ctx", "num_parallel", "num_batch", "draft_num_predict"},
 }
 """Flags of `kvsim kv` for engines on llama.cpp's layout; `--batch-size` is its own."""
+
+WORKLOADS = ("poisson",)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -165,6 +168,52 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(flag, type=size, metavar="SIZE", help=doc)
 
 
+def _add_simulate(parser: argparse.ArgumentParser) -> None:
+    _add_model(parser)
+    parser.add_argument("--gpu", metavar="GPU", help="device, see `kvsim gpus`")
+    parser.add_argument("--num-gpus", type=int, metavar="N", help="devices of one replica")
+    parser.add_argument(
+        "--num-gpu-blocks",
+        dest="num_gpu_blocks_override",
+        type=int,
+        metavar="N",
+        help="blocks of the pool, instead of a device's memory",
+    )
+    parser.add_argument("--trace", metavar="FILE", help="requests from a file, plain or .gz")
+    parser.add_argument(
+        "--workload", choices=WORKLOADS, help="generated requests (default without --trace)"
+    )
+    parser.add_argument(
+        "--rate", dest="rate_per_s", type=float, metavar="R", help="requests per second"
+    )
+    add_fields(parser, PoissonTraffic, skip={"rate_per_s"})
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="S", help="of all that is by chance (default: 0)"
+    )
+    parser.add_argument(
+        "--step-time",
+        dest="step_time_s",
+        type=float,
+        metavar="SECONDS",
+        help="of every step, instead of the device's roofline",
+    )
+    parser.add_argument(
+        "--acceptance-rate",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="chance that a drafted token is right (default: 0)",
+    )
+    add_fields(parser, Vllm, skip={"num_gpu_blocks_override"})
+    add_fields(parser, Parallelism, skip=set())
+    parser.add_argument(
+        "--weights-bytes",
+        type=size,
+        metavar="SIZE",
+        help="weights on one device, in place of the estimate",
+    )
+
+
 def _add_search(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "text", nargs="?", default="", metavar="TEXT", help="part of a name, vendor or type"
@@ -198,6 +247,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None]], ...
     ("kv", "bytes that the cache of a model takes", _add_kv),
     ("plan", "whether a deployment fits, what it holds, and what to change", _add_plan),
     ("compare", "every engine's bytes, capacity and concurrency side by side", _add_compare),
+    ("simulate", "serve a trace or generated requests, step by step", _add_simulate),
     ("models", "list or search the models of the catalogue", _add_search),
     ("gpus", "list or search the devices of the catalogue", _add_search),
     ("doctor", "driver, devices, versions and extras on this machine", _add_nothing),

@@ -20,8 +20,11 @@ class Batch:
     `sampling` are the requests whose next token the step brings; of a prompt's other chunks
     nothing comes back. `num_hit_tokens` were found in the cache by requests that start in this
     step, `num_resume_hit_tokens` by those that come back from a preemption.
+
+    Invariant: what `tokens` hold and `budget` together are the step's token budget.
     """
 
+    budget: int  # tokens that the step can still take
     tokens: dict[RunningRequest, int] = field(default_factory=dict)
     sampling: list[RunningRequest] = field(default_factory=list)
     drafts: dict[RunningRequest, int] = field(default_factory=dict)  # guesses that it checks
@@ -35,12 +38,34 @@ class Batch:
     num_resume_query_tokens: int = 0
     num_resume_hit_tokens: int = 0
 
-    def admit(self, request: RunningRequest, *, num_hit_tokens: int) -> None:
-        """Count what the cache was asked for and what it had, first comers apart."""
+    def drop(self, request: RunningRequest) -> None:
+        """Take a request out that is preempted after it was scheduled."""
+        self.budget += self.tokens.pop(request, 0)
+        self.drafts.pop(request, None)
+        self.preempted.append(request)
+
+    def admit(self, request: RunningRequest, *, num_tokens: int, num_hit_tokens: int) -> None:
+        """Take a request in whose first `num_hit_tokens` tokens the cache has."""
+        self.tokens[request] = num_tokens
+        self.budget -= num_tokens
+        drafts = num_hit_tokens + num_tokens - request.num_tokens
+        if drafts > 0:
+            self.drafts[request] = drafts
         self.admitted.append(Admission(request, num_hit_tokens))
+
+    def count_lookup(self, request: RunningRequest, *, num_hit_tokens: int) -> None:
+        """Count what the prefix cache was asked for and had, first comers apart."""
         if request.num_preemptions:
             self.num_resume_query_tokens += request.num_tokens
             self.num_resume_hit_tokens += num_hit_tokens
         else:
             self.num_query_tokens += request.num_tokens
             self.num_hit_tokens += num_hit_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became known when a step's outputs arrived."""
+
+    first_tokens: list[RunningRequest] = field(default_factory=list)
+    finished: list[RunningRequest] = field(default_factory=list)

@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from kvsim.specs.workload import TOKENS_PER_SEGMENT, Segment
+from kvsim.specs.workload import TOKENS_PER_SEGMENT, PromptSegment
 
 
 class Identity(NamedTuple):
@@ -38,12 +38,14 @@ class Content:
 
     __slots__ = ("_runs", "_starts")
 
-    def __init__(self, tree: ContentTree, prompt: Iterable[Segment], output_segment: int) -> None:
+    def __init__(
+        self, tree: ContentTree, prompt: Iterable[PromptSegment], output_segment: int
+    ) -> None:
         self._starts: list[int] = []
         self._runs: list[int] = []
         run = position = 0
         next_token = -1
-        for segment in (*prompt, Segment(output_segment, 1)):
+        for segment in (*prompt, PromptSegment(output_segment, 1)):
             first_token = segment.segment_id * TOKENS_PER_SEGMENT
             if segment.num_tokens and first_token != next_token:
                 run = tree.follow(run, position, first_token)

@@ -3,18 +3,15 @@
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 from kvsim.errors import SpecError
-from kvsim.sim.batch import Batch
+from kvsim.sim.batch import Batch, Settled
 from kvsim.sim.content import Content, ContentTree
 from kvsim.sim.records import RequestRecord, StepRecord
 from kvsim.sim.request import RunningRequest
-from kvsim.sim.scheduler import Settled
 from kvsim.sim.setup import EngineSetup
 from kvsim.specs.workload import Request, Workload, output_segment, prompt_segments
-
-StepTime = Callable[[Batch], float]
-"""Seconds that the step computing a batch takes; the analytic layer and tests supply these."""
 
 
 @dataclass(slots=True, eq=False)
@@ -53,11 +50,12 @@ class Engine:
         self,
         setup: EngineSetup,
         workload: Workload,
-        step_time: StepTime,
+        step_time: Callable[[Batch], float],
         accept: Callable[[int], int] = lambda _: 0,
     ) -> None:
+        blocks_of = cache(setup.blocks_of)  # few lengths are new
         for place, request in enumerate(workload):
-            check_request(setup, request, place)
+            check_request(setup, request, place, needed=blocks_of(setup.final_tokens(request)))
         self._setup = setup
         self._step_time = step_time
         self._scheduler = setup.scheduler(accept)
@@ -69,6 +67,11 @@ class Engine:
         self.now = 0.0
         self.step = 0
         self.requests: list[RequestRecord] = []
+
+    @property
+    def num_free_blocks(self) -> int:
+        """Blocks that nobody holds now."""
+        return self._setup.num_gpu_blocks - 1 - self._scheduler.occupancy.num_used_blocks
 
     def run(self) -> Iterator[StepRecord]:
         """Yield a record per step until the workload is served; stop whenever you like."""
@@ -106,15 +109,12 @@ class Engine:
                 prompt_segments(request, place),
                 output_segment(request, place, sample),
             )
-            longest = self._setup.config.max_model_len
             running = RunningRequest(
                 index=index,
                 priority=request.priority,
                 num_prompt_tokens=request.num_prompt_tokens,
-                num_tokens_at_end=min(
-                    request.num_prompt_tokens + request.num_output_tokens, longest
-                ),
-                num_encoder_tokens=request.num_encoder_tokens,
+                num_tokens_at_end=self._setup.final_tokens(request),
+                num_encoder_tokens=request.num_encoder_tokens or self._setup.num_encoder_tokens,
                 content=content,
                 tables=self._scheduler.new_tables(),
                 num_tokens=request.num_prompt_tokens,
@@ -123,6 +123,7 @@ class Engine:
             self._scheduler.add(running)
 
     def _record(self, batch: Batch, start_s: float) -> StepRecord:
+        occupancy = self._scheduler.occupancy
         return StepRecord(
             step=self.step,
             start_s=start_s,
@@ -130,7 +131,9 @@ class Engine:
             num_tokens=batch.num_tokens,
             num_running=len(self._scheduler.running),
             num_waiting=len(self._scheduler.waiting),
-            num_used_blocks=self._scheduler.num_used_blocks,
+            num_used_blocks=occupancy.num_used_blocks,
+            reserved_blocks=occupancy.reserved_blocks,
+            idle_blocks=occupancy.idle_blocks,
             num_preempted=len(batch.preempted),
             num_query_tokens=batch.num_query_tokens,
             num_hit_tokens=batch.num_hit_tokens,
@@ -190,8 +193,15 @@ class Engine:
             raise SpecError(msg)
 
 
-def check_request(setup: EngineSetup, request: Request, place: int) -> None:
-    """SpecError if the engine would refuse a request, or could never serve it."""
+def check_request(setup: EngineSetup, request: Request, place: int, *, needed: int) -> None:
+    """SpecError if the engine would refuse a request, or could never serve it.
+
+    Args:
+        setup: blocks and limits.
+        request: what is asked.
+        place: of the request in the workload.
+        needed: most blocks that it holds at once.
+    """
     longest = setup.config.max_model_len
     if request.num_prompt_tokens >= longest:
         msg = (
@@ -199,11 +209,10 @@ def check_request(setup: EngineSetup, request: Request, place: int) -> None:
             f"max_model_len={longest}"
         )
         raise SpecError(msg)
-    total = min(request.num_prompt_tokens + request.num_output_tokens, longest)
-    needed, usable = setup.blocks_of(total), setup.num_gpu_blocks - 1
+    usable = setup.num_gpu_blocks - 1
     if needed > usable:
         msg = (
-            f"request {place} needs {needed} blocks for {total} tokens, but "
+            f"request {place} needs {needed} blocks for {setup.final_tokens(request)} tokens, but "
             f"num_gpu_blocks={setup.num_gpu_blocks} leaves {usable} beside the null block"
         )
         raise SpecError(msg)

@@ -41,7 +41,8 @@ class CacheGroup:
         vllm/v1/core/single_type_kv_cache_manager.py, 0.32.0.
     """
 
-    keeps_all = True
+    keeps_all = True  # every prefix of what is cached is cached too
+    fills_up = True  # blocks are added before their tokens come, one token after the other
 
     def __init__(
         self,
@@ -57,6 +58,8 @@ class CacheGroup:
         self._max_blocks = max_blocks  # that a request can hold at once; None: no such limit
         self._pool = pool
         self._rules = rules
+        self.num_slots = 0  # that all tables have, those of freed blocks among them
+        self.num_idle_slots = 0  # of these, slots that no token will ever fill
 
     def new_table(self) -> BlockTable:
         """The block table of a request that holds nothing."""
@@ -108,6 +111,7 @@ class CacheGroup:
         table.blocks += [NULL_BLOCK] * behind
         table.blocks += found[behind:]
         table.num_published = len(table.blocks)
+        self._count_slots(request, 0, len(table.blocks))
 
     def grow(self, request: RunningRequest, *, num_tokens: int, num_slots: int) -> None:  # noqa: ARG002
         """Add blocks until `num_slots` tokens have a slot, drafts beyond `num_tokens` included."""
@@ -115,6 +119,7 @@ class CacheGroup:
         missing = ceil_div(num_slots, self.block_size) - len(table)
         if missing > 0:
             table += self._pool.allocate(missing)
+            self._count_slots(request, len(table) - missing, len(table))
 
     def publish(self, request: RunningRequest, num_tokens: int) -> None:
         """Let others find the full blocks of the first `num_tokens` tokens."""
@@ -136,7 +141,14 @@ class CacheGroup:
         """Give every block back, the last first, so that prefixes outlive tails."""
         table = request.tables[self.index]
         self._pool.release(table.blocks[::-1])
+        self._count_slots(request, len(table.blocks), 0)
         table.clear()
+
+    def _count_slots(self, request: RunningRequest, before: int, after: int) -> None:
+        """Note that a table has `after` blocks instead of `before`."""
+        size, last = self.block_size, request.num_tokens_at_end - 1  # the end is never computed
+        self.num_slots += (after - before) * size
+        self.num_idle_slots += max(0, after * size - last) - max(0, before * size - last)
 
     def quiet_until(self, request: RunningRequest, num_settled_tokens: int) -> int:  # noqa: ARG002
         """Computed tokens up to which this group neither takes nor frees a block."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from kvsim.sim.block_pool import BlockPool
 from kvsim.sim.groups import CacheGroup, CacheRules
@@ -20,6 +21,14 @@ class Hit:
     blocks: tuple[list[int], ...]
     num_tokens: int = 0
     shared_prefix_end: int = 0
+
+
+class Occupancy(NamedTuple):
+    """Blocks that requests hold, and what part of them holds no token, in blocks."""
+
+    num_used_blocks: int
+    reserved_blocks: float  # slots that tokens will fill
+    idle_blocks: float  # slots that no token will ever fill
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,20 @@ class KVCache:
         self._equals = sorted(equals, key=lambda one: not one.first.keeps_all)
         self._rules = rules
         self._states = [group for group in groups if isinstance(group, StateGroup)]
+
+    def occupancy(self, num_computed_tokens: int) -> Occupancy:
+        """Who holds the pool, and for what.
+
+        Args:
+            num_computed_tokens: of all requests that hold blocks.
+        """
+        reserved = idle = 0.0
+        for group in self.groups:
+            if group.fills_up:
+                empty = group.num_slots - num_computed_tokens
+                reserved += (empty - group.num_idle_slots) / group.block_size
+                idle += group.num_idle_slots / group.block_size
+        return Occupancy(self.pool.num_used, reserved, idle)
 
     def begin_step(self) -> None:
         """What the step before computed can be read now."""
@@ -115,12 +138,9 @@ class KVCache:
     ) -> bool:
         """Give the request slots for its next tokens; False, and nothing taken, if they lack.
 
-        Args:
-            request: whose tables grow.
-            num_new_tokens: tokens to compute in this step.
-            hit: a cached prefix that a request from the queue starts with.
-            whole_prompt: refuse unless the whole request so far has room, not this chunk alone.
-            num_spare_blocks: blocks that must stay free.
+        `hit` is a cached prefix that a request from the queue starts with. With `whole_prompt`
+        the whole request so far must have room, not this chunk alone, and with
+        `num_spare_blocks` so many blocks must stay free.
         """
         rules = self._rules
         found: Sequence[Sequence[int]] = hit.blocks if hit else [()] * len(self.groups)
@@ -144,9 +164,13 @@ class KVCache:
         for group in self.groups:
             group.grow(request, num_tokens=end, num_slots=slots)
         self.publish(request, min(end, request.num_tokens))
-        quiet = min(group.quiet_until(request, settled) for group in self.groups)
-        request.quiet_until = min(quiet, request.next_publication - 1)
+        request.quiet_until = self._quiet_until(request, settled)
         return True
+
+    def _quiet_until(self, request: RunningRequest, num_settled_tokens: int) -> int:
+        """Computed tokens up to which nothing about the request's blocks changes."""
+        quiet = min(group.quiet_until(request, num_settled_tokens) for group in self.groups)
+        return min(quiet, request.next_publication - 1)
 
     def _missing(
         self,

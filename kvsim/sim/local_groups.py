@@ -144,6 +144,8 @@ class CrossGroup(CacheGroup):
         vLLM `CrossAttentionManager`, single_type_kv_cache_manager.py, 0.32.0.
     """
 
+    fills_up = False
+
     def num_blocks_missing(
         self,
         request: RunningRequest,

@@ -17,6 +17,8 @@ class StepRecord:
     num_running: int
     num_waiting: int
     num_used_blocks: int
+    reserved_blocks: float  # of the used ones, slots that tokens will fill, in blocks
+    idle_blocks: float  # of the used ones, slots that no token will ever fill, in blocks
     num_preempted: int
     num_query_tokens: int  # of requests that start in this step
     num_hit_tokens: int  # of these, found in the prefix cache

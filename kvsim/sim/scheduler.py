@@ -1,14 +1,14 @@
 """What each step computes: running requests first, then as many waiting ones as fit."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from kvsim.errors import SpecError
-from kvsim.sim.batch import Batch
+from kvsim.sim.batch import Batch, Settled
+from kvsim.sim.chunks import Chunks
 from kvsim.sim.config import Policy, SchedulerConfig
-from kvsim.sim.kv_cache import KVCache
+from kvsim.sim.kv_cache import KVCache, Occupancy
 from kvsim.sim.queues import urgency, waiting_queue
-from kvsim.sim.request import NEVER, BlockTable, RunningRequest, Status
+from kvsim.sim.request import BlockTable, RunningRequest, Status
 from kvsim.sim.state_chunks import StateChunks
 
 MAX_STARVED = 100
@@ -17,14 +17,6 @@ MAX_STARVED = 100
 Aligned states may need a second attempt, with more of the prompt cached; in some thousand random
 runs against the engine's own scheduler none that ended took more than a few.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """What became known when a step's outputs arrived."""
-
-    first_tokens: list[RunningRequest] = field(default_factory=list)
-    finished: list[RunningRequest] = field(default_factory=list)
 
 
 class Scheduler:
@@ -48,12 +40,11 @@ class Scheduler:
     ) -> None:
         self._config = config
         self._cache = cache
-        self._state_chunks = state_chunks
+        self._chunks = Chunks(config, state_chunks)
         self._accept = accept  # of so many drafts, how many are right
         self._spare_blocks = int(config.watermark * cache.pool.num_gpu_blocks)
-        self._budget = 0  # tokens that the step under way can still take
-        self._chunk_limit = NEVER  # most tokens of one request in it
         self._has_unreported = False
+        self._num_computed_tokens = 0  # of all requests that hold blocks
         self.waiting = waiting_queue(config.policy)
         self.running: list[RunningRequest] = []
 
@@ -68,9 +59,9 @@ class Scheduler:
         return self._has_unreported
 
     @property
-    def num_used_blocks(self) -> int:
-        """Blocks that requests hold now."""
-        return self._cache.pool.num_used
+    def occupancy(self) -> Occupancy:
+        """What of the pool requests hold now."""
+        return self._cache.occupancy(self._num_computed_tokens)
 
     @property
     def first_in_line(self) -> RunningRequest:
@@ -87,14 +78,13 @@ class Scheduler:
 
     def schedule(self) -> Batch:
         """Choose the next step's work and give it slots."""
-        batch = Batch()
+        batch = Batch(self._config.max_num_batched_tokens)
         self._has_unreported = False
         self._cache.begin_step()
-        self._budget = self._config.max_num_batched_tokens
-        self._chunk_limit = self._limit_chunks()
-        self._schedule_running(batch)
+        most_tokens = self._chunks.most_tokens(len(self.running) + len(self.waiting))
+        self._schedule_running(batch, most_tokens)
         if not batch.preempted:  # memory is tight otherwise: admit nobody
-            self._schedule_waiting(batch)
+            self._schedule_waiting(batch, most_tokens)
         self._advance(batch)
         return batch
 
@@ -124,37 +114,24 @@ class Scheduler:
             self.running = [r for r in self.running if r.status is Status.RUNNING]
         return settled
 
-    def _limit_chunks(self) -> int:
-        """Most tokens of one request in this step; a request that is alone starves nobody."""
-        limit, num_requests = self._config.long_prefill_token_threshold, len(self.running)
-        num_requests += len(self.waiting)
-        if limit == 0 or num_requests < 2:
-            return NEVER
-        if self._config.long_prefill_token_threshold_adaptive:
-            return max(limit, self._config.max_num_batched_tokens // num_requests)
-        return limit
-
-    def _schedule_running(self, batch: Batch) -> None:
-        last_position = self._config.max_model_len - 1  # the last token is never computed
-        chunk_limit, tokens = self._chunk_limit, batch.tokens
+    def _schedule_running(self, batch: Batch, most_tokens: int) -> None:
+        """Give every running request its next tokens, in order, as far as the budget goes."""
+        tokens = batch.tokens
         for request in tuple(self.running):
-            if self._budget <= 0:
+            if batch.budget <= 0:
                 break
             if request.status is not Status.RUNNING:
                 continue  # preempted in this step
             computed, expected = request.num_computed_tokens, request.num_placeholders
             if expected and computed + 2 - expected >= request.num_tokens_at_end:
                 continue  # a step under way is certain to end it
-            n = request.num_tokens + request.num_draft_tokens + expected - computed
-            n = min(n, chunk_limit, self._budget, last_position - computed)
-            if self._state_chunks is not None:
-                n = self._state_chunks.clip(request, n, start=computed)
+            n = self._chunks.of_running(request, min(most_tokens, batch.budget))
             if n <= 0:
                 continue
             if computed + n > request.quiet_until and not self._make_room(request, n, batch):
                 break
             tokens[request] = n
-            self._budget -= n
+            batch.budget -= n
             if request.num_draft_tokens:
                 self._take_drafts(request, n, batch)
 
@@ -194,10 +171,9 @@ class Scheduler:
         Tokens that steps under way compute for it still arrive, but count for nothing else.
         """
         self.running.remove(request)
-        self._budget += batch.tokens.pop(request, 0)
-        batch.drafts.pop(request, None)
-        batch.preempted.append(request)
+        batch.drop(request)
         self._cache.free(request)
+        self._num_computed_tokens -= request.num_computed_tokens
         request.status = Status.PREEMPTED
         request.num_computed_tokens = 0
         request.num_draft_tokens = 0
@@ -206,25 +182,28 @@ class Scheduler:
         request.num_preemptions += 1
         self.waiting.push_back([request])
 
-    def _schedule_waiting(self, batch: Batch) -> None:
-        held_back = []
-        if self._config.num_speculative_tokens:
+    def _schedule_waiting(self, batch: Batch, most_tokens: int) -> None:
+        """Admit requests from the front of the queue until one does not fit."""
+        config, held_back = self._config, []
+        if config.num_speculative_tokens:
             batch.pads_drafts = not any(request.is_prefilling for request in batch.tokens)
             batch.continues = bool(batch.tokens)
-        while self._budget > 0 and len(self.running) < self._config.active_seqs and self.waiting:
+        while batch.budget > 0 and len(self.running) < config.active_seqs and self.waiting:
             request = self.waiting.first()
             if request.num_stale_tokens:
                 held_back.append(self.waiting.pop())
                 continue
-            if not self._admit(request, batch):
+            if not self._admit(request, batch, most_tokens):
                 break
         self.waiting.push_back(held_back)
 
-    def _admit(self, request: RunningRequest, batch: Batch) -> bool:
+    def _admit(self, request: RunningRequest, batch: Batch, most_tokens: int) -> bool:
         """Let the first in the queue run if its next chunk, and its whole prompt, have room."""
         hit = self._cache.find(request)
         request.shared_prefix_end = hit.shared_prefix_end
-        n = self._first_chunk(request, batch, num_hit_tokens=hit.num_tokens)
+        n = self._chunks.of_waiting(
+            request, batch, num_hit_tokens=hit.num_tokens, most_tokens=most_tokens
+        )
         if n == 0 or not self._cache.allocate(
             request,
             n,
@@ -234,42 +213,13 @@ class Scheduler:
         ):
             return False
         self.running.append(self.waiting.pop())
-        batch.admit(request, num_hit_tokens=hit.num_tokens)
-        batch.tokens[request] = n
-        self._budget -= n
-        drafts = hit.num_tokens + n - request.num_tokens
-        if drafts > 0:
-            batch.drafts[request] = drafts
+        batch.admit(request, num_tokens=n, num_hit_tokens=hit.num_tokens)
+        if self._config.enable_prefix_caching:
+            batch.count_lookup(request, num_hit_tokens=hit.num_tokens)
         request.status = Status.RUNNING
         request.num_computed_tokens = hit.num_tokens
+        self._num_computed_tokens += hit.num_tokens
         return True
-
-    def _first_chunk(self, request: RunningRequest, batch: Batch, *, num_hit_tokens: int) -> int:
-        """Tokens that a waiting request would compute in this step; 0 if it has to wait."""
-        missing = n = request.num_tokens - num_hit_tokens
-        if missing == 1 and self._pads_drafts(batch, num_hit_tokens=num_hit_tokens):
-            n += self._config.num_speculative_tokens
-            if n > self._budget:
-                return 0
-        n = min(n, self._chunk_limit)
-        if n > self._budget:
-            if not self._config.enable_chunked_prefill:
-                return 0
-            n = self._budget
-        if self._state_chunks is None:
-            return n
-        clipped = self._state_chunks.clip(request, n, start=num_hit_tokens)
-        return 1 if n > missing and clipped != n else clipped
-
-    def _pads_drafts(self, batch: Batch, *, num_hit_tokens: int) -> bool:
-        """Whether a request that lacks one token is given drafts, to be as wide as the others.
-
-        All requests of a step that only decodes check equally many, so one graph serves them.
-        """
-        if not batch.pads_drafts or not (batch.continues or num_hit_tokens):
-            return False
-        padded = 1 + self._config.num_speculative_tokens
-        return num_hit_tokens + padded + 1 <= self._config.max_model_len
 
     def _take_drafts(self, request: RunningRequest, num_new_tokens: int, batch: Batch) -> None:
         """Note how many of the drafts the step checks; what does not fit is dropped."""
@@ -292,6 +242,7 @@ class Scheduler:
                 batch.sampling.append(request)
             if is_async:
                 request.num_in_flight_tokens += n
+        self._num_computed_tokens += batch.num_tokens
         if is_async:
             for request in batch.sampling:
                 request.num_placeholders += 1 + batch.drafts.get(request, 0)
@@ -312,6 +263,7 @@ class Scheduler:
         num_right = self._accept(num_drafts)
         if not is_stale:
             request.num_computed_tokens -= num_drafts - num_right
+            self._num_computed_tokens -= num_drafts - num_right
             if request.num_placeholders:
                 request.num_placeholders -= num_drafts - num_right
         return num_right
@@ -327,5 +279,7 @@ class Scheduler:
     def _finish(self, request: RunningRequest) -> None:
         if request.status is Status.PREEMPTED:  # its last token came while it waited
             self.waiting.remove(request)
+        else:
+            self._num_computed_tokens -= request.num_computed_tokens
         self._cache.free(request)
         request.status = Status.FINISHED

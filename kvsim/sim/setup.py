@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from kvsim.engines.vllm_cache_config import MambaCacheMode, VllmCacheConfig
 from kvsim.engines.vllm_cache_group import KVCacheGroup
 from kvsim.engines.vllm_groups import resolve_block_sizes
+from kvsim.engines.vllm_spec_base import KVCacheSpec
 from kvsim.engines.vllm_specs import (
     ChunkedLocalAttentionSpec,
     CircularBufferSpec,
@@ -23,6 +24,8 @@ from kvsim.sim.local_groups import ChunkGroup, CrossGroup, RingGroup, WindowGrou
 from kvsim.sim.scheduler import Scheduler
 from kvsim.sim.state_chunks import Checkpoints, StateChunks
 from kvsim.sim.state_groups import AlignedStateGroup, StateGroup
+from kvsim.specs.engine import NEWEST_VLLM
+from kvsim.specs.workload import Request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +35,9 @@ class EngineSetup:
     groups: tuple[KVCacheGroup, ...]
     cache_config: VllmCacheConfig
     config: SchedulerConfig
-    num_gpu_blocks: int
+    num_gpu_blocks: int  # the null block counted
+    engine_version: str = NEWEST_VLLM
+    num_encoder_tokens: int = 0  # of requests that state none
 
     def __post_init__(self) -> None:
         if not self.groups:
@@ -41,6 +46,16 @@ class EngineSetup:
         if self.num_gpu_blocks < 2:
             msg = f"num_gpu_blocks={self.num_gpu_blocks} must be >= 2: one is the null block"
             raise SpecError(msg)
+
+    @property
+    def block_size(self) -> int:
+        """Tokens to which the scheduler aligns: a border of every group's blocks."""
+        return resolve_block_sizes(self.groups, self.cache_config).scheduler
+
+    def final_tokens(self, request: Request) -> int:
+        """Prompt and answer, cut where the context ends."""
+        asked = request.num_prompt_tokens + request.num_output_tokens
+        return min(asked, self.config.max_model_len)
 
     def blocks_of(self, num_tokens: int) -> int:
         """Most blocks that one request of so many tokens holds, drafts included."""
@@ -112,6 +127,12 @@ class EngineSetup:
                     f"hash's {hash_block_size}: vLLM stops (mamba_cache_mode must be align)"
                 )
                 raise UnsupportedError(msg)
+            if _is_aligned_state(group.spec) and size != hash_block_size:
+                msg = (
+                    f"states of {size} tokens beside block hashes of {hash_block_size}: prefix "
+                    "hits that end inside a block are not modelled"
+                )
+                raise UnsupportedError(msg)
 
     def _group(self, pool: BlockPool, rules: CacheRules, index: int) -> CacheGroup:
         """The group's behaviour; layers of one group share a spec, or hold the same blocks."""
@@ -124,8 +145,7 @@ class EngineSetup:
             most = spec.max_blocks(self.cache_config)
             return ChunkGroup(pool, rules, spec, index=index, block_size=size, max_blocks=most)
         if isinstance(spec, MambaSpec):
-            aligned = spec.mamba_cache_mode is MambaCacheMode.ALIGN
-            kind = AlignedStateGroup if aligned else StateGroup
+            kind = AlignedStateGroup if _is_aligned_state(spec) else StateGroup
             return kind(pool, rules, spec, index=index, block_size=size)
         if isinstance(spec, CircularBufferSpec):
             return RingGroup(pool, rules, index=index, block_size=size)
@@ -143,3 +163,7 @@ class EngineSetup:
             if group.spec.prefix_cacheable and not isinstance(group.spec, CrossAttentionSpec):
                 indices.setdefault(group.spec, []).append(i)
         return [EqualGroups(groups[same[0]], tuple(same)) for same in indices.values()]
+
+
+def _is_aligned_state(spec: KVCacheSpec) -> bool:
+    return isinstance(spec, MambaSpec) and spec.mamba_cache_mode is MambaCacheMode.ALIGN

@@ -44,6 +44,7 @@ class StateGroup(CacheGroup):
     """
 
     keeps_all = False
+    fills_up = False
 
     def __init__(
         self, pool: BlockPool, rules: CacheRules, spec: MambaSpec, *, index: int, block_size: int

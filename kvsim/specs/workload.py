@@ -6,6 +6,7 @@ from math import isfinite
 
 from kvsim.errors import SpecError
 from kvsim.specs.attention import check_positive
+from kvsim.specs.option import option
 
 TOKENS_PER_SEGMENT = 10**6
 """Distance of two segments' token values: token j of segment s has the value s * 10^6 + j."""
@@ -24,7 +25,7 @@ MAX_SAMPLES = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
+class PromptSegment:
     """A run of tokens; equal ids are equal tokens, as far as both runs go."""
 
     segment_id: int
@@ -48,7 +49,7 @@ class Request:
     num_prompt_tokens: int
     num_output_tokens: int
     arrival_s: float = 0.0
-    prompt: tuple[Segment, ...] = ()
+    prompt: tuple[PromptSegment, ...] = ()
     output_segment: int | None = None
     priority: int = 0  # smaller is sooner
     num_samples: int = 1
@@ -97,11 +98,40 @@ class Workload:
         return iter(self.requests)
 
 
-def prompt_segments(request: Request, index: int) -> Sequence[Segment]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoissonTraffic:
+    """Requests that arrive independently of each other, with normally distributed lengths.
+
+    Lengths are rounded and at least 1. Without a rate all requests are there at the start.
+    """
+
+    num_requests: int = option(1000, "requests to generate")
+    rate_per_s: float | None = option(None, "requests per second; none: all at once")
+    prompt_tokens: float = option(1000.0, "mean prompt length, tokens")
+    prompt_tokens_std: float = option(200.0, "standard deviation of it, tokens")
+    output_tokens: float = option(250.0, "mean answer length, tokens")
+    output_tokens_std: float = option(50.0, "standard deviation of it, tokens")
+
+    def __post_init__(self) -> None:
+        check_positive(num_requests=self.num_requests)
+        if self.rate_per_s is not None and not self.rate_per_s > 0:
+            msg = f"rate_per_s={self.rate_per_s:g} must be > 0"
+            raise SpecError(msg)
+        for name in ("prompt_tokens", "output_tokens"):
+            mean, std = getattr(self, name), getattr(self, f"{name}_std")
+            if not mean >= 1:
+                msg = f"{name}={mean:g} must be >= 1"
+                raise SpecError(msg)
+            if not std >= 0:
+                msg = f"{name}_std={std:g} must be >= 0"
+                raise SpecError(msg)
+
+
+def prompt_segments(request: Request, index: int) -> Sequence[PromptSegment]:
     """The prompt as segments; one nobody shares where the request names none."""
     if request.prompt:
         return request.prompt
-    return (Segment(FIRST_PRIVATE_SEGMENT + index, request.num_prompt_tokens),)
+    return (PromptSegment(FIRST_PRIVATE_SEGMENT + index, request.num_prompt_tokens),)
 
 
 def output_segment(request: Request, index: int, sample: int) -> int:

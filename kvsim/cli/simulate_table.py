@@ -1,0 +1,74 @@
+"""A simulation's figures as terminal tables."""
+
+from typing import Any
+
+from kvsim.cli import tables
+
+Json = dict[str, Any]
+
+LATENCIES = (
+    ("ttft_s", "time to first token"),
+    ("tpot_s", "time per later token"),
+    ("e2e_s", "time to last token"),
+)
+WASTE = (
+    ("used", "holds tokens"),
+    ("reserved", "taken for tokens to come"),
+    ("internal", "taken for tokens that never come"),
+    ("external", "held by nobody"),
+)
+
+
+def show_simulate(result: Json) -> None:
+    """What was done, where the blocks went, how long requests took."""
+    console = tables.new_console()
+    if result["interrupted"]:
+        asked = f"{result['requests']:,} of {result['requests_asked']:,} requests"
+        console.print(f"stopped after {asked}", style="bold yellow")
+    where = f" on {result['gpu']}" if result["gpu"] else ""
+    console.print(f"{result['model']}{where}, {result['engine']} {result['engine_version']}")
+    console.print(f"{result['workload']}; {result['step_time']['source']}")
+    console.print(_totals(result))
+    if result["waste"] is not None:
+        console.print(_waste(result))
+    if result["ttft_s"] is not None:
+        console.print(_latencies(result))
+    for left_out in result["not_modeled"]:
+        console.print(f"not modelled: {left_out}", style="dim")
+
+
+def _totals(result: Json) -> Any:  # noqa: ANN401 - rich is loaded where it is used
+    table = tables.new_table("What was done", ("", "left"), ("", "right"))
+    cache, speed = result["prefix_cache"], result["simulated_requests_per_s"]
+    rows = {
+        "requests": f"{result['requests']:,}",
+        "steps": f"{result['steps']:,}",
+        "simulated time": f"{result['duration_s']:,.1f} s",
+        "output tokens": f"{result['output_tokens']:,}",
+        "preemptions": f"{result['preemptions']:,}",
+        "most requests running": f"{result['peak_running']:,}",
+        "most requests waiting": f"{result['peak_waiting']:,}",
+        "blocks held at most": f"{result['peak_blocks']:,} of {result['num_gpu_blocks']:,}",
+        "prompt tokens found cached": f"{cache['token_hit_rate']:.1%} of all tokens, "
+        f"{cache['request_hit_rate']:.1%} of a request's",
+        "simulated requests per CPU second": "" if speed is None else f"{speed:,.0f}",
+    }
+    for name, value in rows.items():
+        table.add_row(name, value)
+    return table
+
+
+def _waste(result: Json) -> Any:  # noqa: ANN401
+    table = tables.new_table("Where the blocks were", ("", "left"), ("share of time", "right"))
+    for name, label in WASTE:
+        table.add_row(label, f"{result['waste'][name]:.2%}")
+    return table
+
+
+def _latencies(result: Json) -> Any:  # noqa: ANN401
+    columns = [(name, "right") for name in ("mean", "p50", "p90", "p99")]
+    table = tables.new_table("Seconds", ("", "left"), *columns)
+    for name, label in LATENCIES:
+        if result[name] is not None:
+            table.add_row(label, *(f"{result[name][column]:,.4f}" for column, _ in columns))
+    return table

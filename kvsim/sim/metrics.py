@@ -1,0 +1,115 @@
+"""From records to what people ask for: occupancy, waste, latency, hits."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from kvsim.sim.records import RequestRecord, StepRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """Mean and percentiles of a quantity, in its own unit."""
+
+    mean: float
+    p50: float
+    p90: float
+    p99: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waste:
+    """Shares of the pool, over the time that steps took; they add up to 1.
+
+    `used` holds tokens, `reserved` is taken for tokens to come, `internal` was taken for tokens
+    that never come, `external` nobody holds.
+
+    Source:
+        Kwon et al., PagedAttention, SOSP 2023, figure 2, which defines the parts.
+    """
+
+    used: float
+    reserved: float
+    internal: float
+    external: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrefixCacheUse:
+    """What the prefix cache found, of requests when they first started.
+
+    The rates differ: one counts tokens, so long prompts weigh more, the other takes the mean of
+    each request's share. Re-admissions after a preemption are counted apart, as the engine does.
+    """
+
+    hit_tokens: int
+    query_tokens: int
+    token_hit_rate: float
+    request_hit_rate: float
+    resume_hit_tokens: int
+    resume_query_tokens: int
+
+
+def spread(values: Iterable[float]) -> Spread | None:
+    """Mean and percentiles, which lie between values as numpy's do; None of nothing.
+
+    Example:
+        >>> spread([1.0, 3.0])
+        Spread(mean=2.0, p50=2.0, p90=2.8, p99=2.98)
+    """
+    ordered = sorted(values)
+    if not ordered:
+        return None
+    return Spread(
+        mean=fmean(ordered),
+        p50=_percentile(ordered, 50),
+        p90=_percentile(ordered, 90),
+        p99=_percentile(ordered, 99),
+    )
+
+
+def _percentile(ordered: Sequence[float], percent: int) -> float:
+    below, rest = divmod((len(ordered) - 1) * percent, 100)
+    low = ordered[below]
+    return low + (ordered[min(below + 1, len(ordered) - 1)] - low) * rest / 100
+
+
+def waste(steps: Sequence[StepRecord], *, num_usable_blocks: int) -> Waste | None:
+    """Where the pool's blocks went, weighted by the seconds of each step; None without steps."""
+    total_s = held = reserved = idle = 0.0
+    for step in steps:
+        seconds = step.end_s - step.start_s
+        total_s += seconds
+        held += seconds * step.num_used_blocks
+        reserved += seconds * step.reserved_blocks
+        idle += seconds * step.idle_blocks
+    if not total_s:
+        return None
+    pool = total_s * num_usable_blocks
+    return Waste(
+        used=(held - reserved - idle) / pool,
+        reserved=reserved / pool,
+        internal=idle / pool,
+        external=1.0 - held / pool,
+    )
+
+
+def prefix_cache_use(
+    steps: Iterable[StepRecord], requests: Sequence[RequestRecord]
+) -> PrefixCacheUse:
+    """Hits and queries over all steps, and the mean share that a finished request found."""
+    hit = query = resume_hit = resume_query = 0
+    for step in steps:
+        hit += step.num_hit_tokens
+        query += step.num_query_tokens
+        resume_hit += step.num_resume_hit_tokens
+        resume_query += step.num_resume_query_tokens
+    shares = [r.num_cached_tokens / r.num_prompt_tokens for r in requests]
+    return PrefixCacheUse(
+        hit_tokens=hit,
+        query_tokens=query,
+        token_hit_rate=hit / query if query else 0.0,
+        request_hit_rate=sum(shares) / len(shares) if shares else 0.0,
+        resume_hit_tokens=resume_hit,
+        resume_query_tokens=resume_query,
+    )

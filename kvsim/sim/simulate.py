@@ -1,0 +1,170 @@
+"""Runs: a laid-out cache, settings and a workload in, a Simulation out."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from kvsim.engines.vllm_cache_config import VllmCacheConfig
+from kvsim.engines.vllm_groups import group_layers
+from kvsim.engines.vllm_layout import VllmLayout
+from kvsim.engines.vllm_spec_base import KVCacheSpec
+from kvsim.sim.config import SchedulerConfig
+from kvsim.sim.engine import Engine
+from kvsim.sim.setup import EngineSetup
+from kvsim.sim.simulation import Simulation, run
+from kvsim.sim.step_times import ConstantStepTime, StepTime
+from kvsim.specs.engine import EngineName, ResolvedVllm, Vllm
+from kvsim.specs.parallel import Parallelism
+from kvsim.specs.speculative import DRAFTERS
+from kvsim.specs.workload import Workload
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+
+def simulate_schedule(
+    layers: Sequence[KVCacheSpec],
+    cache_config: VllmCacheConfig,
+    config: SchedulerConfig,
+    workload: Workload,
+    *,
+    num_gpu_blocks: int,
+    step_time_s: float = 1.0,
+    generator: "Generator | None" = None,
+    keep_partial: bool = False,
+) -> Simulation:
+    """What vLLM's scheduler does with layers, settings and requests, step by step.
+
+    Args:
+        layers: one spec per layer in registration order, as `vllm_layout` takes them.
+        cache_config: settings that decide the layout; those that `config` has too must agree.
+        config: settings that decide each step.
+        workload: requests in order of arrival.
+        num_gpu_blocks: blocks of the pool, the null block counted.
+        step_time_s: seconds of every step; with 1, an arrival at second t is one before step t.
+        generator: decides which drafts are right; None: none is.
+        keep_partial: on Ctrl-C return what was done, in place of raising.
+
+    Raises:
+        SpecError: for a request that the engine would refuse, or could never serve.
+        UnsupportedError: for layers whose schedule is not known, or that stop the engine.
+
+    Source:
+        vLLM `EngineCore.step`, vllm/v1/engine/core.py, 0.32.0.
+
+    Example:
+        Three blocks of four tokens: the second request waits until the first is done.
+
+        >>> from kvsim.engines.vllm_layer_spec import vllm_layer_spec
+        >>> from kvsim.specs.workload import Request
+        >>> layer = vllm_layer_spec("FullAttentionSpec", block_size=4, num_kv_heads=1,
+        ...     head_size=8, dtype="bfloat16")
+        >>> limits = {"max_model_len": 12, "max_num_batched_tokens": 16}
+        >>> requests = (Request(num_prompt_tokens=7, num_output_tokens=3),) * 2
+        >>> done = simulate_schedule([layer], VllmCacheConfig(**limits, block_size=4),
+        ...     SchedulerConfig(**limits), Workload(requests=requests), num_gpu_blocks=4)
+        >>> [(s.num_running, s.num_waiting, s.num_used_blocks) for s in done.steps]
+        [(1, 1, 2), (1, 1, 2), (1, 1, 3), (1, 0, 2), (1, 0, 2), (1, 0, 3)]
+    """
+    setup = EngineSetup(
+        groups=group_layers(layers, cache_config),
+        cache_config=cache_config,
+        config=config,
+        num_gpu_blocks=num_gpu_blocks,
+    )
+    step_time = ConstantStepTime(step_time_s)
+    return simulate(setup, workload, step_time, generator=generator, keep_partial=keep_partial)
+
+
+def simulate(
+    setup: EngineSetup,
+    workload: Workload,
+    step_time: StepTime,
+    *,
+    generator: "Generator | None",
+    keep_partial: bool,
+    model: str | None = None,
+    gpu: str | None = None,
+    not_modeled: tuple[str, ...] = (),
+) -> Simulation:
+    """What the engine does with the requests, step by step.
+
+    Raises:
+        SpecError: for a request that the engine would refuse, or could never serve.
+    """
+    accept = accepting(setup.config.acceptance_rate, generator)
+    done = run(Engine(setup, workload, step_time, accept), keep_partial=keep_partial)
+    return Simulation(
+        steps=done.steps,
+        requests=done.requests,
+        num_requests=sum(request.num_samples for request in workload),
+        num_gpu_blocks=setup.num_gpu_blocks,
+        num_free_blocks=done.num_free_blocks,
+        block_size=setup.block_size,
+        step_time=step_time.source,
+        engine=EngineName.VLLM,
+        engine_version=setup.engine_version,
+        model=model,
+        gpu=gpu,
+        interrupted=done.interrupted,
+        not_modeled=not_modeled,
+    )
+
+
+def accepting(rate: float, generator: "Generator | None") -> Callable[[int], int]:
+    """How many of so many drafts are right: each with chance `rate`, until one is wrong."""
+
+    def accept(num_drafts: int) -> int:
+        num_right = 0
+        if generator is not None:
+            while num_right < num_drafts and generator.random() < rate:
+                num_right += 1
+        return num_right
+
+    return accept
+
+
+def deployed_setup(
+    layout: VllmLayout, settings: ResolvedVllm, engine: Vllm, *, acceptance_rate: float
+) -> EngineSetup:
+    """An engine as it stands after its start: blocks from its layout, settings as resolved.
+
+    Args:
+        layout: what the engine made of its memory.
+        settings: every default filled in.
+        engine: what was asked, for the drafter.
+        acceptance_rate: chance that a draft is accepted, if those before it were.
+    """
+    method = engine.speculative_method
+    drafts = settings.num_speculative_tokens
+    config = SchedulerConfig(
+        max_model_len=layout.config.max_model_len,
+        max_num_seqs=settings.max_num_seqs,
+        max_num_batched_tokens=settings.max_num_batched_tokens,
+        enable_chunked_prefill=settings.enable_chunked_prefill,
+        async_scheduling=settings.async_scheduling,
+        enable_prefix_caching=settings.enable_prefix_caching,
+        num_speculative_tokens=drafts,
+        num_lookahead_tokens=drafts if method and DRAFTERS[method].adds_layers else 0,
+        acceptance_rate=acceptance_rate,
+    )
+    return EngineSetup(
+        groups=layout.groups,
+        cache_config=layout.config,
+        config=config,
+        num_gpu_blocks=layout.num_blocks,
+        engine_version=settings.engine_version,
+    )
+
+
+def limits(settings: ResolvedVllm, engine: Vllm, parallel: Parallelism) -> tuple[str, ...]:
+    """What a run with these settings leaves out."""
+    left_out = []
+    if settings.num_speculative_tokens:
+        left_out.append("which drafts are right: each is, by chance, at the stated rate")
+    if engine.speculative_method and DRAFTERS[engine.speculative_method].adds_layers:
+        left_out.append("the drafter's last cached block, which the engine drops from every hit")
+    if parallel.pipeline_parallel_size > 1:
+        left_out.append("pipeline stages that work on different steps at once")
+    if parallel.data_parallel_size > 1:
+        left_out.append("other replicas: the requests are those of one of them")
+    return tuple(left_out)

@@ -1,0 +1,155 @@
+"""Simulation: a run's records, and the figures that follow from them."""
+
+from dataclasses import asdict, dataclass, field
+
+from kvsim.sim.engine import Engine
+from kvsim.sim.metrics import (
+    PrefixCacheUse,
+    Spread,
+    Waste,
+    prefix_cache_use,
+    spread,
+    waste,
+)
+from kvsim.sim.records import RequestRecord, StepRecord
+
+Json = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Simulation:
+    """What happened when an engine served a workload; every figure is read off the records.
+
+    `interrupted` means that the run was stopped: the records are those of what was done.
+    """
+
+    steps: tuple[StepRecord, ...]
+    requests: tuple[RequestRecord, ...]  # those that finished, in the workload's order
+    num_requests: int  # that were to be served, every sample counted
+    num_gpu_blocks: int  # the null block counted
+    num_free_blocks: int  # that nobody held when the run ended
+    block_size: int  # tokens to which the scheduler aligns
+    step_time: str  # where a step's seconds come from
+    engine: str
+    engine_version: str
+    model: str | None = None
+    gpu: str | None = None
+    interrupted: bool = False
+    not_modeled: tuple[str, ...] = field(default=())
+
+    @property
+    def num_preemptions(self) -> int:
+        """Requests that lost their blocks, counted each time."""
+        return sum(step.num_preempted for step in self.steps)
+
+    @property
+    def peak_blocks(self) -> int:
+        """Most blocks that requests held at once."""
+        return max((step.num_used_blocks for step in self.steps), default=0)
+
+    @property
+    def waste(self) -> Waste | None:
+        """Where the pool's blocks went; None if no step was done."""
+        return waste(self.steps, num_usable_blocks=self.num_gpu_blocks - 1)
+
+    @property
+    def mean_block_utilization(self) -> float:
+        """Share of the usable blocks that requests held, over the time that steps took."""
+        parts = self.waste
+        return 0.0 if parts is None else 1.0 - parts.external
+
+    @property
+    def prefix_cache(self) -> PrefixCacheUse:
+        """What the prefix cache found."""
+        return prefix_cache_use(self.steps, self.requests)
+
+    @property
+    def ttft_s(self) -> Spread | None:
+        """Time to first token, queueing included."""
+        return spread(request.ttft_s for request in self.requests)
+
+    @property
+    def tpot_s(self) -> Spread | None:
+        """Mean time per later token, over requests with more than one."""
+        times = (request.tpot_s for request in self.requests)
+        return spread(time for time in times if time is not None)
+
+    @property
+    def e2e_s(self) -> Spread | None:
+        """Time to last token, queueing included."""
+        return spread(request.e2e_s for request in self.requests)
+
+    @property
+    def duration_s(self) -> float:
+        """From time 0 to the end of the last step."""
+        return self.steps[-1].end_s if self.steps else 0.0
+
+    def as_dict(self, *, cpu_s: float | None = None) -> Json:
+        """The figures as plain values; counts in place of the records.
+
+        Args:
+            cpu_s: CPU seconds that the run took, for its speed.
+        """
+        parts, hits = self.waste, self.prefix_cache
+        return {
+            "engine": self.engine,
+            "engine_version": self.engine_version,
+            "model": self.model,
+            "gpu": self.gpu,
+            "interrupted": self.interrupted,
+            "requests": len(self.requests),
+            "requests_asked": self.num_requests,
+            "steps": len(self.steps),
+            "duration_s": self.duration_s,
+            "scheduled_tokens": sum(step.num_tokens for step in self.steps),
+            "output_tokens": sum(request.num_output_tokens for request in self.requests),
+            "preemptions": self.num_preemptions,
+            "num_gpu_blocks": self.num_gpu_blocks,
+            "block_size": self.block_size,
+            "peak_blocks": self.peak_blocks,
+            "peak_running": max((step.num_running for step in self.steps), default=0),
+            "peak_waiting": max((step.num_waiting for step in self.steps), default=0),
+            "mean_block_utilization": self.mean_block_utilization,
+            "waste": None if parts is None else asdict(parts),
+            "prefix_cache": asdict(hits),
+            "step_time": {"source": self.step_time},
+            "ttft_s": _plain(self.ttft_s),
+            "tpot_s": _plain(self.tpot_s),
+            "e2e_s": _plain(self.e2e_s),
+            "simulated_requests_per_s": len(self.requests) / cpu_s if cpu_s else None,
+            "not_modeled": list(self.not_modeled),
+        }
+
+
+def _plain(values: Spread | None) -> Json | None:
+    return None if values is None else asdict(values)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Records of a run, whole or stopped."""
+
+    steps: tuple[StepRecord, ...]
+    requests: tuple[RequestRecord, ...]
+    interrupted: bool
+    num_free_blocks: int
+
+
+def run(engine: Engine, *, keep_partial: bool) -> Run:
+    """Serve the workload to its end.
+
+    Args:
+        engine: with its workload.
+        keep_partial: on Ctrl-C return what was done, in place of raising.
+    """
+    steps: list[StepRecord] = []
+    interrupted = False
+    try:
+        for record in engine.run():
+            steps.append(record)  # noqa: PERF402 - a stop in the middle keeps what was done
+    except KeyboardInterrupt:
+        if not keep_partial:
+            raise
+        interrupted = True
+    requests = sorted(engine.requests, key=lambda r: (r.index, r.sample))
+    return Run(tuple(steps), tuple(requests), interrupted, engine.num_free_blocks)

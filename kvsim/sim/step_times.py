@@ -1,0 +1,107 @@
+"""Functions that say how long a step takes, with where that comes from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from kvsim.analytic.step_time import Roofline, Span, roofline
+from kvsim.analytic.weights import Part
+from kvsim.dtypes import DType
+from kvsim.errors import SpecError
+from kvsim.sim.batch import Batch
+from kvsim.specs.deployment import Deployment
+from kvsim.specs.workload import Workload
+
+DEFAULT_STEP_S = 0.025
+"""Seconds of a step where no device is named: a round figure, not a measurement."""
+
+
+class StepTime(Protocol):
+    """Seconds one step takes, and where the figure comes from."""
+
+    @property
+    def source(self) -> str:
+        """Where the figure comes from, in words."""
+        ...
+
+    def __call__(self, batch: Batch, /) -> float:
+        """Seconds of the step that computes `batch`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ConstantStepTime:
+    """Every step takes as long, whatever it computes."""
+
+    step_s: float = DEFAULT_STEP_S
+
+    def __post_init__(self) -> None:
+        if not self.step_s > 0:
+            msg = f"step_time_s={self.step_s:g} must be > 0"
+            raise SpecError(msg)
+
+    @property
+    def source(self) -> str:
+        """The constant."""
+        return f"constant {self.step_s:g} s per step"
+
+    def __call__(self, batch: Batch, /) -> float:  # noqa: ARG002
+        """The constant."""
+        return self.step_s
+
+
+@dataclass(frozen=True, slots=True)
+class RooflineStepTime:
+    """Each step takes what its operations or its memory traffic need at the device's speeds."""
+
+    roofline: Roofline
+    device: str
+
+    @property
+    def source(self) -> str:
+        """The device, and that nothing was measured."""
+        return f"roofline of {self.device}, not calibrated: a lower bound"
+
+    def __call__(self, batch: Batch, /) -> float:
+        """What takes longer."""
+        stops = ((request.num_computed_tokens, n) for request, n in batch.tokens.items())
+        return self.roofline.seconds(Span(stop - n, stop) for stop, n in stops)
+
+
+def deployed_step_time(
+    deployment: Deployment,
+    workload: Workload,
+    *,
+    weights: Sequence[Part],
+    rank_weights_bytes: int,
+    kv_dtype: DType,
+    dtype: DType,
+    max_model_len: int,
+) -> RooflineStepTime:
+    """The roofline of a deployment, for the lengths that a workload reaches.
+
+    Args:
+        deployment: model, accelerator and degrees.
+        workload: what its longest request needs is all that is tabulated.
+        weights: bytes by role on one rank.
+        rank_weights_bytes: bytes on the rank that holds most; stages work one after the other.
+        kv_dtype: storage format of the cache.
+        dtype: format of the model's own values.
+        max_model_len: where the engine cuts answers.
+
+    Raises:
+        SpecError: if the weights or the device's speeds are not known.
+    """
+    longest = max(r.num_prompt_tokens + r.num_output_tokens for r in workload)
+    parallel, accelerator = deployment.parallel, deployment.accelerator
+    table = roofline(
+        deployment.model,
+        accelerator,
+        weights=weights,
+        weights_bytes=rank_weights_bytes * parallel.pipeline_parallel_size,
+        kv_dtype=kv_dtype,
+        dtype=dtype,
+        max_tokens=min(longest, max_model_len),
+        tensor_parallel_size=parallel.tensor_parallel_size,
+    )
+    return RooflineStepTime(table, accelerator.name)
