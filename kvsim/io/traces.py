@@ -1,184 +1,248 @@
-"""Traces of requests as people have them: who asked when, for how much."""
+"""Trace files, plain or .gz, read as a stream: CSV, JSON lines, Parquet."""
 
 import csv
 import gzip
-import io
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from kvsim.errors import FileError, SpecError
-from kvsim.specs.workload import PromptSegment, Request, Workload
+from kvsim.io.trace_rows import (
+    FORMATS,
+    TraceFormat,
+    TraceState,
+    format_of,
+    own_row,
+    plain_name,
+)
+from kvsim.specs.workload import Request, Workload
 
-Row = Mapping[str, str]
-Reader = Callable[[Row], Request]
+PARQUET_BATCH_ROWS = 65_536
+GZIP_MAGIC = b"\x1f\x8b"
+BAD_LINES_SHOWN = 5
+PARQUET, JSON_LINES, CSV = ".parquet", ".jsonl", ".csv"
 
 
 @dataclass(frozen=True, slots=True)
-class TraceFormat:
-    """A format, told by the columns that it must have."""
+class BadLine:
+    """A line that is no request, and why."""
 
-    name: str
-    columns: frozenset[str]
-    reader: Callable[[], Reader]  # a fresh one per file: it may remember the first line
+    line: int
+    reason: str
 
 
-def read_trace(path: str | PathLike[str]) -> Workload:
-    """The requests of a trace, plain or .gz, in the order of the file.
+@dataclass(slots=True, kw_only=True)
+class TraceReader:
+    """Requests of a trace file, in the order of the file.
 
-    Formats, told by their columns: kvsim's own (arrival_s, num_prompt_tokens,
-    num_output_tokens, and priority, prompt, output_segment, num_samples where known; `prompt`
-    is segments such as "7:500 12:80"), Azure's LLM inference traces (TIMESTAMP, ContextTokens,
-    GeneratedTokens), and lengths alone (prompt_tokens, output_tokens, arrival_s where known).
+    Invariant: `num_bad` lines were left out so far, the first few of them in `bad_lines`; it
+    stays 0 unless `skip_bad`.
+    """
+
+    path: Path
+    skip_bad: bool = False
+    format_name: str = ""
+    num_bad: int = 0
+    bad_lines: list[BadLine] = field(default_factory=list)
+
+    def requests(self) -> Iterator[Request]:
+        """Yield a request per line; the file is never held as a whole.
+
+        Raises:
+            FileError: if the file cannot be read, or is in no known format.
+            SpecError: for a file without a request, and for a line that describes none or is
+                earlier than the one before: with its number and the reason.
+        """
+        state, last_s, found = TraceState(), 0.0, None
+        num_requests = 0
+        for line, row in self._rows():
+            if isinstance(row, str):
+                self._bad(line, row)
+                continue
+            found = found or self._format(row)
+            try:
+                request = _read(found, row, state)
+                if request.arrival_s < last_s:
+                    msg = f"arrival_s={request.arrival_s:g} must be >= {last_s:g}, the line before"
+                    raise SpecError(msg)  # noqa: TRY301 - the same fate as other bad lines
+            except SpecError as error:
+                self._bad(line, str(error))
+                continue
+            last_s = request.arrival_s
+            num_requests += 1
+            yield request
+        if not num_requests:
+            msg = f"{self.path.name}: the trace holds no request"
+            raise SpecError(msg)
+
+    def _bad(self, line: int, reason: str) -> None:
+        if not self.skip_bad:
+            msg = f"{self.path.name}, line {line}: {reason}"
+            raise SpecError(msg)
+        self.num_bad += 1
+        if len(self.bad_lines) < BAD_LINES_SHOWN:
+            self.bad_lines.append(BadLine(line, reason))
+
+    def _format(self, row: Mapping[str, Any]) -> TraceFormat:
+        found = format_of(frozenset(row))
+        if found is None:
+            known = "; ".join(f"{f.name}: {', '.join(sorted(f.columns))}" for f in FORMATS)
+            columns = ", ".join(sorted(row))[:200] or "(none)"
+            msg = f"{self.path.name}: columns {columns} are of no known trace ({known})"
+            raise FileError(msg)
+        self.format_name = found.name
+        return found
+
+    def _rows(self) -> Iterator[tuple[int, dict[str, Any] | str]]:
+        """Line numbers with rows, or with the reason why a line is none."""
+        name = self.path.name.removesuffix(".gz")
+        if name.endswith(PARQUET):
+            yield from _parquet_rows(self.path)
+            return
+        try:
+            with _open(self.path) as file:
+                is_json = name.endswith((JSON_LINES, ".json", ".ndjson"))
+                yield from _json_rows(file) if is_json else _csv_rows(file)
+        except (OSError, EOFError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            msg = f"{self.path.name}: {reason}"
+            raise FileError(msg) from error
+
+
+def _read(found: TraceFormat, row: Mapping[str, Any], state: TraceState) -> Request:
+    try:
+        return found.read(row, state)
+    except KeyError as error:
+        msg = f"{error.args[0]} is missing"
+        raise SpecError(msg) from None
+    finally:
+        state.num_rows += 1
+
+
+def _open(path: Path) -> IO[str]:
+    with path.open("rb") as file:
+        zipped = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+    if zipped:
+        return gzip.open(path, "rt", encoding="utf-8", newline="")
+    return path.open(encoding="utf-8", newline="")
+
+
+def _csv_rows(file: IO[str]) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    reader = csv.reader(file)
+    try:
+        header = [plain_name(column) for column in next(reader, ())]
+        for values in reader:
+            if not values:
+                continue
+            if len(values) != len(header):
+                yield reader.line_num, f"the number of columns must be {len(header)}"
+            else:
+                yield reader.line_num, dict(zip(header, values, strict=True))
+    except csv.Error as error:
+        yield reader.line_num, str(error)
+
+
+def _json_rows(file: IO[str]) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    for number, line in enumerate(file, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            yield number, f"no JSON: {error}"
+            continue
+        if isinstance(row, dict):
+            yield number, {plain_name(key): value for key, value in row.items()}
+        else:
+            yield number, "must be a JSON object"
+
+
+def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    import polars as pl  # noqa: PLC0415 - heavy, and only this format needs it
+
+    try:
+        frame = pl.scan_parquet(path)
+        start = 0
+        while rows := frame.slice(start, PARQUET_BATCH_ROWS).collect().to_dicts():
+            for i, row in enumerate(rows, start + 1):
+                yield i, {plain_name(key): value for key, value in row.items()}
+            start += len(rows)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        msg = f"{path.name}: {error}"
+        raise FileError(msg) from error
+
+
+def read_trace(
+    path: str | PathLike[str], *, skip_bad: bool = False, limit: int | None = None
+) -> Workload:
+    """The workload that a trace file holds.
+
+    Args:
+        path: CSV, JSON lines or Parquet in a known format; CSV and JSON may be gzipped.
+        skip_bad: leave malformed lines out; the workload's source counts them.
+        limit: most requests to read, from the start; None means all.
 
     Raises:
         FileError: if the file cannot be read, or its columns are of no known format.
         SpecError: for a line that describes no request, or times out of order; it names the line.
     """
-    file = Path(path)
-    try:
-        with _open(file) as lines:
-            requests = tuple(_requests(file.name, lines))
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
-        msg = f"{file.name}: {getattr(error, 'strerror', None) or error}"
-        raise FileError(msg) from None
-    if not requests:
-        msg = f"{file.name}: the trace holds no request"
-        raise SpecError(msg)
-    return Workload(requests=requests, name=file.name, source=str(file.name))
+    reader = TraceReader(path=Path(path), skip_bad=skip_bad)
+    requests = tuple(_first(reader.requests(), limit))
+    source = f"{reader.path.name}, {reader.format_name} format"
+    if reader.num_bad:
+        source += f", {reader.num_bad} bad lines left out"
+    return Workload(requests=requests, name=reader.path.name, source=source)
 
 
-def _open(file: Path) -> IO[str]:
-    if file.suffix == ".gz":
-        return io.TextIOWrapper(gzip.open(file, "rb"), encoding="utf-8-sig", newline="")
-    return file.open(encoding="utf-8-sig", newline="")
-
-
-def _requests(name: str, lines: Iterable[str]) -> Iterator[Request]:
-    rows = csv.DictReader(lines, skipinitialspace=True)
-    read = _find_format(name, rows.fieldnames or ()).reader()
-    last_s = 0.0
-    for row in rows:
-        place = f"{name}, line {rows.line_num}"
-        if None in row or None in row.values():
-            msg = f"{place}: the number of columns must be {len(rows.fieldnames or ())}"
-            raise SpecError(msg)
-        try:
-            request = read(row)
-        except SpecError as error:
-            msg = f"{place}: {error}"
-            raise SpecError(msg) from None
-        if request.arrival_s < last_s:
-            msg = f"{place}: arrival_s={request.arrival_s:g} must be >= {last_s:g}, the line before"
-            raise SpecError(msg)
-        last_s = request.arrival_s
+def _first(requests: Iterator[Request], limit: int | None) -> Iterator[Request]:
+    for count, request in enumerate(requests, 1):
         yield request
+        if count == limit:
+            return
 
 
-def _find_format(name: str, columns: Iterable[str]) -> TraceFormat:
-    have = frozenset(columns)
-    for known in FORMATS:
-        if known.columns <= have:
-            return known
-    wanted = "; ".join(f"{f.name}: {', '.join(sorted(f.columns))}" for f in FORMATS)
-    msg = f"{name}: columns {', '.join(sorted(have)) or '(none)'} are of no known trace ({wanted})"
-    raise FileError(msg)
+def write_trace(workload: Iterable[Request], path: str | PathLike[str]) -> None:
+    """Write requests in kvsim's own format: .csv, .jsonl or .parquet, the first two also .gz.
 
-
-def _own_reader() -> Reader:
-    def read(row: Row) -> Request:
-        prompt = _segments(row.get("prompt") or "")
-        return Request(
-            arrival_s=_number(row, "arrival_s"),
-            num_prompt_tokens=_whole(row, "num_prompt_tokens"),
-            num_output_tokens=_whole(row, "num_output_tokens"),
-            prompt=prompt,
-            priority=_whole(row, "priority") if row.get("priority") else 0,
-            output_segment=_whole(row, "output_segment") if row.get("output_segment") else None,
-            num_samples=_whole(row, "num_samples") if row.get("num_samples") else 1,
-        )
-
-    return read
-
-
-def _lengths_reader() -> Reader:
-    def read(row: Row) -> Request:
-        return Request(
-            arrival_s=_number(row, "arrival_s") if row.get("arrival_s") else 0.0,
-            num_prompt_tokens=_whole(row, "prompt_tokens"),
-            num_output_tokens=_whole(row, "output_tokens"),
-        )
-
-    return read
-
-
-def _azure_reader() -> Reader:
-    """Azure's stamps count from the first line: the trace starts at second 0."""
-    first: list[datetime] = []
-
-    def read(row: Row) -> Request:
-        stamp = _time(row["TIMESTAMP"])
-        first.append(stamp) if not first else None
-        return Request(
-            arrival_s=(stamp - first[0]).total_seconds(),
-            num_prompt_tokens=_whole(row, "ContextTokens"),
-            num_output_tokens=_whole(row, "GeneratedTokens"),
-        )
-
-    return read
-
-
-FORMATS = (
-    TraceFormat(
-        "kvsim", frozenset({"arrival_s", "num_prompt_tokens", "num_output_tokens"}), _own_reader
-    ),
-    TraceFormat(
-        "Azure", frozenset({"TIMESTAMP", "ContextTokens", "GeneratedTokens"}), _azure_reader
-    ),
-    TraceFormat("lengths", frozenset({"prompt_tokens", "output_tokens"}), _lengths_reader),
-)
-
-
-def _whole(row: Row, name: str) -> int:
-    text = row[name].strip()
-    if not text.isdecimal():
-        msg = f"{name}={text[:40]!r} must be a whole number"
-        raise SpecError(msg)
-    return int(text)
-
-
-def _number(row: Row, name: str) -> float:
+    Raises:
+        FileError: for another ending, or if the file cannot be written.
+    """
+    target = Path(path)
+    name = target.name.removesuffix(".gz")
+    rows = (own_row(request) for request in workload)
     try:
-        return float(row[name])
-    except ValueError:
-        msg = f"{name}={row[name][:40]!r} must be a number"
-        raise SpecError(msg) from None
+        if name.endswith(PARQUET):
+            import polars as pl  # noqa: PLC0415
+
+            pl.DataFrame(list(rows), infer_schema_length=None).write_parquet(target)
+        elif name.endswith((CSV, JSON_LINES)):
+            with _create(target) as file:
+                _write_lines(rows, file, as_json=name.endswith(JSON_LINES))
+        else:
+            msg = f"trace={target.name} must end with .csv, .jsonl (or either with .gz) or .parquet"
+            raise FileError(msg)
+    except OSError as error:
+        msg = f"trace={target}: {error.strerror}"
+        raise FileError(msg) from error
 
 
-def _time(text: str) -> datetime:
-    """A time stamp; digits beyond a microsecond are cut."""
-    whole, _, fraction = text.strip().partition(".")
-    digits = fraction[: len(fraction) - len(fraction.lstrip("0123456789"))]
-    zone = fraction[len(digits) :]
-    try:
-        return datetime.fromisoformat(f"{whole}.{digits[:6]:0<6}{zone}" if digits else whole)
-    except ValueError:
-        msg = f"TIMESTAMP={text[:40]!r} must be a date and time"
-        raise SpecError(msg) from None
+def _create(path: Path) -> IO[str]:
+    if path.suffix == ".gz":
+        return gzip.open(path, "wt", encoding="utf-8", newline="")
+    return path.open("w", encoding="utf-8", newline="")
 
 
-def _segments(text: str) -> tuple[PromptSegment, ...]:
-    segments = []
-    for word in text.split():
-        segment_id, _, num_tokens = word.partition(":")
-        if not (segment_id.isdecimal() and num_tokens.isdecimal()):
-            msg = f"prompt={word[:40]!r} must be segments such as 7:500"
-            raise SpecError(msg)
-        segments.append(PromptSegment(int(segment_id), int(num_tokens)))
-    return tuple(segments)
-
-
-__all__ = ["FORMATS", "TraceFormat", "read_trace"]
+def _write_lines(rows: Iterator[dict[str, object]], file: IO[str], *, as_json: bool) -> None:
+    if as_json:
+        for row in rows:
+            file.write(json.dumps(row) + "\n")
+        return
+    writer: csv.DictWriter[str] | None = None
+    for row in rows:
+        if writer is None:
+            writer = csv.DictWriter(file, row)
+            writer.writeheader()
+        writer.writerow(row)
