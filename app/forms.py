@@ -25,6 +25,7 @@ def language() -> Text:
         key="lang",
         label_visibility="collapsed",
         bind="query-params",
+        persist_state="session",
     )
     return Text(chosen or default)
 
@@ -34,10 +35,10 @@ def inputs(t: Text) -> Scenario:
     with st.sidebar:
         st.caption(t("tagline"))
         _presets(t)
-        values: dict[str, Value] = {"model": _widget(scenario.MODEL, t)}
+        values: dict[str, Value] = {"model": widget(scenario.MODEL, t)}
         config = _config(t) if values["model"] == scenario.CUSTOM else None
         _about(str(values["model"]), t)
-        values |= {field.name: _widget(field, t) for field in scenario.MAIN}
+        values |= {field.name: widget(field, t) for field in scenario.MAIN}
         for title, fields in (
             ("advanced", scenario.ADVANCED),
             ("machine", scenario.MACHINE),
@@ -45,7 +46,7 @@ def inputs(t: Text) -> Scenario:
         ):
             with st.expander(t(title), key=f"expander_{title}"):
                 st.caption(t(f"{title}_about"))
-                values |= {field.name: _widget(field, t) for field in fields}
+                values |= {field.name: widget(field, t) for field in fields}
     typed: dict[str, Any] = values
     return Scenario(config=config, **typed)
 
@@ -104,7 +105,8 @@ def _about(model: str, t: Text) -> None:
         )
 
 
-def _widget(field: Field, t: Text) -> Value:
+def widget(field: Field, t: Text) -> Value:
+    """The field's input; its value stays in the visit when another page is looked at."""
     label, doc = t(f"label_{field.name}"), t(f"help_{field.name}")
     match field.kind:
         case Kind.CHOICE:
@@ -116,10 +118,16 @@ def _widget(field: Field, t: Text) -> Value:
                 key=field.name,
                 help=doc,
                 bind="query-params",
+                persist_state="session",
             )
         case Kind.SWITCH:
             return st.toggle(
-                label, value=bool(field.default), key=field.name, help=doc, bind="query-params"
+                label,
+                value=bool(field.default),
+                key=field.name,
+                help=doc,
+                bind="query-params",
+                persist_state="session",
             )
         case Kind.WORD:
             return st.text_input(
@@ -129,6 +137,7 @@ def _widget(field: Field, t: Text) -> Value:
                 key=field.name,
                 help=doc,
                 bind="query-params",
+                persist_state="session",
             )
         case _:
             return _number(field, label, doc, t)
@@ -146,6 +155,7 @@ def _number(field: Field, label: str, doc: str, t: Text) -> Value:
             help=doc,
             placeholder=t(field.empty),
             bind="query-params",
+            persist_state="session",
         )
         return count
     is_share = field.kind is Kind.SHARE
@@ -160,5 +170,6 @@ def _number(field: Field, label: str, doc: str, t: Text) -> Value:
         help=doc,
         placeholder=t(field.empty),
         bind="query-params",
+        persist_state="session",
     )
     return amount

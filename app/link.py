@@ -5,7 +5,7 @@ import dataclasses
 import streamlit as st
 
 from app.i18n import Text
-from app.scenario import FIELDS, LINK_VERSION, Scenario, Value, ignored
+from app.scenario import FIELDS, LINK_VERSION, PAGE_FIELDS, Scenario, Value, ignored
 from app.text import inert
 
 _OPENED, _SEEN = "link_opened", "link_seen"
@@ -21,7 +21,8 @@ def opened() -> dict[str, str] | None:
         return None
     now = st.query_params.to_dict()
     query: dict[str, str] = st.session_state.setdefault(_OPENED, now)
-    unreadable = [name for name in FIELDS if name in now and not FIELDS[name].reads(now[name])]
+    fields = FIELDS | PAGE_FIELDS
+    unreadable = [name for name in fields if name in now and not fields[name].reads(now[name])]
     if unreadable:
         for name in unreadable:
             del st.query_params[name]
@@ -30,15 +31,17 @@ def opened() -> dict[str, str] | None:
 
 
 def check(query: dict[str, str] | None, scenario: Scenario, t: Text) -> None:
-    """Warn of values that the link asks for and the widgets do not hold, until an input changes."""
-    values: dict[str, Value] = dataclasses.asdict(scenario) | {
-        "lang": t.language,
-        _VERSION: LINK_VERSION,
-    }
+    """Warn of values that the link asks for and the widgets do not hold, until an input changes.
+
+    Called when the page has run, for the inputs of its own are part of the link.
+    """
+    inputs: dict[str, Value] = dataclasses.asdict(scenario)
+    inputs |= {name: st.session_state[name] for name in PAGE_FIELDS if name in st.session_state}
     if query is not None:
-        st.session_state[_SEEN] = (scenario, ignored(query, values))
+        values = inputs | {"lang": t.language, _VERSION: LINK_VERSION}
+        st.session_state[_SEEN] = (inputs, ignored(query, values))
     first, lost = st.session_state[_SEEN]
-    if lost and scenario == first:
+    if lost and inputs == first:
         names = ", ".join(inert(part) for part in lost)
         st.warning(t("link_ignored", values=names), icon=":material/link_off:")
     if st.query_params.get(_VERSION) != LINK_VERSION:

@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # kvsim/ and app/ 
 import streamlit as st
 
 from app import forms, link
-from app.views import plan
+from app.views import engines, plan
 
 HERE = Path(__file__).resolve().parent
 st.set_page_config(page_title="kvsim", page_icon=str(HERE / "icon.svg"), layout="wide")
@@ -23,8 +23,19 @@ def show_plan() -> None:
     plan.show(scenario, t)
 
 
+def show_engines() -> None:
+    """Page *Engines*, of the scenario in the sidebar."""
+    engines.show(scenario, t)
+
+
 page = st.navigation(
-    [st.Page(show_plan, title=t("page_plan"), url_path="plan", default=True)], position="top"
+    [
+        st.Page(show_plan, title=t("page_plan"), url_path="plan", default=True),
+        st.Page(show_engines, title=t("page_engines"), url_path="engines"),
+    ],
+    position="top",
 )
-link.check(opened, scenario, t)
+warning = st.container()  # above the page, filled when the page has shown its inputs
 page.run()
+with warning:
+    link.check(opened, scenario, t)

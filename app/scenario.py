@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import kvsim
+from app.engine_charts import FIGURES
 
 LINK_VERSION = "1"
 CUSTOM = "custom"
@@ -104,6 +105,15 @@ ADVANCED = (
     Field(name="max_num_batched_tokens", kind=Kind.COUNT, default=None, step=1024),
     Field(name="enforce_eager", kind=Kind.SWITCH, default=False),
     Field(name="engine_version", kind=Kind.WORD, default=kvsim.Vllm().engine_version),
+    Field(name="pipeline_parallel_size", kind=Kind.COUNT, default=1),
+    Field(name="data_parallel_size", kind=Kind.COUNT, default=1),
+    Field(name="decode_context_parallel_size", kind=Kind.COUNT, default=1),
+    Field(
+        name="usage_context",
+        kind=Kind.CHOICE,
+        default=str(kvsim.Vllm().usage_context),
+        options=lambda: tuple(kvsim.UsageContext),
+    ),
 )
 MACHINE = (
     Field(name="free_memory_gib", kind=Kind.SIZE, default=None, empty="not_stated"),
@@ -117,6 +127,11 @@ MEASURED = (
     Field(name="cuda_graph_gib", kind=Kind.SIZE, default=None, empty="estimated"),
 )
 FIELDS = {field.name: field for field in (MODEL, *MAIN, *ADVANCED, *MACHINE, *MEASURED)}
+"""Inputs of the sidebar, the same on every page."""
+
+FIGURE = Field(name="figure", kind=Kind.CHOICE, default=FIGURES[0], options=lambda: FIGURES)
+PAGE_FIELDS = {field.name: field for field in (FIGURE,)}
+"""Inputs of one page alone; their values stay when the visitor looks at another."""
 
 PRESETS: dict[str, dict[str, Value]] = {
     "preset_chat": {"max_model_len": 8192, "concurrent_requests": 32},
@@ -151,6 +166,10 @@ class Scenario:
     max_num_batched_tokens: int | None
     enforce_eager: bool
     engine_version: str
+    pipeline_parallel_size: int
+    data_parallel_size: int
+    decode_context_parallel_size: int
+    usage_context: str
     free_memory_gib: float | None
     other_processes_gib: float | None
     host_memory_gib: float | None
@@ -174,7 +193,12 @@ class Scenario:
             model=self._model(),
             accelerator=kvsim.accelerator(self.gpu),
             engine=self._engine(),
-            parallel=kvsim.Parallelism(tensor_parallel_size=self.tensor_parallel_size),
+            parallel=kvsim.Parallelism(
+                tensor_parallel_size=self.tensor_parallel_size,
+                pipeline_parallel_size=self.pipeline_parallel_size,
+                data_parallel_size=self.data_parallel_size,
+                decode_context_parallel_size=self.decode_context_parallel_size,
+            ),
             overheads=kvsim.Overheads(
                 weights_bytes=_stated(self.weights_gib),
                 activation_peak_bytes=_stated(self.activation_peak_gib),
@@ -206,6 +230,7 @@ class Scenario:
             quantization=None if self.quantization == AUTO else self.quantization,
             enforce_eager=self.enforce_eager,
             engine_version=self.engine_version,
+            usage_context=kvsim.UsageContext(self.usage_context),
         )
 
 
@@ -222,11 +247,10 @@ def ignored(link: Mapping[str, str], values: Mapping[str, Value]) -> tuple[str, 
 
 
 def _honoured(name: str, text: str, values: Mapping[str, Value]) -> bool:
-    if name not in FIELDS:
+    field = (FIELDS | PAGE_FIELDS).get(name)
+    if field is None or name not in values:
         return values.get(name) == text
-    if not FIELDS[name].reads(text):
-        return False
-    return values[name] == (FIELDS[name].parse(text) if text else None)
+    return field.reads(text) and values[name] == (field.parse(text) if text else None)
 
 
 def _bytes(gib: float | None) -> int | None:

@@ -10,6 +10,7 @@ from app import charts, forms
 from app.i18n import Text
 from app.scenario import Scenario
 from app.text import gib, inert, size, table
+from app.views import reasons
 
 SCHEMA_VERSION = 1
 """Version of the JSON object, the same as the command line's."""
@@ -44,8 +45,8 @@ class Answer:
     """All that the page shows of one scenario, so that no part is staler than another."""
 
     plan: kvsim.Plan
-    growth: charts.Growth
-    formula: tuple[kvsim.FormulaLine, ...]
+    growth: charts.Growth | None  # None where a GPU holds a part of the layers or tokens
+    formula: tuple[kvsim.ExplainedGroup, ...]
 
 
 def show(scenario: Scenario, t: Text) -> None:
@@ -62,17 +63,35 @@ def show(scenario: Scenario, t: Text) -> None:
     _fixes(answer.plan, t)
     _memory(answer.plan, t)
     _capacity(answer.plan, t)
+    reasons.causes(answer.plan, t)
     _growth(answer.growth, t)
-    _formula(answer, t)
+    reasons.formula(answer.plan, answer.formula, t)
+    reasons.settings(answer.plan, t)
     _launch(answer.plan, t)
     _not_modeled(answer.plan, t)
 
 
 def _answer(scenario: Scenario) -> Answer:
     deployment = scenario.deployment()
-    requests, model = scenario.concurrent_requests, deployment.model
-    plan = kvsim.plan(deployment, concurrent_requests=requests)
+    plan = kvsim.plan(deployment, concurrent_requests=scenario.concurrent_requests)
     e = plan.evaluation
+    return Answer(
+        plan=plan,
+        growth=_curves(plan, scenario),
+        formula=kvsim.explain_cache(
+            e.deployment.model,
+            num_tokens=e.resolved.max_model_len,
+            kv_cache_dtype=scenario.kv_cache_dtype,
+            tensor_parallel_size=scenario.tensor_parallel_size,
+        ),
+    )
+
+
+def _curves(plan: kvsim.Plan, scenario: Scenario) -> charts.Growth | None:
+    e = plan.evaluation
+    parallel, model = e.deployment.parallel, e.deployment.model
+    if parallel.pipeline_parallel_size > 1 or parallel.decode_context_parallel_size > 1:
+        return None
     longest = model.max_model_len or e.resolved.max_model_len
     weights_bytes = e.budget.weights_bytes.best
 
@@ -81,27 +100,19 @@ def _answer(scenario: Scenario) -> Answer:
             model,
             lengths=kvsim.context_lengths(longest),
             batch_size=batch_size,
-            engine=replace(deployment.engine, max_model_len=longest),
+            engine=replace(e.deployment.engine, max_model_len=longest),
             kv_cache_dtype=scenario.kv_cache_dtype,
             tensor_parallel_size=scenario.tensor_parallel_size,
             threshold_bytes=weights_bytes,
         )
 
-    return Answer(
-        plan=plan,
-        growth=charts.Growth(
-            one=curve(1),
-            many=curve(requests),
-            requests=requests,
-            weights_bytes=weights_bytes,
-            available_bytes=e.budget.kv_cache_bytes.best,
-            context=e.resolved.max_model_len,
-        ),
-        formula=kvsim.cache_formula(
-            model,
-            kv_cache_dtype=scenario.kv_cache_dtype,
-            tensor_parallel_size=scenario.tensor_parallel_size,
-        ),
+    return charts.Growth(
+        one=curve(1),
+        many=curve(e.concurrent_requests),
+        requests=e.concurrent_requests,
+        weights_bytes=weights_bytes,
+        available_bytes=e.budget.kv_cache_bytes.best,
+        context=e.resolved.max_model_len,
     )
 
 
@@ -232,8 +243,11 @@ def _range(low: str, high: str, t: Text) -> str:
     return t("certain") if low == high else t("range", low=low, high=high)
 
 
-def _growth(growth: charts.Growth, t: Text) -> None:
+def _growth(growth: charts.Growth | None, t: Text) -> None:
     st.subheader(t("curve_title"), anchor=False)
+    if growth is None:
+        st.caption(t("curve_not_drawn"))
+        return
     st.markdown(charts.crossing_words(growth, t))
     st.plotly_chart(
         charts.growth(growth, t),
@@ -251,26 +265,6 @@ def _growth(growth: charts.Growth, t: Text) -> None:
     ]
     with st.expander(t("curve_table")):
         st.markdown(table(header, rows))
-
-
-def _formula(answer: Answer, t: Text) -> None:
-    held = answer.plan.evaluation.capacity
-    st.subheader(t("formula_title"), anchor=False)
-    st.markdown(t("formula_ideal"))
-    lines = [line.text for line in answer.formula]
-    st.code("\n+ ".join(lines), language=None, wrap_lines=True)
-    st.markdown(
-        t(
-            "formula_engine",
-            block_size=held.best.block_size,
-            fixed=f"{held.cost.fixed_bytes:,}",
-            per_token=f"{held.cost.bytes_per_token:,}",
-            start=f"{held.cost.from_tokens:,}",
-            length=f"{answer.growth.context:,}",
-            size=size(held.request.total_bytes),
-        )
-    )
-    st.markdown(t("formula_admission", size=size(held.best.bytes_for(1))))
 
 
 def _launch(plan: kvsim.Plan, t: Text) -> None:

@@ -1,0 +1,1 @@
+"""The page's texts, a module per page: key to (English, Simplified Chinese)."""
