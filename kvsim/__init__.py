@@ -22,6 +22,8 @@ if TYPE_CHECKING:
         poisson_workload,
         simulate,
         simulate_blocks,
+        waste,
+        waste_study,
     )
     from kvsim.dtypes import CacheFormat, DType, cache_format, model_dtype
     from kvsim.engines.llama_cpp import LlamaCppLayout, llama_cpp_layout
@@ -61,12 +63,15 @@ if TYPE_CHECKING:
         search_accelerators,
         search_models,
     )
+    from kvsim.io.lengths import FittedTrace, fitted_trace, fitted_traces
     from kvsim.io.models import parse_config
     from kvsim.io.overheads import overhead_model
     from kvsim.io.traces import read_trace
     from kvsim.planner.advise import Fix
     from kvsim.planner.answer import Plan
     from kvsim.planner.compare import Comparison, EngineAnswer
+    from kvsim.planner.waste import MethodWaste, WasteReport
+    from kvsim.planner.waste_study import StudyCell, WasteStudy
     from kvsim.sim.config import SchedulerConfig
     from kvsim.sim.metrics import PrefixCacheUse, Spread, Waste
     from kvsim.sim.records import RequestRecord, StepRecord
@@ -77,9 +82,11 @@ if TYPE_CHECKING:
     from kvsim.specs.engine import EngineName, UsageContext, Vllm
     from kvsim.specs.hardware import Accelerator
     from kvsim.specs.latent import Indexer, LatentAttention, SlidingLatentAttention
+    from kvsim.specs.lengths import Lengths
     from kvsim.specs.llama_cpp import FlashAttention, LlamaCpp, LlamaCppTraits, Ollama, Variant
     from kvsim.specs.model import ModelSpec
     from kvsim.specs.overheads import Coefficient, Interval, OverheadModel, Overheads, exact
+    from kvsim.specs.paging_study import BatchTime
     from kvsim.specs.parallel import Parallelism
     from kvsim.specs.sglang import Sglang
     from kvsim.specs.state import RecurrentState
@@ -119,6 +126,8 @@ _HOMES = {
         "poisson_workload",
         "simulate",
         "simulate_blocks",
+        "waste",
+        "waste_study",
     ),
     "kvsim.errors": (
         "CapacityError",
@@ -147,9 +156,18 @@ _HOMES = {
     "kvsim.specs.workload": ("PoissonTraffic", "PromptSegment", "Request", "Workload"),
     "kvsim.planner.advise": ("Fix",),
     "kvsim.planner.answer": ("Plan",),
+    "kvsim.planner.waste_study": (
+        "StudyCell",
+        "WasteStudy",
+    ),
+    "kvsim.planner.waste": (
+        "MethodWaste",
+        "WasteReport",
+    ),
     "kvsim.specs.deployment": ("Deployment",),
     "kvsim.specs.engine": ("EngineName", "UsageContext", "Vllm"),
     "kvsim.specs.hardware": ("Accelerator",),
+    "kvsim.specs.lengths": ("Lengths",),
     "kvsim.specs.model": ("ModelSpec",),
     "kvsim.specs.overheads": (
         "Coefficient",
@@ -159,6 +177,7 @@ _HOMES = {
         "exact",
     ),
     "kvsim.specs.parallel": ("Parallelism",),
+    "kvsim.specs.paging_study": ("BatchTime",),
     "kvsim.specs.transformers": ("CacheImplementation", "QuantizedBackend", "Transformers"),
     "kvsim.engines.llama_cpp": ("LlamaCppLayout", "llama_cpp_layout"),
     "kvsim.engines.llama_cpp_devices": (
@@ -210,6 +229,11 @@ _HOMES = {
     "kvsim.specs.sglang": ("Sglang",),
     "kvsim.specs.tensorrt_llm": ("TensorrtLlm",),
     "kvsim.io.overheads": ("overhead_model",),
+    "kvsim.io.lengths": (
+        "FittedTrace",
+        "fitted_trace",
+        "fitted_traces",
+    ),
     "kvsim.analytic.host_memory": (
         "HostMemory",
         "host_memory",
@@ -223,6 +247,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Accelerator",
+    "BatchTime",
     "CacheBytes",
     "CacheCurve",
     "CacheFormat",
@@ -239,6 +264,7 @@ __all__ = [
     "EngineName",
     "ExplainedGroup",
     "FileError",
+    "FittedTrace",
     "Fix",
     "FlashAttention",
     "FormulaLine",
@@ -250,10 +276,12 @@ __all__ = [
     "Interval",
     "KvsimError",
     "LatentAttention",
+    "Lengths",
     "LlamaCpp",
     "LlamaCppLayout",
     "LlamaCppTraits",
     "MemoryBar",
+    "MethodWaste",
     "MissingExtraError",
     "MissingFieldError",
     "ModelSpec",
@@ -282,6 +310,7 @@ __all__ = [
     "SpecError",
     "Spread",
     "StepRecord",
+    "StudyCell",
     "Tensor",
     "TensorrtLlm",
     "TensorrtLlmLayout",
@@ -297,6 +326,8 @@ __all__ = [
     "VllmCacheConfig",
     "VllmLayout",
     "Waste",
+    "WasteReport",
+    "WasteStudy",
     "Workload",
     "accelerator",
     "bytes_by_format",
@@ -311,6 +342,8 @@ __all__ = [
     "context_lengths",
     "exact",
     "explain_cache",
+    "fitted_trace",
+    "fitted_traces",
     "format_bytes",
     "format_gib",
     "host_memory",
@@ -342,6 +375,8 @@ __all__ = [
     "vllm_cache",
     "vllm_layer_spec",
     "vllm_layout",
+    "waste",
+    "waste_study",
     "weights_on_devices",
 ]
 

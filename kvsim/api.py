@@ -13,6 +13,7 @@ from kvsim.engines.vllm_cache import vllm_cache
 from kvsim.errors import SpecError
 from kvsim.io.catalog import catalog_accelerators, find_accelerator
 from kvsim.io.commands import vllm_serve
+from kvsim.io.lengths import paging_study
 from kvsim.io.models import read_model
 from kvsim.io.overheads import engine_reserves, overhead_model
 from kvsim.planner import compare as side_by_side
@@ -28,6 +29,10 @@ from kvsim.planner.plan import (
     deployment_dtype,
     evaluate,
 )
+from kvsim.planner.waste import WasteReport, waste_setting
+from kvsim.planner.waste import waste as measure_waste
+from kvsim.planner.waste_study import WasteStudy
+from kvsim.planner.waste_study import waste_study as run_study
 from kvsim.sim.simulate import deployed_setup
 from kvsim.sim.simulate import limits as simulation_limits
 from kvsim.sim.simulate import simulate as run_simulation
@@ -43,6 +48,7 @@ from kvsim.specs.engine import EngineName, Vllm
 from kvsim.specs.hardware import Accelerator
 from kvsim.specs.model import ModelSpec
 from kvsim.specs.overheads import OverheadModel
+from kvsim.specs.paging_study import BatchTime
 from kvsim.specs.parallel import Parallelism
 from kvsim.specs.transformers import Transformers
 from kvsim.specs.workload import PoissonTraffic, Workload
@@ -427,6 +433,53 @@ def simulate_blocks(
     )
 
 
+def waste(
+    workload: Workload,
+    *,
+    num_slots: int | None = None,
+    max_model_len: int | None = None,
+    block_size: int = 16,
+    batch_time: BatchTime | None = None,
+) -> WasteReport:
+    """Where a pool goes under static, Orca's and paged allocation, and what rate each sustains.
+
+    Args:
+        workload: requests in order of arrival.
+        num_slots: tokens that the pool holds; None means eight sequences of the longest length.
+        max_model_len: what a static cache reserves; None means the next power of two.
+        block_size: tokens per block where paging is used.
+        batch_time: seconds of a step; None means what the PagedAttention paper's figures imply.
+
+    Raises:
+        SpecError: for an impossible setting, or a request that a method could never serve.
+
+    Example:
+        >>> from kvsim.specs.workload import Request
+        >>> requests = (Request(num_prompt_tokens=100, num_output_tokens=100),) * 9
+        >>> report = waste(Workload(requests=requests), num_slots=512)
+        >>> [(m.method, round(m.batch, 1)) for m in report.methods][1::3]
+        [('orca-max', 2.0), ('paged', 2.0)]
+    """
+    setting = waste_setting(
+        workload,
+        batch_time or paging_study().setting.batch_time,
+        num_slots=num_slots,
+        max_model_len=max_model_len,
+        block_size=block_size,
+    )
+    return measure_waste(workload, setting)
+
+
+def waste_study(*, seed: int = 0, num_requests: int = 3000) -> WasteStudy:
+    """The PagedAttention paper's figures on waste and batch size, published and simulated.
+
+    Args:
+        seed: of lengths and arrivals.
+        num_requests: of each of its workloads.
+    """
+    return run_study(paging_study(), _generator(seed), num_requests=num_requests)
+
+
 __all__ = [
     "accelerator",
     "cache_bytes",
@@ -439,4 +492,6 @@ __all__ = [
     "poisson_workload",
     "simulate",
     "simulate_blocks",
+    "waste",
+    "waste_study",
 ]

@@ -1,4 +1,4 @@
-"""`python -m validation`: recorded KIND PATH [--json], live, fit-overheads, accuracy."""
+"""`python -m validation`: recorded KIND PATH [--json], live, fit-..., accuracy."""
 
 import argparse
 import json
@@ -19,10 +19,11 @@ LONGEST_LIST = 8
 COMMANDS = {
     "fit-overheads": "refit the shipped overheads on measured rows",
     "accuracy": "the page on accuracy",
+    "fit-workloads": "lengths of traces as quantiles",
 }
 """Modes with flags of their own."""
 
-MODULES = {"fit-overheads": "fit", "accuracy": "accuracy"}
+MODULES = {"fit-overheads": "fit", "accuracy": "accuracy", "fit-workloads": "fit_workloads"}
 
 BACKENDS = ("transformers", "vllm", "ollama")
 

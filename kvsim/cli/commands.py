@@ -11,6 +11,7 @@ from kvsim.cli import compare_table, flags, parser, simulate_table, tables
 from kvsim.cli.app import start_app
 from kvsim.cli.doctor import examine
 from kvsim.cli.validate import start_validation
+from kvsim.cli.waste import run_waste, show_waste
 from kvsim.errors import SpecError
 from kvsim.io.catalog import search_accelerators, search_models
 from kvsim.io.report import accelerator_row, model_row
@@ -202,6 +203,7 @@ COMMANDS = {
     "plan": Command(run_plan, tables.show_plan),
     "compare": Command(run_compare, compare_table.show_compare),
     "simulate": Command(run_simulate, simulate_table.show_simulate),
+    "waste": Command(run_waste, show_waste),
     "models": Command(run_models, tables.show_models),
     "gpus": Command(run_gpus, tables.show_gpus),
     "doctor": Command(run_doctor, tables.show_doctor),

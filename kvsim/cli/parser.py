@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from kvsim import __version__
 from kvsim.cli.flags import OneLineParser, add_fields, size
+from kvsim.cli.waste import add_waste
 from kvsim.specs.engine import EngineName, Vllm
 from kvsim.specs.llama_cpp import LlamaCpp, Ollama
 from kvsim.specs.parallel import Parallelism
@@ -248,6 +249,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None]], ...
     ("plan", "whether a deployment fits, what it holds, and what to change", _add_plan),
     ("compare", "every engine's bytes, capacity and concurrency side by side", _add_compare),
     ("simulate", "serve a trace or generated requests, step by step", _add_simulate),
+    ("waste", "what reserving memory loses against paging it", add_waste),
     ("models", "list or search the models of the catalogue", _add_search),
     ("gpus", "list or search the devices of the catalogue", _add_search),
     ("doctor", "driver, devices, versions and extras on this machine", _add_nothing),

@@ -26,6 +26,7 @@ CASES = {
         ["compare", "llama-3.1-8b", "--gpu", "h100", "--num-tokens", "8192"],
         ["compare", "gemma-3-27b", "--gpu", "b200", "--num-gpus", "2", "--engines", "all"],
     ],
+    "waste": [["waste", "--paper", "--num-requests", "50"]],
     "models": [["models"]],
     "gpus": [["gpus"]],
     "doctor": [["doctor"]],

@@ -1,0 +1,181 @@
+"""`kvsim waste`: what reserving loses against paging, published or on a trace."""
+
+import argparse
+from dataclasses import replace
+from typing import Any
+
+from kvsim import api
+from kvsim.cli import tables
+from kvsim.cli.flags import size
+from kvsim.errors import SpecError
+from kvsim.io.traces import read_trace
+from kvsim.specs.deployment import Deployment
+from kvsim.specs.engine import EngineName, Vllm
+from kvsim.specs.paging_study import BatchTime
+
+Json = dict[str, Any]
+
+DEFAULT_REQUESTS = 3000
+PARTS = ("used", "reserved", "internal", "external", "free")
+LEGEND = (
+    "used: holds tokens; reserved: for tokens to come; internal: never used; "
+    "external: holes and rounding; free: not needed"
+)
+NOT_MODELED = ("prefixes that requests share", "prompts that take longer than a step")
+
+
+def add_waste(parser: argparse.ArgumentParser) -> None:
+    """The flags of `kvsim waste`."""
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument(
+        "--paper", action="store_true", help="the PagedAttention paper's figures 2 and 13"
+    )
+    what.add_argument("--trace", metavar="FILE", help="a trace in any known format")
+    parser.add_argument(
+        "--skip-bad", action="store_true", help="count malformed lines, do not stop at them"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of --paper's lengths")
+    for flag, doc in (
+        ("--num-requests", f"requests of each workload (default: {DEFAULT_REQUESTS})"),
+        ("--kv-cache-tokens", "tokens that the pool holds (default: eight longest sequences)"),
+        ("--max-model-len", "what a static cache reserves (default: the next power of two)"),
+        ("--block-size", "tokens per block (default: 16)"),
+    ):
+        parser.add_argument(flag, type=int, metavar="N", help=doc)
+    parser.add_argument("--model", metavar="MODEL", help="with --gpu: the pool that it leaves")
+    parser.add_argument("--gpu", metavar="GPU", help="device, see `kvsim gpus`")
+    parser.add_argument(
+        "--kv-cache-memory-bytes", type=size, metavar="SIZE", help="with --model and --gpu: of it"
+    )
+    parser.add_argument(
+        "--step-time-s", type=float, metavar="S", help="seconds of every step, whatever its batch"
+    )
+
+
+def run_waste(args: argparse.Namespace) -> Json:
+    """Published and simulated waste, or that of a trace."""
+    num_requests = DEFAULT_REQUESTS if args.num_requests is None else args.num_requests
+    if num_requests < 1:
+        msg = f"num_requests={num_requests} must be >= 1"
+        raise SpecError(msg)
+    engine = {"engine": str(EngineName.VLLM), "engine_version": Vllm().engine_version}
+    if args.paper:
+        study = api.waste_study(seed=args.seed, num_requests=num_requests)
+        return engine | study.as_dict()
+    workload = read_trace(args.trace, skip_bad=args.skip_bad, limit=num_requests)
+    if len(workload) == num_requests:
+        workload = replace(workload, source=f"{workload.source}, first {num_requests} requests")
+    report = api.waste(
+        workload,
+        num_slots=_pool_tokens(args),
+        max_model_len=args.max_model_len,
+        block_size=args.block_size or 16,
+        batch_time=_batch_time(args),
+    )
+    ratio = report.paged_over_oracle
+    return {
+        **engine,
+        "source": None,
+        "reports": [report.as_dict()],
+        "comparison": [],
+        "sustained_over_oracle": {
+            "simulated": ratio,
+            "published_low": None,
+            "published_high": None,
+        },
+        "not_modeled": list(NOT_MODELED),
+    }
+
+
+def _pool_tokens(args: argparse.Namespace) -> int | None:
+    """What was stated, or what a deployment leaves; None for neither."""
+    if args.model is None and args.gpu is None:
+        return None if args.kv_cache_tokens is None else int(args.kv_cache_tokens)
+    if args.model is None or args.gpu is None or args.kv_cache_tokens is not None:
+        msg = f"model={args.model} and gpu={args.gpu} must both be given, or kv_cache_tokens alone"
+        raise SpecError(msg)
+    engine = Vllm(
+        max_model_len=args.max_model_len, kv_cache_memory_bytes=args.kv_cache_memory_bytes
+    )
+    deployment = Deployment(
+        model=api.load_model(args.model), accelerator=api.accelerator(args.gpu), engine=engine
+    )
+    return int(api.plan(deployment).evaluation.capacity.best.kv_cache_tokens)
+
+
+def _batch_time(args: argparse.Namespace) -> BatchTime | None:
+    if args.step_time_s is None:
+        return None
+    return BatchTime(base_s=args.step_time_s, per_request_s=0.0, source="stated by the user")
+
+
+def show_waste(result: Json) -> None:
+    """A table per workload; with the paper's figures, published beside simulated."""
+    console = tables.new_console()
+    for report in result["reports"]:
+        setting = report["setting"]
+        console.print(_methods(report))
+        console.print(
+            f"pool of {setting['num_slots']:,} tokens, longest length "
+            f"{setting['max_model_len']:,}, blocks of {setting['block_size']}; "
+            f"a step's time: {setting['batch_time']['source']}",
+            style="dim",
+        )
+    console.print(f"{LEGEND}; req/s: the most that can be kept up", style="dim")
+    if result["comparison"]:
+        console.print(_comparison(result))
+    ratio = result["sustained_over_oracle"]
+    if ratio["simulated"] is not None:
+        published = ""
+        if ratio["published_low"] is not None:
+            published = f" (published: {ratio['published_low']} to {ratio['published_high']})"
+        console.print(
+            f"paging sustains {ratio['simulated']:.2f} times the oracle's rate{published}"
+        )
+    for left_out in result["not_modeled"]:
+        console.print(f"not modelled: {left_out}", style="dim")
+
+
+def _methods(report: Json) -> Any:  # noqa: ANN401 - rich is loaded where it is used
+    columns = [(name, "right") for name in PARTS]
+    table = tables.new_table(
+        report["workload"],
+        ("method", "left"),
+        *columns,
+        ("running", "right"),
+        ("req/s", "right"),
+    )
+    for method in report["methods"]:
+        rate = method["sustained_per_s"]
+        table.add_row(
+            method["method"],
+            *(f"{method[name]:.1%}" for name in PARTS),
+            f"{method['batch']:.2f}",
+            "" if rate is None else f"{rate:.3f}",
+        )
+    return table
+
+
+def _comparison(result: Json) -> Any:  # noqa: ANN401
+    table = tables.new_table(
+        f"Published and simulated ({result['source']})",
+        ("workload", "left"),
+        ("method", "left"),
+        ("quantity", "left"),
+        ("published", "right"),
+        ("simulated", "right"),
+        ("difference", "right"),
+    )
+    for cell in result["comparison"]:
+        is_batch = cell["quantity"] == "batch"
+        form = ".2f" if is_batch else ".1%"
+        change = f"{cell['relative_difference']:+.1%}" if is_batch else f"{cell['difference']:+.1%}"
+        table.add_row(
+            cell["workload"],
+            cell["method"],
+            cell["quantity"],
+            f"{cell['published']:{form}}",
+            f"{cell['simulated']:{form}}",
+            change if is_batch else change.replace("%", " points"),
+        )
+    return table
