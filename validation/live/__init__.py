@@ -1,0 +1,1 @@
+"""Measurements on this machine: real caches against what kvsim predicts of them."""

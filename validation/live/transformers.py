@@ -1,0 +1,214 @@
+"""`python -m validation live transformers`: caches of transformers against their prediction."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import kvsim
+from validation.live import device as devices
+from validation.live.architectures import ARCHITECTURES, Architecture, find, load_rows, resized
+from validation.live.extras import load
+from validation.live.ladder import Outcome, Rung, Status, climb
+from validation.live.provenance import provenance
+from validation.live.subject import Subject, from_config, from_name, read_config
+
+SCHEMA_VERSION = 1
+EXIT_EXACT, EXIT_WRONG = 0, 3
+PROMPTS, BATCHES, DECODED = (16, 48), (1, 3), 3
+STATIC_SPARE = 8
+"""Slots that a static cache has beyond prompt and decoded tokens."""
+
+GROUP, RESIDUAL = 32, 2
+"""Small enough that a few decode steps fill a quantised cache's residual."""
+
+LEAST_DECODED = 2
+"""After one step a window's storage is what it stays."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Climb the ladder and report.
+
+    Returns:
+        0 if every rung that was measured is as predicted, else 3.
+    """
+    args = parse(argv)
+    torch = load("torch")
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    device = devices.select(args.device, index=args.device_index)
+    outcomes = []
+    for subject, rungs in subjects(args, device.torch_name):
+        for outcome in climb(subject, rungs, device, seed=args.seed):
+            outcomes.append(outcome)
+            print(line(outcome), file=sys.stderr if args.json else sys.stdout, flush=True)
+    others = device.others()
+    record = {
+        "schema_version": SCHEMA_VERSION,
+        "kind": "live-transformers",
+        "provenance": provenance(
+            backend="transformers", arguments=argv, device=device.describe(), seed=args.seed
+        )
+        | {"dtype": args.dtype, "others": None if others is None else others.line},
+        **{str(status): count(outcomes, status) for status in Status},
+        "rungs": [outcome.as_dict() for outcome in outcomes],
+    }
+    text = json.dumps(record, indent=1, sort_keys=False)
+    if args.output:
+        args.output.write_text(text + "\n", "utf-8")
+    if args.calibration:
+        write_calibration(args.calibration, record, device)
+    if args.json:
+        print(json.dumps(record))
+    else:
+        summarize(record, outcomes)
+    return EXIT_WRONG if count(outcomes, Status.WRONG) else EXIT_EXACT
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The flags."""
+    parser = argparse.ArgumentParser(prog="validation live transformers", description=__doc__)
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--config", type=Path, help="config.json: random weights, no download")
+    which.add_argument("--model", help="a folder or a hub's id: its own weights")
+    which.add_argument(
+        "--census", nargs="*", metavar="ROW", help="recorded tiny configs; all: none"
+    )
+    parser.add_argument("--prompts", type=positive, nargs="+", default=list(PROMPTS))
+    parser.add_argument("--batches", type=positive, nargs="+", default=list(BATCHES))
+    parser.add_argument("--decoded", type=positive, default=DECODED, help="decode steps, >= 2")
+    caches = [str(kind) for kind in kvsim.CacheImplementation]
+    parser.add_argument("--caches", nargs="+", choices=caches, default=caches)
+    parser.add_argument("--witness", action="store_true", help="add a large rung per census row")
+    parser.add_argument("--dtype", choices=("bfloat16", "float16", "float32"), default="bfloat16")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--device-index", type=int, default=0)
+    parser.add_argument("--threads", type=positive, help="torch's threads")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--output", type=Path, help="write the record here")
+    parser.add_argument("--calibration", type=Path, help="write a CUDA device's figures here")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    args = parser.parse_args(argv)
+    if args.decoded < LEAST_DECODED:
+        parser.error(f"argument --decoded: {args.decoded} must be >= {LEAST_DECODED}")
+    return args
+
+
+def positive(text: str) -> int:
+    """A whole number above 0."""
+    value = int(text)
+    if value < 1:
+        msg = f"{value} must be >= 1"
+        raise argparse.ArgumentTypeError(msg)
+    return value
+
+
+def subjects(args: argparse.Namespace, device: str) -> Iterator[tuple[Subject, list[Rung]]]:
+    """Each model with its rungs; without a name the recorded architectures."""
+    if args.model:
+        yield from_name(args.model, dtype=args.dtype, device=device), list(rungs(args))
+    elif args.config:
+        config = read_config(args.config)
+        subject = from_config(
+            config, name=args.config.name, dtype=args.dtype, device=device, seed=args.seed
+        )
+        yield subject, list(rungs(args))
+    else:
+        rows = load_rows()
+        for architecture in [find(name) for name in args.census or ()] or ARCHITECTURES:
+            row = rows[architecture.row]
+            subject = from_config(
+                resized(row["config"]),
+                name=architecture.row,
+                dtype=args.dtype,
+                device=device,
+                seed=args.seed,
+                cls=row["arch_class"],
+            )
+            yield subject, [*rungs(args), *witness(args, architecture)]
+
+
+def rungs(args: argparse.Namespace) -> Iterator[Rung]:
+    """Every cache class at every prompt and batch size, smallest first."""
+    for name in args.caches:
+        for prompt in args.prompts:
+            for batch in args.batches:
+                yield Rung(
+                    cache=settings(name, prompt + args.decoded),
+                    num_prompt_tokens=prompt,
+                    num_decoded_tokens=args.decoded,
+                    batch_size=batch,
+                )
+
+
+def witness(args: argparse.Namespace, architecture: Architecture) -> Iterator[Rung]:
+    """A rung whose cache is large enough to be held against the allocator."""
+    if args.witness:
+        yield Rung(
+            cache=kvsim.Transformers(),
+            num_prompt_tokens=architecture.witness_prompt,
+            num_decoded_tokens=args.decoded,
+            batch_size=architecture.witness_batch,
+        )
+
+
+def settings(name: str, num_tokens: int) -> kvsim.Transformers:
+    """The settings for a cache class."""
+    kind = kvsim.CacheImplementation(name)
+    length = num_tokens + STATIC_SPARE if kind is kvsim.CacheImplementation.STATIC else None
+    return kvsim.Transformers(
+        cache_implementation=kind,
+        max_cache_len=length,
+        q_group_size=GROUP,
+        residual_length=RESIDUAL,
+    )
+
+
+def count(outcomes: Sequence[Outcome], status: Status) -> int:
+    """Rungs that ended so."""
+    return sum(outcome.status is status for outcome in outcomes)
+
+
+def line(outcome: Outcome) -> str:
+    """One rung on one line."""
+    held = outcome.measured.get("decode_storage_bytes")
+    size = "" if held is None else f"  {held:>12,} bytes"
+    reason = f"  {outcome.reason}" if outcome.reason else ""
+    return f"{outcome.subject:<26} {outcome.rung:<32} {outcome.status}{size}{reason}"
+
+
+def summarize(record: dict[str, Any], outcomes: Sequence[Outcome]) -> None:
+    """What was measured on what, and the count."""
+    facts = record["provenance"]
+    where = facts["device"]
+    print(f"measured on {where['kind']}: {where['name']}, {facts['dtype']}, {facts['versions']}")
+    if where["kind"] == "cpu":
+        print("host memory, not VRAM: storages are the same on any device, an allocator is not")
+    if facts["others"]:
+        print(facts["others"])
+    measured = count(outcomes, Status.EXACT) + count(outcomes, Status.WRONG)
+    for status in (Status.SKIPPED, Status.REFUSED, Status.OUT_OF_MEMORY):
+        if number := count(outcomes, status):
+            print(f"{number} rungs {status}")
+    print(f"{count(outcomes, Status.EXACT)} of {measured} exact")
+
+
+def write_calibration(path: Path, record: dict[str, Any], device: devices.Device) -> None:
+    """A CUDA device's total and context for `kvsim plan --calibration`.
+
+    Raises:
+        UnsupportedError: on a CPU, whose figures are no GPU's.
+    """
+    context = device.context_bytes()
+    if context is None:
+        msg = "calibration is of a GPU's memory, and this was measured on a CPU"
+        raise kvsim.UnsupportedError(msg)
+    content = {
+        "schema_version": SCHEMA_VERSION,
+        "provenance": record["provenance"],
+        "non_torch_bytes": context,
+        "total_bytes": device.describe()["total_bytes"],
+    }
+    path.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
