@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from kvsim.analytic.cache import CacheBytes, CacheCurve, FormulaLine, context_lengths
     from kvsim.analytic.capacity import Cause, Verdict
+    from kvsim.analytic.compute import decode_total_flops, uncached_total_flops
     from kvsim.analytic.explanation import ExplainedGroup
     from kvsim.analytic.host_memory import HostMemory, host_memory
     from kvsim.analytic.memory_bar import MemoryBar, Segment, SegmentName
@@ -113,6 +114,7 @@ _HOMES = {
     "kvsim.analytic.cache": ("CacheBytes", "CacheCurve", "FormulaLine", "context_lengths"),
     "kvsim.analytic.capacity": ("Cause", "Verdict"),
     "kvsim.analytic.memory_bar": ("MemoryBar", "Segment", "SegmentName"),
+    "kvsim.analytic.compute": ("decode_total_flops", "uncached_total_flops"),
     "kvsim.analytic.explanation": ("ExplainedGroup",),
     "kvsim.api": (
         "accelerator",
@@ -340,6 +342,7 @@ __all__ = [
     "catalog_models",
     "compare",
     "context_lengths",
+    "decode_total_flops",
     "exact",
     "explain_cache",
     "fitted_trace",
@@ -372,6 +375,7 @@ __all__ = [
     "simulate_schedule",
     "tensorrt_llm_layout",
     "tensorrt_llm_pools",
+    "uncached_total_flops",
     "vllm_cache",
     "vllm_layer_spec",
     "vllm_layout",

@@ -25,7 +25,7 @@ COMMANDS = {
 
 MODULES = {"fit-overheads": "fit", "accuracy": "accuracy", "fit-workloads": "fit_workloads"}
 
-BACKENDS = ("transformers", "vllm", "ollama")
+BACKENDS = ("transformers", "with-and-without", "quantisation", "vllm", "ollama")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -77,7 +77,7 @@ def run_command(name: str, arguments: Sequence[str]) -> int:
 
 def run_live(backend: str, arguments: Sequence[str]) -> int:
     """What a backend's own `main` returns; 2 if there is none."""
-    name = f"validation.live.{backend}"
+    name = f"validation.live.{backend.replace('-', '_')}"
     if util.find_spec(name) is None:
         return fail(RecordError(f"backend={backend} is not available here"), EXIT_BAD_INPUT)
     return int(import_module(name).main(arguments))
