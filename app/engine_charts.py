@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import kvsim
-from app.charts import LINE, Figure
+from app.charts import INK, PAPER, Figure
 from app.i18n import Text
 from app.text import size
 
@@ -12,6 +12,7 @@ FIGURES = ("max_requests", "capacity_tokens", "request_bytes", "bytes_per_token"
 """What the chart can show; the names are those of the JSON object, and of the link."""
 
 BAR, FLOOR = "#0072B2", "#8A949E"  # Okabe-Ito blue; grey for the layout that is no engine
+ERROR = "#E69F00"  # Okabe-Ito orange: shows on the bars, on light and on dark
 ROW_HEIGHT, MARGIN = 44, 24
 
 
@@ -42,26 +43,36 @@ def bar(answer: kvsim.EngineAnswer, figure: str, t: Text) -> Bar | None:
 
 def side_by_side(comparison: kvsim.Comparison, figure: str, t: Text) -> Figure:
     """A bar per engine, its number beside it; an engine without the figure says so."""
-    names, values, labels, colors, above, below = [], [], [], [], [], []
+    names, values, labels, places, above, below = [], [], [], [], [], []
     for answer in reversed(comparison.engines):  # the first row is drawn at the top
         shown = bar(answer, figure, t)
         names.append(str(answer.engine))
         values.append(shown.best if shown else 0)
         labels.append(shown.text if shown else t("engine_unknown"))
-        colors.append(FLOOR if answer.engine is kvsim.EngineName.IDEAL else BAR)
-        above.append(shown.high - shown.best if shown else 0)
-        below.append(shown.best - shown.low if shown else 0)
+        places.append("auto" if shown else "outside")
+        is_spread = shown is not None and shown.low < shown.high
+        above.append(shown.high - shown.best if shown and is_spread else None)
+        below.append(shown.best - shown.low if shown and is_spread else None)
+    colors = [FLOOR if name == kvsim.EngineName.IDEAL else BAR for name in names]
+    inks = [INK if color == FLOOR else PAPER for color in colors]
     trace: dict[str, Any] = {
         "type": "bar",
         "orientation": "h",
         "x": values,
         "y": names,
         "text": labels,
-        "textposition": "inside",
+        "textposition": places,
         "insidetextanchor": "start",
+        "insidetextfont": {"size": 13, "color": inks},
         "outsidetextfont": {"size": 13},
         "marker": {"color": colors},
-        "error_x": {"array": above, "arrayminus": below, "color": LINE, "thickness": 2, "width": 6},
+        "error_x": {
+            "array": above,
+            "arrayminus": below,
+            "color": ERROR,
+            "thickness": 2,
+            "width": 6,
+        },
         "hovertemplate": "%{y}: %{text}<extra></extra>",
     }
     layout = {

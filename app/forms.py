@@ -8,9 +8,10 @@ import streamlit as st
 import kvsim
 from app import scenario
 from app.i18n import LANGUAGES, Text
-from app.scenario import FIELDS, Field, Kind, Scenario, Value
+from app.scenario import FIELDS, PAGE_FIELDS, Field, Kind, Scenario, Value
 
 UPLOAD_MB = 1
+STEPS = {Kind.RATE: 1.0, Kind.SHARE: 0.01, Kind.SIZE: 0.25}
 
 
 def language() -> Text:
@@ -62,8 +63,9 @@ def apply_preset(values: Mapping[str, Value]) -> None:
 
 
 def reset() -> None:
-    """Set every input as it is first seen; the language stays."""
-    st.session_state.update({field.name: field.default for field in FIELDS.values()})
+    """Set every input as it is first seen, those of other pages too; the language stays."""
+    fields = (FIELDS | PAGE_FIELDS).values()
+    st.session_state.update({field.name: field.default for field in fields})
 
 
 def _presets(t: Text) -> None:
@@ -148,7 +150,8 @@ def _number(field: Field, label: str, doc: str, t: Text) -> Value:
     if field.kind is Kind.COUNT:
         count: int | None = st.number_input(
             label,
-            min_value=1,
+            min_value=field.least,
+            max_value=field.most,
             value=default,
             step=field.step,
             key=field.name,
@@ -158,14 +161,13 @@ def _number(field: Field, label: str, doc: str, t: Text) -> Value:
             persist_state="session",
         )
         return count
-    is_share = field.kind is Kind.SHARE
     amount: float | None = st.number_input(
         label,
-        min_value=0.01 if is_share else 0.0,
-        max_value=1.0 if is_share else None,
+        min_value=0.0 if field.kind is Kind.SIZE else 0.01,
+        max_value=1.0 if field.kind is Kind.SHARE else None,
         value=default,
-        step=0.01 if is_share else 0.25,
-        format="%.2f" if is_share else "%.3f",
+        step=STEPS[field.kind],
+        format="%.3f" if field.kind is Kind.SIZE else "%.2f",
         key=field.name,
         help=doc,
         placeholder=t(field.empty),

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from app.texts import engines, plan, reasons, sidebar
+from app.texts import engines, plan, reasons, sidebar, simulate
 
 LANGUAGES = ("en", "zh")
-MODULES = (sidebar, plan, reasons, engines)
+MODULES = (sidebar, plan, reasons, engines, simulate)
 TEXTS: dict[str, tuple[str, str]] = {
     key: texts for module in MODULES for key, texts in module.TEXTS.items()
 }

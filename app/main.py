@@ -8,11 +8,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # kvsim/ and app/ 
 import streamlit as st
 
 from app import forms, link
-from app.views import engines, plan
+from app.views import engines, plan, simulate
 
 HERE = Path(__file__).resolve().parent
 st.set_page_config(page_title="kvsim", page_icon=str(HERE / "icon.svg"), layout="wide")
 st.logo(str(HERE / "logo.svg"), size="large", icon_image=str(HERE / "icon.svg"))
+st.html(HERE / "style.css")
 opened = link.opened()
 t = forms.language()
 scenario = forms.inputs(t)
@@ -28,10 +29,16 @@ def show_engines() -> None:
     engines.show(scenario, t)
 
 
+def show_simulate() -> None:
+    """Page *Simulate*, of the scenario in the sidebar."""
+    simulate.show(scenario, t)
+
+
 page = st.navigation(
     [
         st.Page(show_plan, title=t("page_plan"), url_path="plan", default=True),
         st.Page(show_engines, title=t("page_engines"), url_path="engines"),
+        st.Page(show_simulate, title=t("page_simulate"), url_path="simulate"),
     ],
     position="top",
 )

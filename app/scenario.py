@@ -7,6 +7,7 @@ from enum import StrEnum
 
 import kvsim
 from app.engine_charts import FIGURES
+from app.traffic import GENERATED, MAX_REQUESTS, MAX_TOKENS, WORKLOADS
 
 LINK_VERSION = "1"
 CUSTOM = "custom"
@@ -28,6 +29,7 @@ class Kind(StrEnum):
 
     CHOICE = "choice"
     COUNT = "count"
+    RATE = "rate"
     SHARE = "share"
     SIZE = "size"  # in GiB
     SWITCH = "switch"
@@ -43,6 +45,8 @@ class Field:
     default: Value
     options: Callable[[], tuple[str, ...]] = tuple
     step: int = 1
+    least: int = 1
+    most: int | None = None
     empty: str = "engine_decides"  # key of the text for no value
 
     def parse(self, text: str) -> Value:
@@ -57,7 +61,7 @@ class Field:
                 msg = f"{self.name}={text} must be a whole number"
                 raise ValueError(msg)
             return int(number)
-        if self.kind in (Kind.SHARE, Kind.SIZE):
+        if self.kind in (Kind.RATE, Kind.SHARE, Kind.SIZE):
             return float(text)
         if self.kind is Kind.SWITCH:
             if text.lower() not in ("true", "false"):
@@ -130,7 +134,19 @@ FIELDS = {field.name: field for field in (MODEL, *MAIN, *ADVANCED, *MACHINE, *ME
 """Inputs of the sidebar, the same on every page."""
 
 FIGURE = Field(name="figure", kind=Kind.CHOICE, default=FIGURES[0], options=lambda: FIGURES)
-PAGE_FIELDS = {field.name: field for field in (FIGURE,)}
+TRAFFIC = (
+    Field(name="workload", kind=Kind.CHOICE, default=GENERATED, options=lambda: WORKLOADS),
+    Field(name="num_requests", kind=Kind.COUNT, default=200, step=100, most=MAX_REQUESTS),
+    Field(name="rate_per_s", kind=Kind.RATE, default=8.0, empty="all_at_once"),
+    Field(name="seed", kind=Kind.COUNT, default=0, least=0),
+    Field(name="prompt_tokens", kind=Kind.COUNT, default=1000, step=100, most=MAX_TOKENS),
+    Field(
+        name="prompt_tokens_std", kind=Kind.COUNT, default=200, step=50, least=0, most=MAX_TOKENS
+    ),
+    Field(name="output_tokens", kind=Kind.COUNT, default=250, step=50, most=MAX_TOKENS),
+    Field(name="output_tokens_std", kind=Kind.COUNT, default=50, step=10, least=0, most=MAX_TOKENS),
+)
+PAGE_FIELDS = {field.name: field for field in (FIGURE, *TRAFFIC)}
 """Inputs of one page alone; their values stay when the visitor looks at another."""
 
 PRESETS: dict[str, dict[str, Value]] = {

@@ -34,6 +34,11 @@ def size(num_bytes: int) -> str:
     return kvsim.format_bytes(num_bytes).replace(" ", NO_BREAK)
 
 
+def seconds(value: float) -> str:
+    """A time in the unit that suits it."""
+    return f"{value * 1000:,.1f}{NO_BREAK}ms" if value < 1 else f"{value:,.2f}{NO_BREAK}s"
+
+
 def tokens(count: int) -> str:
     """A round count of tokens as people say it: 8K is 8,192; others in full.
 

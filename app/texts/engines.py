@@ -5,7 +5,7 @@
 TEXTS: dict[str, tuple[str, str]] = {
     "engines_title": ("The same model in every engine", "同一模型在各引擎中的表现"),
     "engines_asked": (
-        "{model} on {num_gpus} × {gpu}, requests of {length} tokens, {dtype} cache. Each engine "
+        "{model} on {num_gpus} × {gpu}, requests of {length} tokens, KV cache {dtype}. Each engine "
         "runs under its own defaults; settings of the sidebar beyond model, GPUs, formats, "
         "context and free memory are vLLM's alone.",
         "{model}，{num_gpus} × {gpu}，每个请求 {length} token，缓存格式 {dtype}。"
@@ -61,8 +61,12 @@ TEXTS: dict[str, tuple[str, str]] = {
     "column_capacity_tokens": ("tokens", "token 数"),
     "column_max_requests": ("requests (low to high)", "请求数（低至高）"),
     "engines_per_gpu": (
-        "Sizes are per GPU; those of llama.cpp and Ollama are over all GPUs.",
-        "大小均为单个 GPU；llama.cpp 与 Ollama 为全部 GPU 合计。",
+        "Sizes are per GPU.",
+        "大小均为单个 GPU。",
+    ),
+    "engines_over_all": (
+        "Those of {engines} are over all GPUs: they divide layers, and have no ranks.",
+        "{engines} 为全部 GPU 合计：按层分配，没有 rank。",
     ),
     "engines_refusals": ("Why some figures are missing", "为什么缺少某些数字"),
     "engines_left_out": ("What each engine's numbers leave out", "各引擎的数字没有包含什么"),

@@ -176,6 +176,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     # link and errors
     "page_plan": ("Plan", "规划"),
     "page_engines": ("Engines", "引擎对比"),
+    "page_simulate": ("Simulate", "模拟"),
     "link_ignored": (
         "Link values ignored: {values}. Defaults are used in their place.",
         "链接中的以下值无法采用：{values}。已改用默认值。",

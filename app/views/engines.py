@@ -12,11 +12,15 @@ from app.scenario import Scenario
 from app.text import gib, inert, size, table
 from app.views.plan import CHART, SCHEMA_VERSION
 
+CHOICE_PX = 320  # wide enough for the longest name
+
 
 def show(asked: Scenario, t: Text) -> None:
     """The page; bad input is explained where the answer would be."""
     st.subheader(t("engines_title"), anchor=False)
-    figure = str(forms.widget(scenario.FIGURE, t))
+    words = st.container()
+    with st.container(width=CHOICE_PX):
+        figure = str(forms.widget(scenario.FIGURE, t))
     if asked.is_empty:
         st.info(t("paste_first"), icon=":material/upload_file:")
         return
@@ -25,7 +29,8 @@ def show(asked: Scenario, t: Text) -> None:
     except kvsim.KvsimError as error:
         st.error(t("cannot_compute", reason=inert(str(error))), icon=":material/error:")
         return
-    _words(comparison, t)
+    with words:
+        _words(comparison, t)
     _chart(comparison, figure, t)
     _tables(comparison, t)
     _reasons(comparison, t)
@@ -88,14 +93,21 @@ def _tables(comparison: kvsim.Comparison, t: Text) -> None:
     st.markdown(f"**{t('engines_holds')}**")
     header = [engine, t("column_cache"), t("column_capacity_tokens"), t("column_max_requests")]
     st.markdown(table(header, holds))
-    st.caption(t("engines_per_gpu"))
+    if comparison.num_ranks > 1:
+        st.caption(t("engines_per_gpu"))
+    whole = [str(a.engine) for a in comparison.engines if a.cost is not None and not a.is_per_rank]
+    if whole and comparison.num_ranks > 1:
+        st.caption(t("engines_over_all", engines=inert(", ".join(whole))))
 
 
 def _reasons(comparison: kvsim.Comparison, t: Text) -> None:
     refusals = [(a.engine, a.refusal) for a in comparison.engines if a.refusal is not None]
     if refusals:
         st.markdown(f"**{t('engines_refusals')}**")
-        lines = [f"- **{engine}**: {inert(refusal)}" for engine, refusal in refusals]
+        lines = [
+            f"- **{engine}**: {inert(refusal.removeprefix(f'{engine}: '))}"
+            for engine, refusal in refusals
+        ]
         st.markdown("\n".join(lines))
     left_out = [(a.engine, text) for a in comparison.engines for text in a.not_modeled]
     if left_out:

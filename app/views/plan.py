@@ -15,6 +15,8 @@ from app.views import reasons
 SCHEMA_VERSION = 1
 """Version of the JSON object, the same as the command line's."""
 
+Json = dict[str, object]
+
 CHART = {"displaylogo": False, "modeBarButtons": [["toImage"]]}
 VERDICTS = {
     kvsim.Verdict.FITS: ("verdict_fits", ":material/check_circle:", st.success),

@@ -6,17 +6,36 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 MAIN = Path(__file__).parents[2] / "app" / "main.py"
+PAGE = """
+from app import forms
+from app.views import {name}
+
+t = forms.language()
+{name}.show(forms.inputs(t), t)
+"""
+
+
+def visit(app, query):
+    for name, value in query.items():
+        app.query_params[name] = value
+    return app.run()
 
 
 @pytest.fixture
 def open_app():
-    """Opens the page by a link; the names of the query are those of the inputs."""
+    """Opens the first page by a link; the names of the query are those of the inputs."""
 
     def opened(**query):
-        app = AppTest.from_file(MAIN, default_timeout=60)
-        for name, value in query.items():
-            app.query_params[name] = value
-        app.run()
-        return app
+        return visit(AppTest.from_file(MAIN, default_timeout=60), query)
+
+    return opened
+
+
+@pytest.fixture
+def open_page():
+    """Opens another page: the runner does not follow navigation between functions."""
+
+    def opened(page, **query):
+        return visit(AppTest.from_string(PAGE.format(name=page), default_timeout=60), query)
 
     return opened

@@ -8,11 +8,16 @@ from string import Formatter
 import pytest
 
 import kvsim
-from app import scenario
-from app.i18n import LANGUAGES, TEXTS, Text
-from app.views import plan
+from app import engine_charts, scenario
+from app.i18n import LANGUAGES, MODULES, TEXTS, Text
+from app.views import plan, reasons, simulate
 
 APP = Path(__file__).parents[2] / "app"
+
+
+def test_no_key_is_written_twice():
+    """The later module would silence the earlier."""
+    assert sum(len(module.TEXTS) for module in MODULES) == len(TEXTS)
 
 
 def placeholders(text):
@@ -67,7 +72,8 @@ NAMED_ELSEWHERE = {
     "advanced",
     "machine",
     "measured",
-    *(field.empty for field in scenario.FIELDS.values()),
+    *(field.empty for field in (scenario.FIELDS | scenario.PAGE_FIELDS).values()),
+    *("paste_first", "trace_first", "press_run", "press_run_again"),
 }
 
 
@@ -86,7 +92,8 @@ def test_no_text_is_unused():
 
 def test_texts_that_are_put_together_exist():
     """Keys made from a field, a segment, a row or a setting."""
-    keys = {f"{kind}_{name}" for kind in ("label", "help") for name in scenario.FIELDS}
+    fields = scenario.FIELDS | scenario.PAGE_FIELDS
+    keys = {f"{kind}_{name}" for kind in ("label", "help") for name in fields}
     keys |= {f"segment_{name}" for name in kvsim.SegmentName}
     keys |= {f"row_{name}" for name in plan.BUDGET_ROWS}
     keys |= {f"bound_{name}" for name in ("compute", "bandwidth", "capacity")}
@@ -96,6 +103,12 @@ def test_texts_that_are_put_together_exist():
         *("concurrent_requests", "quantization", "tensor_parallel_size", "gpu"),
     )
     keys |= {f"cost_{name}" for name in settings}
+    keys |= {f"why_{part}_{name}" for part, names in reasons.PARTS.items() for name in names}
+    keys |= {f"why_{name}" for name in reasons.STAGE_FIGURES}
+    keys |= {f"setting_{name}" for name in reasons.SETTINGS}
+    keys |= {f"figure_{name}" for name in engine_charts.FIGURES}
+    keys |= {f"row_{name}" for name in simulate.LATENCIES}
+    keys |= {f"waste_{name}" for name in simulate.WASTE}
     assert keys <= TEXTS.keys()
 
 

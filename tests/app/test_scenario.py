@@ -4,15 +4,17 @@ import pytest
 
 import kvsim
 from app import scenario
-from app.scenario import FIELDS, Kind
+from app.scenario import FIELDS, PAGE_FIELDS, Kind
 from app.views import plan
 from kvsim.cli import SCHEMA_VERSION
 
+ALL = FIELDS | PAGE_FIELDS
 
-@pytest.mark.parametrize("name", FIELDS)
+
+@pytest.mark.parametrize("name", ALL)
 def test_a_default_is_a_valid_value(name):
     """The first view is made of defaults."""
-    field = FIELDS[name]
+    field = ALL[name]
     if field.kind is Kind.CHOICE:
         assert field.default in field.options()
     elif field.default is not None:
@@ -34,6 +36,12 @@ def test_a_value_that_was_replaced_is_reported(text):
     assert scenario.ignored({"max_model_len": text}, {"max_model_len": 8192}) == (
         f"max_model_len={text}",
     )
+
+
+def test_an_input_of_another_page_is_reported():
+    """Only the page that has the input can honour it."""
+    assert scenario.ignored({"seed": "7"}, {}) == ("seed=7",)
+    assert scenario.ignored({"seed": "7"}, {"seed": 7}) == ()
 
 
 def test_an_empty_value_clears_an_optional_input():

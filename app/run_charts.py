@@ -1,0 +1,137 @@
+"""A simulated run over time as a plain Plotly dict, and in words."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import kvsim
+from app.charts import DANGER, LINE, Figure
+from app.i18n import Text
+from app.text import seconds
+
+MOST_POINTS = 400
+HEADROOM = 1.08
+RUNNING, WAITING, BLOCKS = "#0072B2", "#E69F00", "#009E73"  # Okabe-Ito
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """The largest figures of so many steps that follow each other."""
+
+    start_s: float
+    end_s: float
+    running: int = 0
+    waiting: int = 0
+    used_blocks: int = 0
+    preempted: int = 0  # in all of these steps
+
+
+def points(steps: Sequence[kvsim.StepRecord], most: int) -> tuple[Point, ...]:
+    """The run as at most so many points, and one of zeros where the engine then idles."""
+    width = -(-len(steps) // most)
+    shown: list[Point] = []
+    for first in range(0, len(steps), max(1, width)):
+        group = steps[first : first + width]
+        if shown and group[0].start_s > shown[-1].end_s:
+            shown.append(Point(start_s=shown[-1].end_s, end_s=group[0].start_s))
+        shown.append(
+            Point(
+                start_s=group[0].start_s,
+                end_s=group[-1].end_s,
+                running=max(step.num_running for step in group),
+                waiting=max(step.num_waiting for step in group),
+                used_blocks=max(step.num_used_blocks for step in group),
+                preempted=sum(step.num_preempted for step in group),
+            )
+        )
+    return tuple(shown)
+
+
+def timeline(done: kvsim.Simulation, t: Text) -> Figure:
+    """Requests above, blocks below, over the time of the run; preemptions are marked."""
+    shown = points(done.steps, MOST_POINTS)
+    times = [point.start_s for point in shown]
+    running, waiting = [p.running for p in shown], [p.waiting for p in shown]
+    blocks = [p.used_blocks for p in shown]
+    traces = [
+        _steps(t("line_running"), times, running, RUNNING, axis="y", dash="solid"),
+        _steps(t("line_waiting"), times, waiting, WAITING, axis="y", dash="dot"),
+        _steps(t("line_blocks"), times, blocks, BLOCKS, axis="y2", dash="solid"),
+    ]
+    hit = [point for point in shown if point.preempted]
+    if hit:
+        traces.append(_preemptions(hit, t))
+    layout = {
+        "height": 440,
+        "margin": {"l": 0, "r": 8, "t": 8, "b": 0},
+        "xaxis": {"title": {"text": t("axis_time")}, "rangemode": "tozero", "anchor": "y2"},
+        "yaxis": {
+            "title": {"text": t("axis_requests")},
+            "rangemode": "tozero",
+            "domain": [0.55, 1],
+        },
+        "yaxis2": {
+            "title": {"text": t("axis_blocks")},
+            "range": [0, done.num_gpu_blocks * HEADROOM],  # shapes do not widen an axis
+            "domain": [0, 0.45],
+        },
+        "legend": {"orientation": "h", "x": 0, "y": -0.2, "yanchor": "top"},
+        "hovermode": "x",
+        "shapes": [_pool_line(done.num_gpu_blocks)],
+    }
+    return {"data": traces, "layout": layout}
+
+
+def timeline_words(done: kvsim.Simulation, t: Text) -> str:
+    """The run's peaks in words."""
+    peaks = points(done.steps, 1)
+    return t(
+        "timeline_alt",
+        duration=seconds(done.duration_s),
+        running=f"{peaks[0].running:,}" if peaks else "0",
+        waiting=f"{peaks[0].waiting:,}" if peaks else "0",
+        blocks=f"{done.peak_blocks:,}",
+        pool=f"{done.num_gpu_blocks:,}",
+        preemptions=f"{done.num_preemptions:,}",
+    )
+
+
+def _steps(
+    name: str, times: Sequence[float], values: Sequence[int], color: str, *, axis: str, dash: str
+) -> Figure:
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": name,
+        "x": list(times),
+        "y": list(values),
+        "yaxis": axis,
+        "line": {"color": color, "width": 2, "shape": "hv", "dash": dash},
+        "hovertemplate": "%{y:,}",
+    }
+
+
+def _preemptions(hit: Sequence[Point], t: Text) -> Figure:
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": t("line_preemptions"),
+        "x": [point.start_s for point in hit],
+        "y": [point.used_blocks for point in hit],
+        "text": [f"{point.preempted:,}" for point in hit],
+        "yaxis": "y2",
+        "marker": {"color": DANGER, "symbol": "line-ns-open", "size": 12, "line": {"width": 1}},
+        "hovertemplate": "%{text}",
+    }
+
+
+def _pool_line(num_blocks: int) -> Figure:
+    return {
+        "type": "line",
+        "xref": "paper",
+        "x0": 0,
+        "x1": 1,
+        "yref": "y2",
+        "y0": num_blocks,
+        "y1": num_blocks,
+        "line": {"color": LINE, "width": 2, "dash": "dash"},
+    }
