@@ -16,6 +16,7 @@ from kvsim.io.commands import vllm_serve
 from kvsim.io.lengths import paging_study
 from kvsim.io.models import read_model
 from kvsim.io.overheads import engine_reserves, overhead_model
+from kvsim.io.workloads import named_workload
 from kvsim.planner import compare as side_by_side
 from kvsim.planner.advise import Fix, fixes
 from kvsim.planner.answer import Plan
@@ -33,6 +34,7 @@ from kvsim.planner.waste import WasteReport, waste_setting
 from kvsim.planner.waste import waste as measure_waste
 from kvsim.planner.waste_study import WasteStudy
 from kvsim.planner.waste_study import waste_study as run_study
+from kvsim.planner.workload_summary import WorkloadSummary, summarize
 from kvsim.sim.simulate import deployed_setup
 from kvsim.sim.simulate import limits as simulation_limits
 from kvsim.sim.simulate import simulate as run_simulation
@@ -44,12 +46,13 @@ from kvsim.sim.step_times import (
     deployed_step_time,
 )
 from kvsim.specs.deployment import Deployment
-from kvsim.specs.engine import EngineName, Vllm
+from kvsim.specs.engine import EngineName, ResolvedVllm, Vllm
 from kvsim.specs.hardware import Accelerator
 from kvsim.specs.model import ModelSpec
 from kvsim.specs.overheads import OverheadModel
 from kvsim.specs.paging_study import BatchTime
 from kvsim.specs.parallel import Parallelism
+from kvsim.specs.traffic import Traffic
 from kvsim.specs.transformers import Transformers
 from kvsim.specs.workload import PoissonTraffic, Workload
 
@@ -300,6 +303,48 @@ def poisson_workload(traffic: PoissonTraffic, *, seed: int = 0) -> Workload:
     return poisson_workload(traffic, _generator(seed))
 
 
+def generate_workload(
+    traffic: str | Traffic,
+    *,
+    num_requests: int = 1000,
+    seed: int = 0,
+    arrivals: Mapping[str, object] | None = None,
+) -> Workload:
+    """Requests of a named workload, or of a description; one seed, one workload.
+
+    Args:
+        traffic: a name that `kvsim workload` lists, or a description.
+        num_requests: requests, later turns of conversations among them.
+        seed: of all that is by chance.
+        arrivals: fields of the arrival process to change.
+
+    Raises:
+        UnknownNameError: for a name that there is not.
+        SpecError: for an impossible number.
+
+    Example:
+        >>> chat = generate_workload("chat", num_requests=100)
+        >>> chat == generate_workload("chat", num_requests=100), len(chat)
+        (True, 100)
+    """
+    from kvsim.sim.traffic import generate  # noqa: PLC0415 - numpy, see _generator
+
+    described = named_workload(traffic) if isinstance(traffic, str) else traffic
+    changed = described.arriving(**(arrivals or {}))
+    return generate(changed, _generator(seed), num_requests=num_requests)
+
+
+def summarize_workload(
+    workload: Workload, *, block_size: int = 16, capacities: Sequence[int] = ()
+) -> WorkloadSummary:
+    """Lengths, arrivals and what prompts share; what prefix caches of some sizes would find.
+
+    Raises:
+        SpecError: for a size below 1.
+    """
+    return summarize(workload, block_size=block_size, capacities=capacities)
+
+
 def simulate(
     deployment: Deployment,
     workload: Workload,
@@ -350,7 +395,7 @@ def simulate(
         _step_time(
             evaluation,
             workload,
-            max_model_len=layout.max_model_len,
+            settings=cache.settings,
             step_time_s=step_time_s,
         ),
         generator=_generator(seed) if acceptance_rate else None,
@@ -371,7 +416,11 @@ def _generator(seed: int) -> "Generator":
 
 
 def _step_time(
-    evaluation: Evaluation, workload: Workload, *, max_model_len: int, step_time_s: float | None
+    evaluation: Evaluation,
+    workload: Workload,
+    *,
+    settings: ResolvedVllm,
+    step_time_s: float | None,
 ) -> StepTime:
     if step_time_s is not None:
         return ConstantStepTime(step_time_s)
@@ -382,7 +431,7 @@ def _step_time(
         rank_weights_bytes=evaluation.budget.weights_bytes.best,
         kv_dtype=deployment_cache_dtype(evaluation.deployment),
         dtype=deployment_dtype(evaluation.deployment),
-        max_model_len=max_model_len,
+        settings=settings,
     )
 
 
@@ -487,11 +536,13 @@ __all__ = [
     "cache_formula",
     "compare",
     "explain_cache",
+    "generate_workload",
     "load_model",
     "plan",
     "poisson_workload",
     "simulate",
     "simulate_blocks",
+    "summarize_workload",
     "waste",
     "waste_study",
 ]

@@ -10,10 +10,14 @@ from kvsim.dtypes import DType
 from kvsim.errors import SpecError
 from kvsim.sim.batch import Batch
 from kvsim.specs.deployment import Deployment
+from kvsim.specs.engine import ResolvedVllm
 from kvsim.specs.workload import Workload
 
 DEFAULT_STEP_S = 0.025
 """Seconds of a step where no device is named: a round figure, not a measurement."""
+
+STEPS_UNDER_WAY = 2
+"""Most steps that compute tokens of which it is not known whether they are right."""
 
 
 class StepTime(Protocol):
@@ -76,7 +80,7 @@ def deployed_step_time(
     rank_weights_bytes: int,
     kv_dtype: DType,
     dtype: DType,
-    max_model_len: int,
+    settings: ResolvedVllm,
 ) -> RooflineStepTime:
     """The roofline of a deployment, for the lengths that a workload reaches.
 
@@ -87,12 +91,13 @@ def deployed_step_time(
         rank_weights_bytes: bytes on the rank that holds most; stages work one after the other.
         kv_dtype: storage format of the cache.
         dtype: format of the model's own values.
-        max_model_len: where the engine cuts answers.
+        settings: how long contexts get, and how many tokens are drafted beyond them.
 
     Raises:
         SpecError: if the weights or the device's speeds are not known.
     """
     longest = max(r.num_prompt_tokens + r.num_output_tokens for r in workload)
+    longest += STEPS_UNDER_WAY * (1 + settings.num_speculative_tokens)
     parallel, accelerator = deployment.parallel, deployment.accelerator
     table = roofline(
         deployment.model,
@@ -101,7 +106,7 @@ def deployed_step_time(
         weights_bytes=rank_weights_bytes * parallel.pipeline_parallel_size,
         kv_dtype=kv_dtype,
         dtype=dtype,
-        max_tokens=min(longest, max_model_len),
+        max_tokens=min(longest, settings.max_model_len),
         tensor_parallel_size=parallel.tensor_parallel_size,
     )
     return RooflineStepTime(table, accelerator.name)
