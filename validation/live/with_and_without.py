@@ -44,8 +44,8 @@ CONFIG = {
 class Answer:
     """One greedy answer: its tokens, and what it took; `counted_flops` is torch's own count.
 
-    torch counts every query-key pair of a prompt, masked or not; `predicted_flops` counts those
-    that a causal mask leaves.
+    torch has no formula for the CPU's fused attention: there it counts the matrices alone, and
+    `predicted_flops` is above it by what attention takes.
     """
 
     uses_cache: bool
