@@ -18,11 +18,13 @@ if TYPE_CHECKING:
         cache_formula,
         compare,
         explain_cache,
+        generate_workload,
         load_model,
         plan,
         poisson_workload,
         simulate,
         simulate_blocks,
+        summarize_workload,
         waste,
         waste_study,
     )
@@ -67,14 +69,17 @@ if TYPE_CHECKING:
     from kvsim.io.lengths import FittedTrace, fitted_trace, fitted_traces
     from kvsim.io.models import parse_config
     from kvsim.io.overheads import overhead_model
-    from kvsim.io.traces import read_trace
+    from kvsim.io.traces import read_trace, write_trace
+    from kvsim.io.workloads import named_workload, named_workloads
     from kvsim.planner.advise import Fix
     from kvsim.planner.answer import Plan
     from kvsim.planner.compare import Comparison, EngineAnswer
     from kvsim.planner.waste import MethodWaste, WasteReport
     from kvsim.planner.waste_study import StudyCell, WasteStudy
+    from kvsim.planner.workload_summary import WorkloadSummary
     from kvsim.sim.config import SchedulerConfig
     from kvsim.sim.metrics import PrefixCacheUse, Spread, Waste
+    from kvsim.sim.prefix_reuse import PrefixReuse, prefix_reuse
     from kvsim.sim.records import RequestRecord, StepRecord
     from kvsim.sim.simulate import simulate_schedule
     from kvsim.sim.simulation import Simulation
@@ -93,6 +98,7 @@ if TYPE_CHECKING:
     from kvsim.specs.state import RecurrentState
     from kvsim.specs.tensorrt_llm import TensorrtLlm
     from kvsim.specs.tensors import Tensor, bytes_by_format
+    from kvsim.specs.traffic import ArrivalProcess, Arrivals, PrefixLevel, Traffic
     from kvsim.specs.transformers import CacheImplementation, QuantizedBackend, Transformers
     from kvsim.specs.workload import PoissonTraffic, PromptSegment, Request, Workload
     from kvsim.units import GiB, format_bytes, format_gib, parse_bytes
@@ -123,11 +129,13 @@ _HOMES = {
         "cache_formula",
         "compare",
         "explain_cache",
+        "generate_workload",
         "load_model",
         "plan",
         "poisson_workload",
         "simulate",
         "simulate_blocks",
+        "summarize_workload",
         "waste",
         "waste_study",
     ),
@@ -149,7 +157,7 @@ _HOMES = {
         "search_models",
     ),
     "kvsim.io.models": ("parse_config",),
-    "kvsim.io.traces": ("read_trace",),
+    "kvsim.io.traces": ("read_trace", "write_trace"),
     "kvsim.sim.config": ("SchedulerConfig",),
     "kvsim.sim.metrics": ("PrefixCacheUse", "Spread", "Waste"),
     "kvsim.sim.records": ("RequestRecord", "StepRecord"),
@@ -158,6 +166,10 @@ _HOMES = {
     "kvsim.specs.workload": ("PoissonTraffic", "PromptSegment", "Request", "Workload"),
     "kvsim.planner.advise": ("Fix",),
     "kvsim.planner.answer": ("Plan",),
+    "kvsim.planner.workload_summary": ("WorkloadSummary",),
+    "kvsim.io.workloads": ("named_workload", "named_workloads"),
+    "kvsim.sim.prefix_reuse": ("PrefixReuse", "prefix_reuse"),
+    "kvsim.specs.traffic": ("ArrivalProcess", "Arrivals", "PrefixLevel", "Traffic"),
     "kvsim.planner.waste_study": (
         "StudyCell",
         "WasteStudy",
@@ -249,6 +261,8 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Accelerator",
+    "ArrivalProcess",
+    "Arrivals",
     "BatchTime",
     "CacheBytes",
     "CacheCurve",
@@ -295,6 +309,8 @@ __all__ = [
     "Plan",
     "PoissonTraffic",
     "PrefixCacheUse",
+    "PrefixLevel",
+    "PrefixReuse",
     "PromptSegment",
     "QuantizedBackend",
     "RecurrentState",
@@ -317,6 +333,7 @@ __all__ = [
     "TensorrtLlm",
     "TensorrtLlmLayout",
     "TensorrtLlmPools",
+    "Traffic",
     "Transformers",
     "UnknownNameError",
     "UnsupportedError",
@@ -331,6 +348,7 @@ __all__ = [
     "WasteReport",
     "WasteStudy",
     "Workload",
+    "WorkloadSummary",
     "accelerator",
     "bytes_by_format",
     "cache_bytes",
@@ -349,12 +367,15 @@ __all__ = [
     "fitted_traces",
     "format_bytes",
     "format_gib",
+    "generate_workload",
     "host_memory",
     "host_pools",
     "llama_cpp_layout",
     "llama_server_flags",
     "load_model",
     "model_dtype",
+    "named_workload",
+    "named_workloads",
     "ollama_layout",
     "overhead_model",
     "parse_bytes",
@@ -363,6 +384,7 @@ __all__ = [
     "plan",
     "poisson_workload",
     "pool_cost",
+    "prefix_reuse",
     "quantized_cache_bytes",
     "read_trace",
     "request_cost",
@@ -373,6 +395,7 @@ __all__ = [
     "simulate",
     "simulate_blocks",
     "simulate_schedule",
+    "summarize_workload",
     "tensorrt_llm_layout",
     "tensorrt_llm_pools",
     "uncached_total_flops",
@@ -382,6 +405,7 @@ __all__ = [
     "waste",
     "waste_study",
     "weights_on_devices",
+    "write_trace",
 ]
 
 

@@ -231,7 +231,15 @@ def parse(path):
 
 def loaded_at_once():
     """Modules that `import kvsim`, the API and the command line load without being asked."""
-    waiting, seen = ["kvsim/__init__.py", "kvsim/api.py", "kvsim/cli/__init__.py"], set()
+    waiting, seen = (
+        [
+            "kvsim/__init__.py",
+            "kvsim/api/__init__.py",
+            "kvsim/api/planning.py",
+            "kvsim/cli/__init__.py",
+        ],
+        set(),
+    )
     while waiting:
         path = waiting.pop()
         if path in seen or not (ROOT / path).exists():

@@ -20,10 +20,18 @@ COMMANDS = {
     "fit-overheads": "refit the shipped overheads on measured rows",
     "accuracy": "the page on accuracy",
     "fit-workloads": "lengths of traces as quantiles",
+    "report": "every record and a live run, as HTML and JSON",
+    "record": "check a measurement of your own and add it",
 }
 """Modes with flags of their own."""
 
-MODULES = {"fit-overheads": "fit", "accuracy": "accuracy", "fit-workloads": "fit_workloads"}
+MODULES = {
+    "fit-overheads": "fit",
+    "accuracy": "accuracy",
+    "fit-workloads": "fit_workloads",
+    "report": "report",
+    "record": "record",
+}
 
 BACKENDS = ("transformers", "with-and-without", "quantisation", "vllm", "ollama")
 

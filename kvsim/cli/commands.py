@@ -12,6 +12,7 @@ from kvsim.cli.app import start_app
 from kvsim.cli.doctor import examine
 from kvsim.cli.validate import start_validation
 from kvsim.cli.waste import run_waste, show_waste
+from kvsim.cli.workload import run_workload, show_workload
 from kvsim.errors import SpecError
 from kvsim.io.catalog import search_accelerators, search_models
 from kvsim.io.report import accelerator_row, model_row
@@ -154,6 +155,11 @@ def run_simulate(args: argparse.Namespace) -> Json:
 
 
 def _workload(args: argparse.Namespace) -> Workload:
+    if args.trace is None and args.workload not in (None, "poisson"):
+        rate = {} if args.rate_per_s is None else {"rate_per_s": args.rate_per_s}
+        return api.generate_workload(
+            args.workload, num_requests=args.num_requests, seed=args.seed, arrivals=rate
+        )
     if args.trace is None:
         return api.poisson_workload(flags.from_args(PoissonTraffic, args), seed=args.seed)
     if args.workload is not None:
@@ -203,6 +209,7 @@ COMMANDS = {
     "plan": Command(run_plan, tables.show_plan),
     "compare": Command(run_compare, compare_table.show_compare),
     "simulate": Command(run_simulate, simulate_table.show_simulate),
+    "workload": Command(run_workload, show_workload),
     "waste": Command(run_waste, show_waste),
     "models": Command(run_models, tables.show_models),
     "gpus": Command(run_gpus, tables.show_gpus),

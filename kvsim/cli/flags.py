@@ -105,4 +105,6 @@ def _plain_type(annotation: object) -> Any:  # noqa: ANN401 - a type, for argpar
 def _metavar(name: str, kind: object) -> str:
     if name.endswith("_bytes"):
         return "SIZE"
+    if "tokens" in name:
+        return "N"
     return {int: "N", float: "SHARE"}.get(kind, "NAME") if isinstance(kind, type) else "NAME"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from kvsim import __version__
 from kvsim.cli.flags import OneLineParser, add_fields, size
 from kvsim.cli.waste import add_waste
+from kvsim.cli.workload import add_workload
 from kvsim.specs.engine import EngineName, Vllm
 from kvsim.specs.llama_cpp import LlamaCpp, Ollama
 from kvsim.specs.parallel import Parallelism
@@ -30,8 +31,6 @@ LLAMA_FLAGS = {
     Ollama: {"num_ctx", "num_parallel", "num_batch", "draft_num_predict"},
 }
 """Flags of `kvsim kv` for engines on llama.cpp's layout; `--batch-size` is its own."""
-
-WORKLOADS = ("poisson",)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -182,7 +181,9 @@ def _add_simulate(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--trace", metavar="FILE", help="requests from a file, plain or .gz")
     parser.add_argument(
-        "--workload", choices=WORKLOADS, help="generated requests (default without --trace)"
+        "--workload",
+        metavar="NAME",
+        help="poisson (default without --trace), or a named one, see `kvsim workload`",
     )
     parser.add_argument(
         "--rate", dest="rate_per_s", type=float, metavar="R", help="requests per second"
@@ -249,6 +250,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None]], ...
     ("plan", "whether a deployment fits, what it holds, and what to change", _add_plan),
     ("compare", "every engine's bytes, capacity and concurrency side by side", _add_compare),
     ("simulate", "serve a trace or generated requests, step by step", _add_simulate),
+    ("workload", "list, generate, read, summarise or export requests", add_workload),
     ("waste", "what reserving memory loses against paging it", add_waste),
     ("models", "list or search the models of the catalogue", _add_search),
     ("gpus", "list or search the devices of the catalogue", _add_search),

@@ -1,0 +1,80 @@
+"""The public functions: they wire io, engines, analytic, sim and planner, and compute nothing.
+
+A module is loaded when one of its functions is first used: what serves requests needs numpy,
+which takes longer to load than a plan takes to make.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kvsim.api.comparing import compare
+    from kvsim.api.planning import (
+        accelerator,
+        cache_bytes,
+        cache_curve,
+        cache_formula,
+        explain_cache,
+        load_model,
+        plan,
+    )
+    from kvsim.api.serving import (
+        generate_workload,
+        poisson_workload,
+        simulate,
+        simulate_blocks,
+        summarize_workload,
+        waste,
+        waste_study,
+    )
+
+_HOMES = {
+    "comparing": ("compare",),
+    "planning": (
+        "accelerator",
+        "cache_bytes",
+        "cache_curve",
+        "cache_formula",
+        "explain_cache",
+        "load_model",
+        "plan",
+    ),
+    "serving": (
+        "generate_workload",
+        "poisson_workload",
+        "simulate",
+        "simulate_blocks",
+        "summarize_workload",
+        "waste",
+        "waste_study",
+    ),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "accelerator",
+    "cache_bytes",
+    "cache_curve",
+    "cache_formula",
+    "compare",
+    "explain_cache",
+    "generate_workload",
+    "load_model",
+    "plan",
+    "poisson_workload",
+    "simulate",
+    "simulate_blocks",
+    "summarize_workload",
+    "waste",
+    "waste_study",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Load the module of a public function when it is first used."""
+    if name not in _HOME_OF:
+        msg = f"module 'kvsim.api' has no attribute {name!r}"
+        raise AttributeError(msg)
+    value = getattr(import_module(f"kvsim.api.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
