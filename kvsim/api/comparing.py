@@ -34,6 +34,7 @@ def compare(
         SpecError: for an unknown engine, or where no length is known.
 
     Example:
+        >>> from kvsim import accelerator, load_model
         >>> h100 = accelerator("H100-SXM5-80GB")
         >>> deployment = Deployment(model=load_model("llama-3.1-8b"), accelerator=h100)
         >>> [answer.cost.bytes_per_token for answer in compare(

@@ -125,6 +125,7 @@ def simulate(
         UnsupportedError: for a layout or a schedule that is not known.
 
     Example:
+        >>> from kvsim import accelerator, load_model
         >>> h100 = accelerator("H100-SXM5-80GB")
         >>> deployment = Deployment(model=load_model("llama-3.1-8b"), accelerator=h100,
         ...     engine=Vllm(max_model_len=8192))

@@ -27,6 +27,7 @@ CASES = {
         ["compare", "gemma-3-27b", "--gpu", "b200", "--num-gpus", "2", "--engines", "all"],
     ],
     "waste": [["waste", "--paper", "--num-requests", "50"]],
+    "workload": [["workload"], ["workload", "chat", "--capacity-tokens", "100000"]],
     "models": [["models"]],
     "gpus": [["gpus"]],
     "doctor": [["doctor"]],
