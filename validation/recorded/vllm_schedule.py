@@ -188,19 +188,44 @@ def replay_engine(path: Path) -> Iterator[Case]:
 
 def replay_start(name: str, start: Mapping[str, Any]) -> Case:
     """The verdict on one run of the engine."""
-    drive, args = start["drive"], start["args"]
-    rows_recorded = drive[f"series[{','.join(ENGINE_COLUMNS)}]"]
-    limits = {key: start[key] for key in ("max_model_len", "max_num_batched_tokens", "block_size")}
-    caching = start["prefix"]
-    cache_config = kvsim.VllmCacheConfig(**limits, enable_prefix_caching=caching)
-    config = kvsim.SchedulerConfig(
-        max_model_len=start["max_model_len"],
-        max_num_batched_tokens=start["max_num_batched_tokens"],
-        max_num_seqs=args["max_num_seqs"],
-        enable_prefix_caching=caching,
-        watermark=start["watermark"],
-        enable_chunked_prefill=start["chunked"],
+    drive = start["drive"]
+    done = serve_start(start)
+    usable = done.num_gpu_blocks - 1
+    predicted = {
+        "steps": len(done.steps),
+        "preemptions": done.num_preemptions,
+        "finished": len(done.requests),
+        "rows": [
+            [
+                step.num_running,
+                step.num_waiting,
+                usable - step.num_used_blocks,
+                step.num_tokens,
+                step.num_preempted,
+            ]
+            for step in done.steps
+        ],
+    }
+    recorded = {key: drive[key] for key in predicted if key in drive}
+    recorded["rows"] = drive[f"series[{','.join(ENGINE_COLUMNS)}]"]
+    wrong = [key for key, value in recorded.items() if predicted[key] != value]
+    return Case(
+        id=name,
+        verdict="wrong" if wrong else "exact",
+        predicted=predicted,
+        recorded=recorded,
+        reason=f"differs in {', '.join(wrong)}" if wrong else "",
     )
+
+
+def serve_start(start: Mapping[str, Any]) -> kvsim.Simulation:
+    """The run of a recorded start: prompts of one length that share nothing."""
+    both = {
+        "max_model_len": start["max_model_len"],
+        "max_num_batched_tokens": start["max_num_batched_tokens"],
+        "enable_prefix_caching": start["prefix"],
+    }
+    drive = start["drive"]
     layers = [
         kvsim.vllm_layer_spec(spec["type"], **known_fields(spec))
         for count, spec in start["layer_specs_run_length"]
@@ -209,32 +234,17 @@ def replay_start(name: str, start: Mapping[str, Any]) -> Case:
     requests = [
         [0, [[PROMPT_SEGMENT + i, drive["prompt"]]], drive["out"], 0] for i in range(drive["n"])
     ]
-    done = kvsim.simulate_schedule(
+    return kvsim.simulate_schedule(
         layers,
-        cache_config,
-        config,
+        kvsim.VllmCacheConfig(**both, block_size=start["block_size"]),
+        kvsim.SchedulerConfig(
+            **both,
+            max_num_seqs=start["args"]["max_num_seqs"],
+            watermark=start["watermark"],
+            enable_chunked_prefill=start["chunked"],
+        ),
         read_workload(requests),
         num_gpu_blocks=start["num_blocks"],
-    )
-    usable = done.num_gpu_blocks - 1
-    rows = [
-        [s.num_running, s.num_waiting, usable - s.num_used_blocks, s.num_tokens, s.num_preempted]
-        for s in done.steps
-    ]
-    predicted = {
-        "steps": len(rows),
-        "preemptions": done.num_preemptions,
-        "finished": len(done.requests),
-        "rows": rows,
-    }
-    recorded = {"rows": rows_recorded} | {key: drive[key] for key in predicted if key in drive}
-    wrong = [key for key, value in recorded.items() if predicted[key] != value]
-    return Case(
-        id=name,
-        verdict="wrong" if wrong else "exact",
-        predicted=predicted,
-        recorded=recorded,
-        reason=f"differs in {', '.join(wrong)}" if wrong else "",
     )
 
 
