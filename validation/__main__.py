@@ -79,6 +79,8 @@ def run_command(name: str, arguments: Sequence[str]) -> int:
     """What a command's own `main` returns; 2 for a file that cannot be read."""
     try:
         return int(import_module(f"validation.{MODULES[name]}").main(arguments))
+    except kvsim.MissingExtraError as error:
+        return fail(error, EXIT_MISSING_EXTRA)
     except (RecordError, OSError, kvsim.KvsimError) as error:
         return fail(error, EXIT_BAD_INPUT)
 
