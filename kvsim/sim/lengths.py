@@ -19,7 +19,10 @@ class Weibull:
     """Lengths of a stated mean whose logarithm has a stated standard deviation.
 
     The Weibull family lies between the log-normal, whose tail is long, and lengths that were
-    capped, which have none.
+    capped, which have none. It was chosen after several families had been compared with the
+    paper's published cells, so the agreement there is no blind prediction: log-normal lengths
+    give an Oracle batch of 11.6 and miss external waste under Pow2 by 12 points, the fit's own
+    quantiles an Oracle batch of 15.6 to 15.9, where the paper has 13.62.
     """
 
     mean: float
