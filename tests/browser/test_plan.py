@@ -9,16 +9,8 @@ import pytest
 
 from tests.app.server import ROOT
 from tests.browser.conftest import settle
+from tests.browser.looks import check_nothing_is_clipped
 
-CLIPPED = """
-() => [...document.querySelectorAll(
-  '[data-testid=stMetricValue], [data-testid=stMetricDelta], [data-testid=stMetricLabel]'
-)].filter(e => e.scrollWidth > e.clientWidth).map(e => e.innerText)
-"""
-WIDER_THAN_THE_SCREEN = (
-    "() => document.querySelector('[data-testid=stMain]').scrollWidth > window.innerWidth"
-)
-SETTLE_MS = 1000  # the sidebar slides away on narrow screens
 LONG_NUMBERS = "?model=qwen2.5-0.5b&gpu=B300-SXM6-270GB&tensor_parallel_size=2&max_model_len=512"
 
 
@@ -91,11 +83,7 @@ def test_no_number_is_clipped(visit, query):
     """A clipped number is a wrong number; only looking finds it, so a test looks."""
     page = visit(query)
     expect(page.get_by_test_id("stMetricValue")).to_have_count(4)
-    for width in (1300, 900, 390):
-        page.set_viewport_size({"width": width, "height": 900})
-        page.wait_for_timeout(SETTLE_MS)
-        assert page.evaluate(CLIPPED) == [], width
-        assert not page.evaluate(WIDER_THAN_THE_SCREEN), width
+    check_nothing_is_clipped(page)
 
 
 def test_the_download_is_what_the_command_line_prints(visit):

@@ -1,0 +1,50 @@
+"""Page Engines in a real browser."""
+
+import json
+import re
+
+import pytest
+
+from kvsim import EngineName
+from tests.browser.conftest import settle
+from tests.browser.looks import check_nothing_is_clipped
+
+
+def test_a_choice_is_part_of_the_link_and_the_download_holds_every_engine(visit):
+    """Open, choose, send, download."""
+    page = visit("engines?model=gemma-2-9b")
+    figure = page.get_by_role("figure")
+    before = figure.get_attribute("aria-label")
+    page.get_by_role("combobox", name=re.compile("Show")).click()
+    page.get_by_role("option", name="request_bytes").click()
+    page.wait_for_url(re.compile(r"figure=request_bytes"))
+    settle(page)
+    after = figure.get_attribute("aria-label")
+    assert after != before
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Download JSON").click()
+    report = json.loads(waiting.value.path().read_text("utf-8"))
+    assert [row["engine"] for row in report["engines"]] == list(EngineName)
+    other = visit(f"engines?{page.url.partition('?')[2]}")
+    assert other.get_by_role("figure").get_attribute("aria-label") == after
+    assert other.get_by_text("Link values ignored").count() == 0
+
+
+def test_inputs_stay_when_another_page_is_looked_at(visit):
+    """The sidebar is one for all pages; a page's own choice comes back with it."""
+    page = visit("engines?max_model_len=16384&figure=request_bytes")
+    page.get_by_role("link", name="Plan").click()
+    page.wait_for_url(re.compile(r"/(plan)?\?.*max_model_len=16384"))
+    settle(page)
+    page.get_by_role("link", name="Engines").click()
+    page.wait_for_url(re.compile(r"engines\?.*figure=request_bytes"))
+    settle(page)
+    assert "max_model_len=16384" in page.url
+
+
+@pytest.mark.parametrize("query", ["engines", "engines?lang=zh&model=qwen3-next-80b-a3b"])
+def test_nothing_is_clipped(visit, query):
+    """Two tables of four columns, on a phone too."""
+    page = visit(query)
+    page.get_by_role("figure").wait_for()
+    check_nothing_is_clipped(page)
