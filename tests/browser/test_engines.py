@@ -12,12 +12,16 @@ from tests.browser.looks import check_nothing_is_clipped
 
 def test_a_choice_is_part_of_the_link_and_the_download_holds_every_engine(visit):
     """Open, choose, send, download."""
+    from playwright.sync_api import expect as wait_for  # noqa: PLC0415 - only with a browser
+
     page = visit("engines?model=gemma-2-9b")
     figure = page.get_by_role("figure")
     before = figure.get_attribute("aria-label")
     page.get_by_role("combobox", name=re.compile("Show")).click()
     page.get_by_role("option", name="request_bytes").click()
     page.wait_for_url(re.compile(r"figure=request_bytes"))
+    # the address changes before the script has run, so wait for the chart that was asked for
+    wait_for(figure).to_have_attribute("aria-label", re.compile("Cache of one request"))
     settle(page)
     after = figure.get_attribute("aria-label")
     assert after != before
