@@ -137,7 +137,7 @@ def _verdict(plan: kvsim.Plan, t: Text) -> None:
         "usable": gib(e.budget.usable_bytes.best),
         "free": gib(e.budget.free_bytes.best),
         "requests": f"{e.concurrent_requests:,}",
-        "max_requests": f"{e.capacity.best.max_requests:,}",
+        "max_requests": f"{fit.max_requests:,}",
     }
     sentences += [t(CAUSES[cause], **figures) for cause in fit.causes]
     alert(f"## {icon} {t(key)}\n\n{t('between_sentences').join(sentences)}\n\n{asked}")

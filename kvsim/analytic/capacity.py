@@ -7,7 +7,7 @@ from kvsim.analytic.budget import Budget
 from kvsim.engines.layout import Layout, PagedLayout, Pool, SequenceBytes
 from kvsim.errors import SpecError
 from kvsim.specs.model import ModelSpec
-from kvsim.units import format_gib
+from kvsim.units import ceil_div, format_gib
 
 TIGHT_SHARE = 0.95
 """Share of the cache above which a fit is called tight: one estimate off, and it is gone."""
@@ -66,6 +66,8 @@ class Fit:
     verdict: Verdict
     needed_bytes: int
     available_bytes: int
+    requests_per_replica: int  # asked of the replica that gets most
+    max_requests: int  # that fit, over all replicas
     causes: tuple[Cause, ...]
     reasons: tuple[str, ...]
 
@@ -113,8 +115,14 @@ def linear_cost(
     )
 
 
-def fit(capacity: Capacity, budget: Budget, *, concurrent_requests: int) -> Fit:
+def fit(capacity: Capacity, budget: Budget, *, concurrent_requests: int, replicas: int = 1) -> Fit:
     """Whether so many requests of the longest length fit at once.
+
+    Args:
+        capacity: what one replica holds.
+        budget: memory of one of its accelerators.
+        concurrent_requests: requests over all replicas (>= 1).
+        replicas: data-parallel replicas that share them evenly.
 
     Raises:
         SpecError: if less than one request is asked for.
@@ -122,7 +130,8 @@ def fit(capacity: Capacity, budget: Budget, *, concurrent_requests: int) -> Fit:
     if concurrent_requests < 1:
         msg = f"concurrent_requests={concurrent_requests} must be >= 1"
         raise SpecError(msg)
-    needed = capacity.best.bytes_for(concurrent_requests)
+    share = ceil_div(concurrent_requests, replicas)
+    needed = capacity.best.bytes_for(share)
     reasons: dict[Cause, str] = {}
     if budget.free_bytes.best < budget.usable_bytes.best:
         reasons[Cause.NOT_FREE] = (
@@ -135,16 +144,16 @@ def fit(capacity: Capacity, budget: Budget, *, concurrent_requests: int) -> Fit:
             f"weights and overheads take {format_gib(taken)} of a budget of "
             f"{format_gib(budget.usable_bytes.best)}: nothing is left to cache"
         )
-    elif capacity.best.max_requests < concurrent_requests:
+    elif capacity.best.max_requests < share:
         reasons[Cause.TOO_MANY_REQUESTS] = (
             f"{concurrent_requests:,} requests of max_model_len are asked for, "
-            f"{capacity.best.max_requests:,} fit"
+            f"{replicas * capacity.best.max_requests:,} fit"
         )
     if reasons:
         verdict = Verdict.DOES_NOT_FIT
     else:
         full = needed > TIGHT_SHARE * budget.kv_cache_bytes.best
-        sure = capacity.low.max_requests >= concurrent_requests
+        sure = capacity.low.max_requests >= share
         verdict = Verdict.FITS if sure and not full else Verdict.TIGHT
         if not sure:
             reasons[Cause.ONLY_LIKELY] = "it fits at the likely estimates, not at the cautious ones"
@@ -154,6 +163,8 @@ def fit(capacity: Capacity, budget: Budget, *, concurrent_requests: int) -> Fit:
         verdict=verdict,
         needed_bytes=needed,
         available_bytes=budget.kv_cache_bytes.best,
+        requests_per_replica=share,
+        max_requests=replicas * capacity.best.max_requests,
         causes=tuple(reasons),
         reasons=tuple(reasons.values()),
     )

@@ -203,10 +203,13 @@ class TransformersLayout:
         return min(length.tokens, window) if length.decoded else length.tokens
 
     def _token_bytes(self, b: FullAttention) -> int:
-        if not self.model.transformers.repeats_kv_heads:
-            return b.token_bytes(self.dtype, tensor_parallel_size=self.tensor_parallel_size)
-        heads = heads_per_rank(b.num_attention_heads, self.tensor_parallel_size)
-        return heads * self.dtype.nbytes(b.head_dim + b.value_head_dim)
+        return self._cached_heads(b) * self.dtype.nbytes(b.head_dim + b.value_head_dim)
+
+    def _cached_heads(self, b: FullAttention) -> int:
+        """Heads that a rank caches: some models repeat keys for every query head before that."""
+        repeats = self.model.transformers.repeats_kv_heads
+        heads = b.num_attention_heads if repeats else b.num_kv_heads
+        return heads_per_rank(heads, self.tensor_parallel_size)
 
     def _compressed_entries(
         self, b: CompressedAttention | Indexer, width: int, length: Length
@@ -226,7 +229,7 @@ class TransformersLayout:
     def _quantized(self, b: FullAttention, length: Length) -> Held:
         """The prompt and every full residual of decoded tokens quantised, the rest as they are."""
         settings = self.settings
-        heads = heads_per_rank(b.num_kv_heads, self.tensor_parallel_size)
+        heads = self._cached_heads(b)
         kept = length.decoded % settings.residual_length
         packed = 0
         for head_dim in (b.head_dim, b.value_head_dim):

@@ -121,7 +121,7 @@ def _utilization(evaluation: Evaluation) -> Iterator[Change]:
 
 def _num_seqs(evaluation: Evaluation) -> Iterator[Change]:
     """As many sequences as are asked for: the sampler is profiled with that many."""
-    wanted = evaluation.concurrent_requests
+    wanted = evaluation.fit.requests_per_replica
     if wanted < evaluation.resolved.max_num_seqs:
         cost = "no more requests than that in one step"
         yield _engine_change(evaluation, "max_num_seqs", wanted, cost)
@@ -153,7 +153,7 @@ def _shorter_context(evaluation: Evaluation, evaluate: Evaluate) -> Iterator[Cha
 
 
 def _fewer_requests(evaluation: Evaluation) -> Iterator[Change]:
-    fitting = evaluation.capacity.best.max_requests
+    fitting = evaluation.fit.max_requests
     if 1 <= fitting < evaluation.concurrent_requests:
         yield Change(
             setting="concurrent_requests",

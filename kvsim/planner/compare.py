@@ -155,6 +155,7 @@ def _answer(
     layout: Layout | None = None
     cost = memory = refusal = None
     try:
+        _check_stages(name, deployment)
         layout = LAYOUTS[name](deployment)
         line = linear_cost(
             layout, deployment.model, max_model_len=num_tokens, block_size=BLOCKS[name]
@@ -192,6 +193,13 @@ def _as_answer(
     )
 
 
+def _check_stages(name: EngineName, deployment: Deployment) -> None:
+    """SpecError where the whole model would be set beside one pipeline stage's memory."""
+    if deployment.parallel.pipeline_parallel_size > 1 and LAYOUTS[name] is not _vllm:
+        msg = "pipeline_parallel_size must be 1: this engine's stages are not known here"
+        raise SpecError(msg)
+
+
 def _ideal(deployment: Deployment) -> Layout:
     return IdealLayout(
         model=deployment.model,
@@ -224,9 +232,6 @@ def _transformers(deployment: Deployment) -> Layout:
 
 def _pools(name: EngineName) -> Callable[[Deployment], Layout]:
     def build(deployment: Deployment) -> Layout:
-        if deployment.parallel.pipeline_parallel_size > 1:
-            msg = "pipeline_parallel_size must be 1: this engine's stages are not known here"
-            raise SpecError(msg)
         layout, _ = pool_layout(
             deployment.model,
             POOL_ENGINES[name](),

@@ -39,6 +39,7 @@ class Held:
 
     tokens: int
     requests: int
+    refusal: str | None = None  # the engine's reason, where it would not start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +76,9 @@ def memory_of(
 def _at_each_end(cache: Interval, hold: Hold, **more: object) -> Memory:
     """The memory that an interval of bytes holds; less than nothing holds nothing."""
     low, best, high = (hold(max(0, end)) for end in (cache.low, cache.best, cache.high))
-    refusal = None if cache.best > 0 else "weights and overheads leave nothing to cache"
+    refusal = best.refusal
+    if cache.best <= 0:
+        refusal = "weights and overheads leave nothing to cache"
     return Memory(cache_bytes=cache, low=low, best=best, high=high, refusal=refusal, **more)  # type: ignore[arg-type]
 
 
@@ -164,7 +167,7 @@ def _sglang(deployment: Deployment, layout: Layout, facts: Facts, num_tokens: in
 
     def hold(num_bytes: int) -> Held:
         pools = sglang_pools(layout, num_bytes, chunked_prefill_size=chunk)
-        return Held(pools.tokens, pools.max_requests(num_tokens))
+        return Held(pools.tokens, pools.max_requests(num_tokens), pools.refusal)
 
     return _at_each_end(usable - taken, hold)
 
@@ -181,7 +184,7 @@ def _tensorrt_llm(deployment: Deployment, layout: Layout, facts: Facts, num_toke
 
     def hold(num_bytes: int) -> Held:
         pools = tensorrt_llm_pools(layout, num_bytes)
-        return Held(pools.tokens, pools.max_requests(num_tokens))
+        return Held(pools.tokens, pools.max_requests(num_tokens), pools.refusal)
 
     return _at_each_end(cache, hold)
 

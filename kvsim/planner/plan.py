@@ -90,7 +90,12 @@ def evaluate(
         budget=memory,
         layout=layout,
         capacity=held,
-        fit=fit(held, memory, concurrent_requests=concurrent_requests),
+        fit=fit(
+            held,
+            memory,
+            concurrent_requests=concurrent_requests,
+            replicas=parallel.data_parallel_size,
+        ),
         not_modeled=(*model.not_modeled, *left_out, *layout.not_modeled),
     )
 

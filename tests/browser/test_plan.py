@@ -58,6 +58,8 @@ def test_reset_clears_the_address(visit):
     page = visit("?model=gpt2&max_model_len=512")
     page.get_by_role("button", name="Reset").click()
     page.wait_for_url(re.compile(r"/\?v=1$"))
+    settle(page)
+    assert page.get_by_role("spinbutton", name=re.compile("Context")).input_value() == "8192"
 
 
 def test_a_bad_link_warns(visit):

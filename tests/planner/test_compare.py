@@ -108,15 +108,36 @@ def test_weights_that_do_not_fit_are_a_verdict():
         assert told[name].refusal
 
 
-def test_engines_that_divide_layers_answer_for_all_devices():
+def test_only_vllm_answers_for_pipeline_stages():
     """
-    llama.cpp on two devices has both devices' memory, and no ranks.
+    The others' stages are not known: the whole model beside one stage's memory is no answer.
     """
-    two = kvsim.Parallelism(pipeline_parallel_size=2)
-    one, both = answers()["llama.cpp"], answers(parallel=two)["llama.cpp"]
+    told = answers(parallel=kvsim.Parallelism(pipeline_parallel_size=2))
 
-    assert not one.is_per_rank
-    assert both.refusal or both.best.tokens > one.best.tokens
+    assert told["vllm"].best.requests > answers()["vllm"].best.requests
+    for name in set(told) - {"vllm"}:
+        assert told[name].cost is None
+        assert told[name].best is None
+        assert "pipeline_parallel_size must be 1" in told[name].refusal
+
+
+def test_llama_cpp_answers_for_its_device():
+    """
+    It divides layers, not heads: there are no ranks.
+    """
+    assert not answers()["llama.cpp"].is_per_rank
+
+
+def test_an_engine_that_holds_nothing_says_why():
+    """
+    TensorRT-LLM keeps the states of all its slots resident, whether or not anything is left.
+    """
+    told = answers(
+        kvsim.load_model("qwen3-next-80b-a3b"), parallel=kvsim.Parallelism(tensor_parallel_size=4)
+    )["tensorrt-llm"]
+
+    assert told.best.requests == 0
+    assert told.refusal == "the states of max_batch_size=2048 leave no block"
 
 
 def test_unknown_engines_are_refused_with_the_choices():

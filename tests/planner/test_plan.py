@@ -50,6 +50,25 @@ def test_a_refusal_names_the_longest_context_that_starts():
     assert "at most 1584 tokens fit" in plan.evaluation.capacity.best.refusal
 
 
+def test_replicas_share_the_requests():
+    """
+    With two data-parallel replicas each holds half of what is asked, the odd one out with one.
+    """
+    block = 16 * 131072
+    asked = deployment(kv_cache_memory_bytes=(10 * 512 + 1) * block)  # ten requests a replica
+    two = dataclasses.replace(asked, parallel=kvsim.Parallelism(data_parallel_size=2))
+
+    assert not kvsim.plan(asked, concurrent_requests=11).fits
+    assert kvsim.plan(two, concurrent_requests=20).fits
+    assert not kvsim.plan(two, concurrent_requests=21).fits
+    fix = next(
+        f
+        for f in kvsim.plan(two, concurrent_requests=21).fixes
+        if f.setting == "concurrent_requests"
+    )
+    assert fix.value == "20"
+
+
 def test_needed_bytes_are_whole_blocks_of_all_requests():
     """
     What is asked for is counted as the engine allocates it.

@@ -88,7 +88,6 @@ def is_quantised(rung):
     return rung["case"]["cache"]["cache_implementation"] == "quantized"
 
 
-@pytest.mark.xfail(strict=True, reason="a quantised cache repeats key heads too; kvsim does not")
 def test_repeated_heads_are_quantised():
     """
     What is recorded of the one architecture that caches its query heads.
