@@ -59,6 +59,7 @@ if TYPE_CHECKING:
         UnknownNameError,
         UnsupportedError,
     )
+    from kvsim.io.calibration import parse_calibration, read_calibration, write_calibration
     from kvsim.io.catalog import (
         CatalogModel,
         catalog_accelerators,
@@ -84,6 +85,7 @@ if TYPE_CHECKING:
     from kvsim.sim.simulate import simulate_schedule
     from kvsim.sim.simulation import Simulation
     from kvsim.specs.attention import FullAttention, SlidingWindow
+    from kvsim.specs.calibration import Calibration
     from kvsim.specs.deployment import Deployment
     from kvsim.specs.engine import EngineName, UsageContext, Vllm
     from kvsim.specs.hardware import Accelerator
@@ -242,6 +244,12 @@ _HOMES = {
     "kvsim.specs.state": ("RecurrentState",),
     "kvsim.specs.sglang": ("Sglang",),
     "kvsim.specs.tensorrt_llm": ("TensorrtLlm",),
+    "kvsim.io.calibration": (
+        "parse_calibration",
+        "read_calibration",
+        "write_calibration",
+    ),
+    "kvsim.specs.calibration": ("Calibration",),
     "kvsim.io.overheads": ("overhead_model",),
     "kvsim.io.lengths": (
         "FittedTrace",
@@ -268,6 +276,7 @@ __all__ = [
     "CacheCurve",
     "CacheFormat",
     "CacheImplementation",
+    "Calibration",
     "CapacityError",
     "CatalogModel",
     "Cause",
@@ -379,6 +388,7 @@ __all__ = [
     "ollama_layout",
     "overhead_model",
     "parse_bytes",
+    "parse_calibration",
     "parse_config",
     "place_layers",
     "plan",
@@ -386,6 +396,7 @@ __all__ = [
     "pool_cost",
     "prefix_reuse",
     "quantized_cache_bytes",
+    "read_calibration",
     "read_trace",
     "request_cost",
     "search_accelerators",
@@ -405,6 +416,7 @@ __all__ = [
     "waste",
     "waste_study",
     "weights_on_devices",
+    "write_calibration",
     "write_trace",
 ]
 

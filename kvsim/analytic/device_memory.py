@@ -43,8 +43,11 @@ Source: free memory of DGX Spark logs, 111 of 121.7 GiB where nothing else ran; 
 def total_bytes(deployment: Deployment) -> Interval:
     """What the runtime can see on the rank that sees least; the engine's share is of this.
 
-    Ranks of one engine have equally many blocks, so the smallest device decides.
+    Ranks of one engine have equally many blocks, so the smallest device decides. A measured total
+    comes before the catalogue's.
     """
+    if deployment.overheads.total_bytes is not None:
+        return deployment.overheads.total_bytes
     totals = [_device_bytes(device, deployment) for device in deployment.accelerators]
     least = min(totals, key=lambda t: t.best)
     return Interval(

@@ -14,6 +14,7 @@ from kvsim.cli.validate import start_validation
 from kvsim.cli.waste import run_waste, show_waste
 from kvsim.cli.workload import run_workload, show_workload
 from kvsim.errors import SpecError
+from kvsim.io.calibration import read_calibration
 from kvsim.io.catalog import search_accelerators, search_models
 from kvsim.io.report import accelerator_row, model_row
 from kvsim.io.traces import read_trace
@@ -96,18 +97,26 @@ def run_plan(args: argparse.Namespace) -> Json:
         accelerator=api.accelerator(args.gpu),
         engine=flags.from_args(Vllm, args),
         parallel=parallel,
-        overheads=Overheads(
-            weights_bytes=_stated(args.weights_bytes),
-            activation_peak_bytes=_stated(args.activation_peak_bytes),
-            non_torch_bytes=_stated(args.non_torch_bytes),
-            cuda_graph_bytes=_stated(args.cuda_graph_bytes),
-        ),
+        overheads=_overheads(args, parallel),
         free_bytes=args.free_memory,
         other_processes_bytes=args.other_processes,
         host_memory_bytes=args.host_memory,
         weights_on_host_bytes=args.weights_on_host or 0,
     )
     return api.plan(deployment, concurrent_requests=args.concurrent_requests).as_dict()
+
+
+def _overheads(args: argparse.Namespace, parallel: Parallelism) -> Overheads:
+    """What the user states, and what a calibration file measured where they state nothing."""
+    stated = Overheads(
+        weights_bytes=_stated(args.weights_bytes),
+        activation_peak_bytes=_stated(args.activation_peak_bytes),
+        non_torch_bytes=_stated(args.non_torch_bytes),
+        cuda_graph_bytes=_stated(args.cuda_graph_bytes),
+    )
+    if args.calibration is None:
+        return stated
+    return read_calibration(args.calibration).overheads_under(parallel, stated=stated)
 
 
 def run_compare(args: argparse.Namespace) -> Json:

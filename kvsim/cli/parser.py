@@ -139,6 +139,11 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
         ("--weights-on-host", "weights of each device that stay in host memory"),
     ):
         parser.add_argument(flag, type=size, metavar="SIZE", help=doc)
+    parser.add_argument(
+        "--calibration",
+        metavar="FILE",
+        help="figures measured on your machine: from `kvsim explain --write-calibration`",
+    )
 
 
 def _add_compare(parser: argparse.ArgumentParser) -> None:

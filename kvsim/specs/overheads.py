@@ -55,8 +55,12 @@ def total(parts: Iterable[Interval]) -> Interval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overheads:
-    """What a user measured on their own machine, per accelerator; None where they did not."""
+    """What a user measured on their own machine, per accelerator; None where they did not.
 
+    `total_bytes` is the memory that the runtime sees, in place of the catalogue's.
+    """
+
+    total_bytes: Interval | None = None
     weights_bytes: Interval | None = None
     activation_peak_bytes: Interval | None = None
     non_torch_bytes: Interval | None = None

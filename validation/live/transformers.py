@@ -205,10 +205,14 @@ def write_calibration(path: Path, record: dict[str, Any], device: devices.Device
     if context is None:
         msg = "calibration is of a GPU's memory, and this was measured on a CPU"
         raise kvsim.UnsupportedError(msg)
-    content = {
-        "schema_version": SCHEMA_VERSION,
-        "provenance": record["provenance"],
-        "non_torch_bytes": context,
-        "total_bytes": device.describe()["total_bytes"],
-    }
-    path.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+    facts = device.describe()
+    source = f"live transformers on {facts['name']}"
+    figures = {"non_torch_bytes": context, "total_bytes": int(str(facts["total_bytes"]))}
+    measured = {name: kvsim.exact(value, source) for name, value in figures.items()}
+    kvsim.write_calibration(
+        path,
+        kvsim.Calibration(
+            provenance={**record["provenance"], "source": source},
+            overheads=kvsim.Overheads(**measured),
+        ),
+    )
