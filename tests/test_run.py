@@ -66,6 +66,7 @@ def test_explains_itself(checkout, args):
     assert result.returncode == 0
     assert "./run app [--port N]" in result.stdout
     assert "./run test [PYTEST ARGS]" in result.stdout
+    assert "./run bench [NAME...]" in result.stdout
 
 
 @pytest.mark.parametrize(
