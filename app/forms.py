@@ -1,4 +1,4 @@
-"""The sidebar: one widget per input, each bound to the link, and what they hold as a Scenario."""
+"""The sidebar: one widget per input, and what they hold as a Scenario."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,28 +7,25 @@ import streamlit as st
 
 import kvsim
 from app import scenario
+from app.fields import MAX_WORD, Field, Kind, Value
 from app.i18n import LANGUAGES, Text
-from app.scenario import FIELDS, PAGE_FIELDS, Field, Kind, Scenario, Value
+from app.scenario import FIELDS, PAGE_FIELDS, Scenario
 
 UPLOAD_MB = 1
 STEPS = {Kind.RATE: 1.0, Kind.SHARE: 0.01, Kind.SIZE: 0.25}
 
 
 def language() -> Text:
-    """The language control, first seen in the browser's language."""
-    locale = st.context.locale or ""
-    default = "zh" if locale.lower().startswith("zh") else "en"
+    """The language control."""
     chosen = st.sidebar.segmented_control(
         "Language / 语言",
         LANGUAGES,
-        default=default,
         required=True,
         key="lang",
         label_visibility="collapsed",
-        bind="query-params",
         persist_state="session",
     )
-    return Text(chosen or default)
+    return Text(chosen or LANGUAGES[0])
 
 
 def inputs(t: Text) -> Scenario:
@@ -116,29 +113,23 @@ def widget(field: Field, t: Text) -> Value:
             return st.selectbox(
                 label,
                 options,
-                index=options.index(str(field.default)),
                 key=field.name,
                 help=doc,
-                bind="query-params",
                 persist_state="session",
             )
         case Kind.SWITCH:
             return st.toggle(
                 label,
-                value=bool(field.default),
                 key=field.name,
                 help=doc,
-                bind="query-params",
                 persist_state="session",
             )
         case Kind.WORD:
             return st.text_input(
                 label,
-                value=str(field.default),
-                max_chars=20,
+                max_chars=MAX_WORD,
                 key=field.name,
                 help=doc,
-                bind="query-params",
                 persist_state="session",
             )
         case _:
@@ -146,7 +137,7 @@ def widget(field: Field, t: Text) -> Value:
 
 
 def _number(field: Field, label: str, doc: str, t: Text) -> Value:
-    default: Any = field.default
+    default: Any = None if field.kind is Kind.RATE else field.default  # None: it can be emptied
     if field.kind is Kind.COUNT:
         count: int | None = st.number_input(
             label,
@@ -157,21 +148,19 @@ def _number(field: Field, label: str, doc: str, t: Text) -> Value:
             key=field.name,
             help=doc,
             placeholder=t(field.empty),
-            bind="query-params",
             persist_state="session",
         )
         return count
     amount: float | None = st.number_input(
         label,
-        min_value=0.0 if field.kind is Kind.SIZE else 0.01,
-        max_value=1.0 if field.kind is Kind.SHARE else None,
+        min_value=field.low,
+        max_value=field.high,
         value=default,
         step=STEPS[field.kind],
         format="%.3f" if field.kind is Kind.SIZE else "%.2f",
         key=field.name,
         help=doc,
         placeholder=t(field.empty),
-        bind="query-params",
         persist_state="session",
     )
     return amount

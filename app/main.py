@@ -14,7 +14,7 @@ HERE = Path(__file__).resolve().parent
 st.set_page_config(page_title="kvsim", page_icon=str(HERE / "icon.svg"), layout="wide")
 st.logo(str(HERE / "logo.svg"), size="large", icon_image=str(HERE / "icon.svg"))
 st.html(HERE / "style.css")
-opened = link.opened()
+link.open_visit()
 t = forms.language()
 scenario = forms.inputs(t)
 
@@ -45,4 +45,4 @@ page = st.navigation(
 warning = st.container()  # above the page, filled when the page has shown its inputs
 page.run()
 with warning:
-    link.check(opened, scenario, t)
+    link.close_run(t)

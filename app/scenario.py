@@ -1,12 +1,10 @@
 """What a visitor asks: the inputs, their names in a link, and the deployment they describe."""
 
-import math
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
 import kvsim
 from app.engine_charts import FIGURES
+from app.fields import Field, Kind, Value
 from app.traffic import GENERATED, MAX_REQUESTS, MAX_TOKENS, WORKLOADS
 
 LINK_VERSION = "1"
@@ -20,63 +18,6 @@ AUTO = "auto"
 QUANTIZATIONS = (AUTO, "none", "fp8", "int8", "awq", "gptq", "bitsandbytes", "mxfp4", "nvfp4")
 CACHE_DTYPES = (AUTO, "bfloat16", "float16", "fp8", "fp8_e4m3", "fp8_e5m2")
 BLOCK_SIZES = (AUTO, "1", "8", "16", "32", "64", "128", "256")
-
-Value = str | int | float | bool | None
-
-
-class Kind(StrEnum):
-    """How a value is entered, and written in a link."""
-
-    CHOICE = "choice"
-    COUNT = "count"
-    RATE = "rate"
-    SHARE = "share"
-    SIZE = "size"  # in GiB
-    SWITCH = "switch"
-    WORD = "word"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Field:
-    """One input: its name is the widget's key, the name in a link, and the engine's flag."""
-
-    name: str
-    kind: Kind
-    default: Value
-    options: Callable[[], tuple[str, ...]] = tuple
-    step: int = 1
-    least: int = 1
-    most: int | None = None
-    empty: str = "engine_decides"  # key of the text for no value
-
-    def parse(self, text: str) -> Value:
-        """The value that a text stands for.
-
-        Raises:
-            ValueError: if it stands for none.
-        """
-        if self.kind is Kind.COUNT:
-            number = float(text)
-            if not number.is_integer():
-                msg = f"{self.name}={text} must be a whole number"
-                raise ValueError(msg)
-            return int(number)
-        if self.kind in (Kind.RATE, Kind.SHARE, Kind.SIZE):
-            return float(text)
-        if self.kind is Kind.SWITCH:
-            if text.lower() not in ("true", "false"):
-                msg = f"{self.name}={text} must be true or false"
-                raise ValueError(msg)
-            return text.lower() == "true"
-        return text
-
-    def reads(self, text: str) -> bool:
-        """Whether a text in a link stands for a value; an empty one clears an input."""
-        try:
-            value = self.parse(text)
-        except ValueError:
-            return text == ""
-        return not isinstance(value, float) or math.isfinite(value)
 
 
 def model_options() -> tuple[str, ...]:
@@ -248,25 +189,6 @@ class Scenario:
             engine_version=self.engine_version,
             usage_context=kvsim.UsageContext(self.usage_context),
         )
-
-
-def ignored(link: Mapping[str, str], values: Mapping[str, Value]) -> tuple[str, ...]:
-    """The parts of a link that did not become a value, as `name=text`.
-
-    Args:
-        link: the query of the link as it was opened.
-        values: what the widgets hold, by name.
-    """
-    return tuple(
-        f"{name}={text}" for name, text in link.items() if not _honoured(name, text, values)
-    )
-
-
-def _honoured(name: str, text: str, values: Mapping[str, Value]) -> bool:
-    field = (FIELDS | PAGE_FIELDS).get(name)
-    if field is None or name not in values:
-        return values.get(name) == text
-    return field.reads(text) and values[name] == (field.parse(text) if text else None)
 
 
 def _bytes(gib: float | None) -> int | None:

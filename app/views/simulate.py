@@ -8,6 +8,7 @@ import streamlit as st
 
 import kvsim
 from app import forms, run_charts, scenario
+from app.fields import Value
 from app.i18n import Text
 from app.scenario import Scenario
 from app.text import inert, seconds, table
@@ -57,7 +58,7 @@ def show(asked: Scenario, t: Text) -> None:
 
 def _traffic(t: Text) -> Traffic:
     """The inputs of this page."""
-    values: dict[str, scenario.Value] = {}
+    values: dict[str, Value] = {}
     fields = scenario.TRAFFIC
     with st.grid(4, min_column_width=190):
         values |= {field.name: forms.widget(field, t) for field in fields[:1]}

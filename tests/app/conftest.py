@@ -7,11 +7,13 @@ from streamlit.testing.v1 import AppTest
 
 MAIN = Path(__file__).parents[2] / "app" / "main.py"
 PAGE = """
-from app import forms
+from app import forms, link
 from app.views import {name}
 
+link.open_visit()
 t = forms.language()
 {name}.show(forms.inputs(t), t)
+link.close_run(t)
 """
 
 

@@ -1,10 +1,13 @@
 """Inputs, links and the deployment they describe."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import kvsim
 from app import scenario
-from app.scenario import FIELDS, PAGE_FIELDS, Kind
+from app.fields import Kind, read_query, write_query
+from app.scenario import FIELDS, PAGE_FIELDS
 from app.views import plan
 from kvsim.cli import SCHEMA_VERSION
 
@@ -23,30 +26,58 @@ def test_a_default_is_a_valid_value(name):
 
 @pytest.mark.parametrize(
     ("name", "text", "value"),
-    [("max_model_len", "8192", 8192), ("gpu_memory_utilization", "0.9", 0.9), ("gpu", "T4", "T4")],
+    [
+        ("max_model_len", "8192", 8192),
+        ("max_model_len", "8.192e3", 8192),
+        ("gpu_memory_utilization", "0.9", 0.9),
+        ("gpu", "T4", "T4"),
+        ("enforce_eager", "TRUE", True),
+        ("max_num_seqs", "", None),
+        ("rate_per_s", "", None),
+        ("seed", "0", 0),
+    ],
 )
-def test_an_honoured_value_is_not_reported(name, text, value):
+def test_a_link_gives_an_input_its_value(name, text, value):
     """A false alarm would teach people to ignore it."""
-    assert scenario.ignored({name: text}, {name: value}) == ()
+    assert read_query({name: text}, ALL) == ({name: value}, ())
 
 
-@pytest.mark.parametrize("text", ["8193", "8192.5", "inf", "nan", "x", ""])
-def test_a_value_that_was_replaced_is_reported(text):
-    """Whatever the widget made of it, the link asked for something else."""
-    assert scenario.ignored({"max_model_len": text}, {"max_model_len": 8192}) == (
-        f"max_model_len={text}",
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        *(("max_model_len", text) for text in ("8192.5", "inf", "nan", "x", "", "0", "1e300")),
+        *(("weights_gib", text) for text in ("-1", "1e400", "nan")),
+        ("gpu_memory_utilization", "1.5"),
+        ("gpu_memory_utilization", ""),
+        ("num_requests", "1001"),
+        ("gpu", "t4"),
+        ("enforce_eager", ""),
+        ("engine_version", "1" * 21),
+        ("tokens", "8192"),
+    ],
+)
+def test_what_no_input_can_hold_is_reported(name, text):
+    """The link asked for something; the page shows something else, and says so."""
+    assert read_query({name: text}, ALL) == ({}, (f"{name}={text}",))
+
+
+@given(
+    st.fixed_dictionaries(
+        {
+            "max_model_len": st.integers(1, 2**53 - 1),
+            "gpu_memory_utilization": st.floats(0.01, 1.0),
+            "weights_gib": st.none() | st.floats(0, 1e6),
+            "rate_per_s": st.none() | st.floats(0.01, 1e6),
+            "enforce_eager": st.booleans(),
+            "gpu": st.sampled_from(scenario.gpu_options()),
+        }
     )
-
-
-def test_an_input_of_another_page_is_reported():
-    """Only the page that has the input can honour it."""
-    assert scenario.ignored({"seed": "7"}, {}) == ("seed=7",)
-    assert scenario.ignored({"seed": "7"}, {"seed": 7}) == ()
-
-
-def test_an_empty_value_clears_an_optional_input():
-    """`?max_num_seqs=` is how a cleared input is written."""
-    assert scenario.ignored({"max_num_seqs": ""}, {"max_num_seqs": None}) == ()
+)
+def test_a_written_link_reads_as_it_was(values):
+    """Whatever was entered, a colleague sees it to the last digit."""
+    read, lost = read_query(write_query(values, ALL), ALL)
+    assert lost == ()
+    assert {name: ALL[name].default for name in values} | read == values
 
 
 def test_the_download_has_the_command_lines_schema():
