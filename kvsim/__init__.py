@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         poisson_workload,
         simulate,
         simulate_blocks,
+        solve,
         summarize_workload,
         waste,
         waste_study,
@@ -75,6 +76,7 @@ if TYPE_CHECKING:
     from kvsim.planner.advise import Fix
     from kvsim.planner.answer import Plan
     from kvsim.planner.compare import Comparison, EngineAnswer
+    from kvsim.planner.solution import Binding, Side, Solution, Target
     from kvsim.planner.waste import MethodWaste, WasteReport
     from kvsim.planner.waste_study import StudyCell, WasteStudy
     from kvsim.planner.workload_summary import WorkloadSummary
@@ -137,6 +139,7 @@ _HOMES = {
         "poisson_workload",
         "simulate",
         "simulate_blocks",
+        "solve",
         "summarize_workload",
         "waste",
         "waste_study",
@@ -172,6 +175,7 @@ _HOMES = {
     "kvsim.io.workloads": ("named_workload", "named_workloads"),
     "kvsim.sim.prefix_reuse": ("PrefixReuse", "prefix_reuse"),
     "kvsim.specs.traffic": ("ArrivalProcess", "Arrivals", "PrefixLevel", "Traffic"),
+    "kvsim.planner.solution": ("Binding", "Side", "Solution", "Target"),
     "kvsim.planner.waste_study": (
         "StudyCell",
         "WasteStudy",
@@ -272,6 +276,7 @@ __all__ = [
     "ArrivalProcess",
     "Arrivals",
     "BatchTime",
+    "Binding",
     "CacheBytes",
     "CacheCurve",
     "CacheFormat",
@@ -331,13 +336,16 @@ __all__ = [
     "Sglang",
     "SglangLayout",
     "SglangPools",
+    "Side",
     "Simulation",
     "SlidingLatentAttention",
     "SlidingWindow",
+    "Solution",
     "SpecError",
     "Spread",
     "StepRecord",
     "StudyCell",
+    "Target",
     "Tensor",
     "TensorrtLlm",
     "TensorrtLlmLayout",
@@ -406,6 +414,7 @@ __all__ = [
     "simulate",
     "simulate_blocks",
     "simulate_schedule",
+    "solve",
     "summarize_workload",
     "tensorrt_llm_layout",
     "tensorrt_llm_pools",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         waste,
         waste_study,
     )
+    from kvsim.api.solving import solve
 
 _HOMES = {
     "comparing": ("compare",),
@@ -48,6 +49,7 @@ _HOMES = {
         "waste",
         "waste_study",
     ),
+    "solving": ("solve",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -64,6 +66,7 @@ __all__ = [
     "poisson_workload",
     "simulate",
     "simulate_blocks",
+    "solve",
     "summarize_workload",
     "waste",
     "waste_study",

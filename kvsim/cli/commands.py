@@ -9,19 +9,20 @@ from functools import partial
 from kvsim import api
 from kvsim.cli import compare_table, flags, parser, simulate_table, tables
 from kvsim.cli.app import start_app
+from kvsim.cli.deployments import deployment_from, stated
 from kvsim.cli.doctor import examine
+from kvsim.cli.solve import run_solve, show_solve
 from kvsim.cli.validate import start_validation
 from kvsim.cli.waste import run_waste, show_waste
 from kvsim.cli.workload import run_workload, show_workload
 from kvsim.errors import SpecError
-from kvsim.io.calibration import read_calibration
 from kvsim.io.catalog import search_accelerators, search_models
 from kvsim.io.report import accelerator_row, model_row
 from kvsim.io.traces import read_trace
 from kvsim.specs.deployment import Deployment
 from kvsim.specs.engine import EngineName, Vllm
 from kvsim.specs.llama_cpp import LlamaCpp, Ollama
-from kvsim.specs.overheads import Interval, Overheads, exact
+from kvsim.specs.overheads import Overheads
 from kvsim.specs.parallel import Parallelism
 from kvsim.specs.transformers import Transformers
 from kvsim.specs.workload import PoissonTraffic, Workload
@@ -86,37 +87,8 @@ def run_kv(args: argparse.Namespace) -> Json:
 
 def run_plan(args: argparse.Namespace) -> Json:
     """`kvsim plan`: whether a deployment fits, and what it holds."""
-    if args.engine != EngineName.VLLM:
-        msg = f"engine={args.engine[:40]} must be {EngineName.VLLM}: it alone has a budget here"
-        raise SpecError(msg)
-    parallel = flags.from_args(Parallelism, args)
-    if args.num_gpus is not None:
-        parallel = parallel.over(args.num_gpus)
-    deployment = Deployment(
-        model=api.load_model(args.model),
-        accelerator=api.accelerator(args.gpu),
-        engine=flags.from_args(Vllm, args),
-        parallel=parallel,
-        overheads=_overheads(args, parallel),
-        free_bytes=args.free_memory,
-        other_processes_bytes=args.other_processes,
-        host_memory_bytes=args.host_memory,
-        weights_on_host_bytes=args.weights_on_host or 0,
-    )
+    deployment = deployment_from(args)
     return api.plan(deployment, concurrent_requests=args.concurrent_requests).as_dict()
-
-
-def _overheads(args: argparse.Namespace, parallel: Parallelism) -> Overheads:
-    """What the user states, and what a calibration file measured where they state nothing."""
-    stated = Overheads(
-        weights_bytes=_stated(args.weights_bytes),
-        activation_peak_bytes=_stated(args.activation_peak_bytes),
-        non_torch_bytes=_stated(args.non_torch_bytes),
-        cuda_graph_bytes=_stated(args.cuda_graph_bytes),
-    )
-    if args.calibration is None:
-        return stated
-    return read_calibration(args.calibration).overheads_under(parallel, stated=stated)
 
 
 def run_compare(args: argparse.Namespace) -> Json:
@@ -129,7 +101,7 @@ def run_compare(args: argparse.Namespace) -> Json:
         accelerator=api.accelerator(args.gpu),
         engine=flags.from_args(Vllm, args),
         parallel=parallel,
-        overheads=Overheads(weights_bytes=_stated(args.weights_bytes)),
+        overheads=Overheads(weights_bytes=stated(args.weights_bytes)),
         free_bytes=args.free_memory,
         host_memory_bytes=args.host_memory,
     )
@@ -154,7 +126,7 @@ def run_simulate(args: argparse.Namespace) -> Json:
             accelerator=api.accelerator(args.gpu),
             engine=engine,
             parallel=parallel,
-            overheads=Overheads(weights_bytes=_stated(args.weights_bytes)),
+            overheads=Overheads(weights_bytes=stated(args.weights_bytes)),
         )
         chance["step_time_s"] = args.step_time_s
         run = partial(api.simulate, deployment, workload)
@@ -175,10 +147,6 @@ def _workload(args: argparse.Namespace) -> Workload:
         msg = f"trace={args.trace} and workload={args.workload} exclude each other"
         raise SpecError(msg)
     return read_trace(args.trace)
-
-
-def _stated(num_bytes: int | None) -> Interval | None:
-    return None if num_bytes is None else exact(num_bytes, "stated by the user")
 
 
 def run_models(args: argparse.Namespace) -> Json:
@@ -216,6 +184,7 @@ def run_completion(args: argparse.Namespace) -> None:
 COMMANDS = {
     "kv": Command(run_kv, tables.show_kv),
     "plan": Command(run_plan, tables.show_plan),
+    "solve": Command(run_solve, show_solve),
     "compare": Command(run_compare, compare_table.show_compare),
     "simulate": Command(run_simulate, simulate_table.show_simulate),
     "workload": Command(run_workload, show_workload),

@@ -5,7 +5,9 @@ import dataclasses
 from collections.abc import Callable
 
 from kvsim import __version__
+from kvsim.cli.deployments import add_deployment
 from kvsim.cli.flags import OneLineParser, add_fields, size
+from kvsim.cli.solve import add_solve
 from kvsim.cli.waste import add_waste
 from kvsim.cli.workload import add_workload
 from kvsim.specs.engine import EngineName, Vllm
@@ -109,16 +111,7 @@ def _add_kv(parser: argparse.ArgumentParser) -> None:
 
 def _add_plan(parser: argparse.ArgumentParser) -> None:
     _add_model(parser)
-    parser.add_argument("--gpu", required=True, metavar="GPU", help="device, see `kvsim gpus`")
-    parser.add_argument(
-        "--num-gpus",
-        type=int,
-        metavar="N",
-        help="devices; alone it sets --tensor-parallel-size",
-    )
-    parser.add_argument(
-        "--engine", default=EngineName.VLLM, metavar="ENGINE", help="serving engine (default: vllm)"
-    )
+    add_deployment(parser)
     parser.add_argument(
         "--concurrent-requests",
         type=int,
@@ -126,24 +119,12 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="requests of --max-model-len tokens that must fit at once (default: 1)",
     )
-    add_fields(parser, Vllm, skip=set())
-    add_fields(parser, Parallelism, skip=set())
-    for flag, doc in (
-        ("--weights-bytes", "weights on one device, in place of the estimate"),
-        ("--activation-peak-bytes", "activation peak that your log prints"),
-        ("--non-torch-bytes", "non-torch memory that your log prints"),
-        ("--cuda-graph-bytes", "graph memory that your log prints"),
-        ("--free-memory", "memory free on each device before the engine starts"),
-        ("--other-processes", "memory that other processes hold on each device"),
-        ("--host-memory", "the machine's RAM; bounds devices that share it"),
-        ("--weights-on-host", "weights of each device that stay in host memory"),
-    ):
-        parser.add_argument(flag, type=size, metavar="SIZE", help=doc)
-    parser.add_argument(
-        "--calibration",
-        metavar="FILE",
-        help="figures measured on your machine: from `kvsim explain --write-calibration`",
-    )
+
+
+def _add_solve(parser: argparse.ArgumentParser) -> None:
+    _add_model(parser)
+    add_deployment(parser)
+    add_solve(parser)
 
 
 def _add_compare(parser: argparse.ArgumentParser) -> None:
@@ -253,6 +234,7 @@ def _add_completion(parser: argparse.ArgumentParser) -> None:
 _COMMANDS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None]], ...] = (
     ("kv", "bytes that the cache of a model takes", _add_kv),
     ("plan", "whether a deployment fits, what it holds, and what to change", _add_plan),
+    ("solve", "the longest context, most users, fewest devices ... that fit", _add_solve),
     ("compare", "every engine's bytes, capacity and concurrency side by side", _add_compare),
     ("simulate", "serve a trace or generated requests, step by step", _add_simulate),
     ("workload", "list, generate, read, summarise or export requests", add_workload),

@@ -63,7 +63,7 @@ def show_kv(result: Json) -> None:
         console.print(f"formula: {line}", style="dim")
     for group in result.get("explanation", ()):
         _show_explained(console, group)
-    _show_notes(console, result)
+    show_notes(console, result)
 
 
 def _show_explained(console: "Console", group: Json) -> None:
@@ -96,9 +96,9 @@ def show_plan(result: Json) -> None:
     if result["compute"] is not None:
         _show_compute(console, result["compute"])
     if result["fixes"]:
-        console.print(_fix_table(result))
+        console.print(fix_table(result))
     console.print(f"{result['command']}", style="cyan", soft_wrap=True)
-    _show_notes(console, result)
+    show_notes(console, result)
 
 
 def _devices(result: Json) -> str:
@@ -164,7 +164,8 @@ def _why_table(result: Json) -> "Table":
     return table
 
 
-def _fix_table(result: Json) -> "Table":
+def fix_table(result: Json) -> "Table":
+    """Changes after which it fits, and what each costs."""
     table = new_table(
         "Single changes that make it fit",
         ("change", "left"),
@@ -197,7 +198,8 @@ def _show_compute(console: "Console", compute: Json) -> None:
         )
 
 
-def _show_notes(console: "Console", result: Json) -> None:
+def show_notes(console: "Console", result: Json) -> None:
+    """What is worth a remark, and what the figures leave out."""
     for note in result.get("notes", ()):
         console.print(f"note: {note}", style="yellow")
     for left_out in result["not_modeled"]:

@@ -22,6 +22,13 @@ CASES = {
         ["plan", "gemma-3-27b", "--gpu", "b200", "--num-gpus", "2"],
         ["plan", "gpt2", "--gpu", "GB10 (DGX Spark)", "--weights-bytes", "1GiB"],
     ],
+    "solve": [
+        ["solve", "qwen3-32b", "--gpu", "h100", "--for", "max_model_len"],
+        ["solve", "llama-3.1-8b", "--gpu", "h100", "--for", "max_model_len"],
+        ["solve", "llama-3.1-70b", "--gpu", "h100", "--for", "gpu_memory_utilization"],
+        ["solve", "llama-3.1-70b", "--gpu", "h100", "--for", "num_gpus"],
+        ["solve", "llama-3.1-8b", "--gpu", "h100", "--for", "accelerator"],
+    ],
     "compare": [
         ["compare", "llama-3.1-8b", "--gpu", "h100", "--num-tokens", "8192"],
         ["compare", "gemma-3-27b", "--gpu", "b200", "--num-gpus", "2", "--engines", "all"],
