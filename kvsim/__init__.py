@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from kvsim.engines.vllm_costs import pool_cost, request_cost
     from kvsim.engines.vllm_layer_spec import vllm_layer_spec
     from kvsim.engines.vllm_layout import VllmLayout, vllm_layout
+    from kvsim.engines.vllm_offload import OffloadCapacity, OffloadedGroup, vllm_offload
     from kvsim.errors import (
         CapacityError,
         FileError,
@@ -115,6 +116,7 @@ _HOMES = {
         "vllm_layout",
     ),
     "kvsim.engines.vllm_layer_spec": ("vllm_layer_spec",),
+    "kvsim.engines.vllm_offload": ("OffloadCapacity", "OffloadedGroup", "vllm_offload"),
     "kvsim.engines.vllm_costs": (
         "pool_cost",
         "request_cost",
@@ -315,6 +317,8 @@ __all__ = [
     "MissingExtraError",
     "MissingFieldError",
     "ModelSpec",
+    "OffloadCapacity",
+    "OffloadedGroup",
     "Ollama",
     "OverheadModel",
     "Overheads",
@@ -422,6 +426,7 @@ __all__ = [
     "vllm_cache",
     "vllm_layer_spec",
     "vllm_layout",
+    "vllm_offload",
     "waste",
     "waste_study",
     "weights_on_devices",

@@ -48,7 +48,8 @@ def host_memory(deployment: Deployment) -> HostMemory:
     ranks = deployment.parallel.num_ranks
     asked = {
         "offloaded weights": deployment.weights_on_host_bytes * ranks,
-        "offloaded cache": deployment.cache_on_host_bytes,
+        "offloaded cache": deployment.cache_on_host_bytes
+        + deployment.engine.kv_offloading_bytes * deployment.parallel.data_parallel_size,
     }
     return HostMemory(
         total_bytes=deployment.host_memory_bytes,

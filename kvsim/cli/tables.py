@@ -93,6 +93,10 @@ def show_plan(result: Json) -> None:
     console.print(_budget_table(result))
     console.print(_capacity_table(result))
     console.print(_why_table(result))
+    if result["offload"] is not None:
+        from kvsim.cli.offload_table import offload_table  # noqa: PLC0415 - it imports this
+
+        console.print(offload_table(result))
     if result["compute"] is not None:
         _show_compute(console, result["compute"])
     if result["fixes"]:

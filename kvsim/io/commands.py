@@ -18,6 +18,7 @@ _ENGINE_FLAGS = (
     "quantization",
     "kv_cache_memory_bytes",
     "num_gpu_blocks_override",
+    "kv_offloading_size",
     "performance_mode",
     "mamba_cache_dtype",
     "mamba_ssm_cache_dtype",

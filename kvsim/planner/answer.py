@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from kvsim.analytic.compute import Compute, Work
 from kvsim.analytic.memory_bar import MemoryBar, memory_bar
 from kvsim.engines.layout import Pool
+from kvsim.engines.vllm_offload import OffloadCapacity
 from kvsim.engines.vllm_why import StageWhy
 from kvsim.planner.advise import Fix
 from kvsim.planner.plan import ComputeAnswer, Evaluation, work
@@ -66,6 +67,7 @@ class Plan:
             "budget": plain(e.budget),
             "weights": [{"name": part.name, "num_bytes": part.num_bytes} for part in e.weights],
             "capacity": self._capacity(),
+            "offload": offload(e.offload, e.resolved.max_model_len),
             "why": [_stage(stage) for stage in self.why],
             "compute": _compute(self.compute),
             "command": self.command,
@@ -91,6 +93,23 @@ def plain(value: object) -> Json:
     return {
         f.name: plain(item) if isinstance(item := getattr(value, f.name), Interval) else item
         for f in fields(value)  # type: ignore[arg-type]
+    }
+
+
+def offload(held: OffloadCapacity | None, max_model_len: int) -> Json | None:
+    """A host tier's chunks, and what prompts of the longest length make of them."""
+    if held is None:
+        return None
+    return {
+        "size_bytes": held.size_bytes,
+        "num_chunks": held.num_chunks,
+        "chunk_bytes": held.chunk_bytes,
+        "block_bytes": held.block_bytes,
+        "copies": held.copies,
+        "num_groups": len(held.groups),
+        "chunks_per_prompt": held.chunks(max_model_len),
+        "prompts": held.num_prompts(max_model_len),
+        "tokens": held.tokens(max_model_len),
     }
 
 

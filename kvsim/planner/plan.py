@@ -9,6 +9,7 @@ from kvsim.analytic.overhead import overhead_bytes
 from kvsim.analytic.weights import Part, resolve_quantization, weights_bytes
 from kvsim.dtypes import DType, cache_dtype, model_dtype
 from kvsim.engines.vllm import VllmCacheLayout, vllm_cache_layout
+from kvsim.engines.vllm_offload import OffloadCapacity, vllm_offload
 from kvsim.engines.vllm_why import StageWhy, explain_stages
 from kvsim.errors import SpecError
 from kvsim.specs.attention import CrossAttention
@@ -37,6 +38,15 @@ class Evaluation:
     def why(self) -> tuple[StageWhy, ...]:
         """What rounding, padding, copies and the null block each cost, per pipeline stage."""
         return explain_stages(self.layout, max(0, self.budget.kv_cache_bytes.best))
+
+    @property
+    def offload(self) -> OffloadCapacity | None:
+        """What the host tier of a replica holds; None without one, or if it would not start."""
+        size = self.deployment.engine.kv_offloading_bytes
+        if not size or self.capacity.best.refusal is not None:
+            return None
+        layout = self.layout.cache.start(self.budget.kv_cache_bytes.best)
+        return vllm_offload(layout, size_bytes=size, engine_version=self.resolved.engine_version)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,15 +17,16 @@ from kvsim.specs.cache_dtype import resolve_cache_dtype, resolve_dtype
 from kvsim.specs.hardware import Accelerator
 from kvsim.specs.latent import LatentAttention
 from kvsim.specs.model import ModelSpec
+from kvsim.specs.model_len import resolve_max_model_len
 from kvsim.specs.option import option
 from kvsim.specs.parallel import Parallelism
 from kvsim.specs.speculative import DRAFTERS, find_drafter
 from kvsim.specs.state import RecurrentState
 from kvsim.specs.version import NEWEST_VLLM, is_v0, parse_version, schedules_ahead
 from kvsim.specs.vllm_traits import keeps_state
+from kvsim.units import GiB
 
 DEFAULT_BLOCK_SIZE = 16  # tokens, before the attention backends have their say
-DEFAULT_MODEL_LEN = 2048  # tokens, where a config states no length
 
 
 class EngineName(StrEnum):
@@ -75,6 +76,9 @@ class Vllm:
     mamba_ssm_cache_dtype: str = option("auto", "format of recurrent states; auto: the class's")
     kv_cache_memory_bytes: int | None = option(None, "bytes for the cache, instead of profiling")
     num_gpu_blocks_override: int | None = option(None, "blocks, instead of what memory gives")
+    kv_offloading_size: float | None = option(
+        None, "host memory for the cache, GiB over all ranks of a replica, native backend"
+    )
     speculative_method: str | None = option(None, f"drafter: {', '.join(DRAFTERS)}")
     num_speculative_tokens: int | None = option(None, "tokens drafted per step")
     performance_mode: PerformanceMode = option(PerformanceMode.BALANCED, "aim of the defaults")
@@ -96,6 +100,9 @@ class Vllm:
         ):
             if (value := getattr(self, name)) is not None:
                 check_positive(**{name: value})
+        if self.kv_offloading_size is not None and not self.kv_offloading_size > 0:
+            msg = f"kv_offloading_size={self.kv_offloading_size:g} must be > 0"
+            raise SpecError(msg)
         if self.auto_max_model_len and self.max_model_len is not None:
             msg = f"max_model_len={self.max_model_len} and auto_max_model_len exclude each other"
             raise SpecError(msg)
@@ -105,6 +112,11 @@ class Vllm:
             msg = f"num_speculative_tokens={self.num_speculative_tokens} needs speculative_method"
             raise SpecError(msg)
         parse_version(self.engine_version)
+
+    @property
+    def kv_offloading_bytes(self) -> int:
+        """Host memory that a replica's cache gets; 0 without offload."""
+        return int((self.kv_offloading_size or 0) * GiB)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,21 +277,6 @@ def _check_limits(engine: Vllm, max_model_len: int, *, tokens: int, seqs: int) -
             "without chunked prefill"
         )
         raise SpecError(msg)
-
-
-def resolve_max_model_len(asked: int | None, model: ModelSpec) -> int:
-    """The asked context, or the model's own; SpecError if it is longer than the model's.
-
-    Source:
-        vLLM `_get_and_verify_max_len`, vllm/config/model.py, 0.32.0.
-    """
-    longest = model.vllm.max_model_len or model.max_model_len
-    if asked is None:
-        return longest or DEFAULT_MODEL_LEN
-    if longest is not None and asked > longest:
-        msg = f"max_model_len={asked} must be <= the model's maximum of {longest}"
-        raise SpecError(msg)
-    return asked
 
 
 __all__ = [

@@ -21,6 +21,7 @@ CASES = {
         ["plan", "llama-3.1-70b", "--gpu", "h100", "--max-model-len", "32768"],
         ["plan", "gemma-3-27b", "--gpu", "b200", "--num-gpus", "2"],
         ["plan", "gpt2", "--gpu", "GB10 (DGX Spark)", "--weights-bytes", "1GiB"],
+        ["plan", "gemma-3-27b", "--gpu", "h200", "--kv-offloading-size", "64"],
     ],
     "solve": [
         ["solve", "qwen3-32b", "--gpu", "h100", "--for", "max_model_len"],
