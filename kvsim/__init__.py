@@ -69,6 +69,7 @@ if TYPE_CHECKING:
         search_accelerators,
         search_models,
     )
+    from kvsim.io.engine_logs import read_engine_log
     from kvsim.io.lengths import FittedTrace, fitted_trace, fitted_traces
     from kvsim.io.models import parse_config
     from kvsim.io.overheads import overhead_model
@@ -91,6 +92,7 @@ if TYPE_CHECKING:
     from kvsim.specs.calibration import Calibration
     from kvsim.specs.deployment import Deployment
     from kvsim.specs.engine import EngineName, UsageContext, Vllm
+    from kvsim.specs.engine_log import EngineLog, LogEngine, Outcome
     from kvsim.specs.hardware import Accelerator
     from kvsim.specs.latent import Indexer, LatentAttention, SlidingLatentAttention
     from kvsim.specs.lengths import Lengths
@@ -256,6 +258,12 @@ _HOMES = {
         "write_calibration",
     ),
     "kvsim.specs.calibration": ("Calibration",),
+    "kvsim.io.engine_logs": ("read_engine_log",),
+    "kvsim.specs.engine_log": (
+        "EngineLog",
+        "LogEngine",
+        "Outcome",
+    ),
     "kvsim.io.overheads": ("overhead_model",),
     "kvsim.io.lengths": (
         "FittedTrace",
@@ -293,6 +301,7 @@ __all__ = [
     "Deployment",
     "DeviceBytes",
     "EngineAnswer",
+    "EngineLog",
     "EngineName",
     "ExplainedGroup",
     "FileError",
@@ -312,6 +321,7 @@ __all__ = [
     "LlamaCpp",
     "LlamaCppLayout",
     "LlamaCppTraits",
+    "LogEngine",
     "MemoryBar",
     "MethodWaste",
     "MissingExtraError",
@@ -320,6 +330,7 @@ __all__ = [
     "OffloadCapacity",
     "OffloadedGroup",
     "Ollama",
+    "Outcome",
     "OverheadModel",
     "Overheads",
     "Parallelism",
@@ -409,6 +420,7 @@ __all__ = [
     "prefix_reuse",
     "quantized_cache_bytes",
     "read_calibration",
+    "read_engine_log",
     "read_trace",
     "request_cost",
     "search_accelerators",
