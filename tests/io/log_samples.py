@@ -99,8 +99,8 @@ VLLM_V0_SAYS = {
 VLLM_REFUSAL = """\
 (EngineCore_DP0 pid=9) ERROR 10-02 08:00:00 [core.py:708] ValueError: To serve at least one \
 request with the models's max seq len (65536), (8.00 GiB KV cache is needed, which is larger than \
-the available KV cache memory (7.25 GiB). Based on the available memory, the estimated maximum model \
-length is 59376. Try increasing `gpu_memory_utilization` or decreasing `max_model_len`.
+the available KV cache memory (7.25 GiB). Based on the available memory, the estimated maximum \
+model length is 59376. Try increasing `gpu_memory_utilization` or decreasing `max_model_len`.
 """
 VLLM_REFUSAL_SAYS = {
     "settings": {},

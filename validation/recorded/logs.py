@@ -1,6 +1,5 @@
 """Replays posted start-up logs: what is read of each against what its text says."""
 
-import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -29,14 +28,6 @@ def replay(path: Path) -> Iterator[Case]:
 def replay_row(row: Row, folder: Path) -> Case:
     """The verdict on one log: read as its text says, or not."""
     file = folder / row["file"]
-    if not file.is_file():
-        msg = f"{row['file']}: the index names it, and it is not there"
-        raise RecordError(msg)
-    content = file.read_bytes()
-    digest = row.get("sha256")
-    if digest and hashlib.sha256(content).hexdigest() != digest:
-        msg = f"{row['file']}: is not the file that the index describes: its sha256 differs"
-        raise RecordError(msg)
     expected = {"engine": row["engine"], "version": row["version"]} | flat(row["expected"])
     try:
         log = kvsim.read_engine_log(file)
@@ -49,7 +40,7 @@ def replay_row(row: Row, folder: Path) -> Case:
             reason=str(error),
         )
     read = {"engine": str(log.engine), "version": log.version} | flat(log.as_dict())
-    return judge(row["file"], read, expected, printed_text(content))
+    return judge(row["file"], read, expected, printed_text(file.read_bytes()))
 
 
 def judge(name: str, read: Row, expected: Row, text: str) -> Case:
