@@ -72,6 +72,18 @@ def _device_bytes(device: Accelerator, deployment: Deployment) -> Interval:
     return Interval(min(total.low, host), min(total.best, host), min(total.high, host), source)
 
 
+def free_on_devices(deployment: Deployment) -> tuple[Interval, ...]:
+    """What is free on every rank's device when the engine starts.
+
+    Raises:
+        SpecError: if more is said to be free, or taken, than there is.
+    """
+    return tuple(
+        free_bytes(deployment, _device_bytes(device, deployment))
+        for device in deployment.accelerators
+    )
+
+
 def free_bytes(deployment: Deployment, total: Interval) -> Interval:
     """What the engine finds free when it starts.
 

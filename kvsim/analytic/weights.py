@@ -85,9 +85,7 @@ def weights_bytes(
         for group in model.weights:
             count = _count(group, layers, stage, len(stages))
             if count:
-                quantized = quantization is not None and _covers(quantization, group)
-                fmt = quantization.format if quantization and quantized else dtype
-                share = fmt.nbytes(_share(group, parallel))
+                share = group_format(group, quantization, dtype).nbytes(_share(group, parallel))
                 parts[group.name] = parts.get(group.name, 0) + count * share
         candidates.append((sum(parts.values()), -stage, parts))
     _, negative_stage, parts = max(candidates, key=lambda c: c[:2])
@@ -110,6 +108,13 @@ def _of_files(model: ModelSpec, *, parallel: Parallelism, dtype: DType) -> Weigh
     )
     parts = tuple(Part(name, num_bytes) for name, num_bytes in rank.parts.items())
     return WeightsBytes(parts=parts, stage=rank.stage, format="the files' own formats")
+
+
+def group_format(group: WeightGroup, quantization: Quantization | None, dtype: DType) -> DType:
+    """The storage format of a group's parameters."""
+    if quantization is None or not _covers(quantization, group):
+        return dtype
+    return quantization.format
 
 
 def _covers(quantization: Quantization, group: WeightGroup) -> bool:

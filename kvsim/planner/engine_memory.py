@@ -42,10 +42,23 @@ class Held:
     refusal: str | None = None  # the engine's reason, where it would not start
 
 
+@dataclass(frozen=True, slots=True)
+class MemoryPart:
+    """What something other than the cache takes of a device's free memory."""
+
+    name: str
+    num_bytes: Interval
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
-    """An engine's cache memory, and what it holds at its least, likely and most."""
+    """An engine's cache memory, and what it holds at its least, likely and most.
 
+    At the likely estimates, parts and cache add up to what is free when the engine starts.
+    """
+
+    free_bytes: Interval
+    parts: tuple[MemoryPart, ...]
     cache_bytes: Interval
     low: Held
     best: Held
@@ -56,6 +69,11 @@ class Memory:
 
 
 Hold = Callable[[int], Held]
+
+WEIGHTS = "weights"
+BEFORE = "runtime before loading"
+BESIDE = "buffers beside weights"
+KEPT_FREE = "kept free"
 
 
 def memory_of(
@@ -73,13 +91,29 @@ def memory_of(
     return MEMORIES[name](deployment, layout, facts, num_tokens)
 
 
-def _at_each_end(cache: Interval, hold: Hold, **more: object) -> Memory:
-    """The memory that an interval of bytes holds; less than nothing holds nothing."""
+def _at_each_end(
+    free: Interval,
+    parts: Mapping[str, Interval],
+    cache: Interval,
+    hold: Hold,
+    *,
+    is_per_rank: bool = True,
+) -> Memory:
+    """What the cache's bytes hold at each end; less than nothing holds nothing."""
     low, best, high = (hold(max(0, end)) for end in (cache.low, cache.best, cache.high))
     refusal = best.refusal
     if cache.best <= 0:
         refusal = "weights and overheads leave nothing to cache"
-    return Memory(cache_bytes=cache, low=low, best=best, high=high, refusal=refusal, **more)  # type: ignore[arg-type]
+    return Memory(
+        free_bytes=free,
+        parts=tuple(MemoryPart(name, taken) for name, taken in parts.items()),
+        cache_bytes=cache,
+        low=low,
+        best=best,
+        high=high,
+        is_per_rank=is_per_rank,
+        refusal=refusal,
+    )
 
 
 def _contiguous(layout: Layout, num_tokens: int) -> Hold:
@@ -106,10 +140,21 @@ def _free(deployment: Deployment) -> Interval:
     return free_bytes(deployment, total_bytes(deployment))
 
 
-def _spread(coefficient: Coefficient) -> Interval:
+def spread(coefficient: Coefficient) -> Interval:
+    """A coefficient in bytes as an interval."""
     return Interval(
         round(coefficient.low), round(coefficient.best), round(coefficient.high), coefficient.source
     )
+
+
+def _times(one: Interval, count: int) -> Interval:
+    return Interval(one.low * count, one.best * count, one.high * count, one.source)
+
+
+def _beside(reserve: EngineReserve, deployment: Deployment) -> Interval:
+    """What SGLang takes beside weights, the cache of images included."""
+    beside = spread(reserve.beside_weights_bytes)
+    return beside + exact(MULTIMODAL_CACHE_BYTES) if deployment.model.is_multimodal else beside
 
 
 def _share(whole: Interval, share: float) -> Interval:
@@ -118,7 +163,12 @@ def _share(whole: Interval, share: float) -> Interval:
     return Interval(low, best, high, whole.source)
 
 
-def _reserve(facts: Facts, name: EngineName) -> EngineReserve:
+def reserve_of(facts: Facts, name: EngineName) -> EngineReserve:
+    """What an engine takes beside weights and cache.
+
+    Raises:
+        UnsupportedError: where that is not known.
+    """
     if name not in facts.reserves:
         msg = f"{name}: what it takes beside weights and cache is not known"
         raise UnsupportedError(msg)
@@ -126,16 +176,24 @@ def _reserve(facts: Facts, name: EngineName) -> EngineReserve:
 
 
 def _ideal(deployment: Deployment, layout: Layout, facts: Facts, num_tokens: int) -> Memory:
-    cache = _free(deployment) - _loaded(deployment, facts, deployment.parallel)
-    return _at_each_end(cache, _contiguous(layout, num_tokens))
+    free, loaded = _free(deployment), _loaded(deployment, facts, deployment.parallel)
+    return _at_each_end(free, {WEIGHTS: loaded}, free - loaded, _contiguous(layout, num_tokens))
 
 
 def _vllm(deployment: Deployment, layout: Layout, facts: Facts, num_tokens: int) -> Memory:  # noqa: ARG001
     engine = replace(deployment.engine, max_model_len=num_tokens)
     told = evaluate(replace(deployment, engine=engine), facts.overheads, concurrent_requests=1)
-    held = told.capacity
+    held, memory = told.capacity, told.budget
     return Memory(
-        cache_bytes=told.budget.kv_cache_bytes,
+        free_bytes=memory.free_bytes,
+        parts=(
+            MemoryPart(KEPT_FREE, memory.free_bytes - memory.usable_bytes),
+            MemoryPart(WEIGHTS, memory.weights_bytes),
+            MemoryPart("activation peak", memory.activation_peak_bytes),
+            MemoryPart("outside torch", memory.non_torch_bytes),
+            MemoryPart("CUDA graphs", memory.cuda_graph_bytes),
+        ),
+        cache_bytes=memory.kv_cache_bytes,
         low=Held(held.low.kv_cache_tokens, held.low.max_requests),
         best=Held(held.best.kv_cache_tokens, held.best.max_requests),
         high=Held(held.high.kv_cache_tokens, held.high.max_requests),
@@ -148,8 +206,9 @@ def _sglang(deployment: Deployment, layout: Layout, facts: Facts, num_tokens: in
     if not isinstance(layout, SglangLayout):
         msg = "the layout is another engine's"
         raise SpecError(msg)
-    reserve = _reserve(facts, EngineName.SGLANG)
-    start = _free(deployment) - _spread(reserve.before_load_bytes)
+    reserve = reserve_of(facts, EngineName.SGLANG)
+    free, before = _free(deployment), spread(reserve.before_load_bytes)
+    start = free - before
     behaviours = [b for group in deployment.model.layer_groups for b in group.layer]
     fraction = mem_fraction_static(
         layout.settings,
@@ -160,16 +219,20 @@ def _sglang(deployment: Deployment, layout: Layout, facts: Facts, num_tokens: in
         context_length=num_tokens,
     )
     usable = _share(start, fraction)
-    taken = _loaded(deployment, facts, deployment.parallel) + _spread(reserve.beside_weights_bytes)
-    if deployment.model.is_multimodal:
-        taken = taken + exact(MULTIMODAL_CACHE_BYTES)
+    loaded, beside = _loaded(deployment, facts, deployment.parallel), _beside(reserve, deployment)
     chunk = chunked_prefill_size(layout.settings, deployment.accelerator)
 
     def hold(num_bytes: int) -> Held:
         pools = sglang_pools(layout, num_bytes, chunked_prefill_size=chunk)
         return Held(pools.tokens, pools.max_requests(num_tokens), pools.refusal)
 
-    return _at_each_end(usable - taken, hold)
+    parts = {
+        BEFORE: before,
+        f"{KEPT_FREE} (mem_fraction_static {fraction:.3f})": _share(start, 1 - fraction),
+        WEIGHTS: loaded,
+        BESIDE: beside,
+    }
+    return _at_each_end(free, parts, usable - (loaded + beside), hold)
 
 
 def _tensorrt_llm(deployment: Deployment, layout: Layout, facts: Facts, num_tokens: int) -> Memory:
@@ -177,27 +240,39 @@ def _tensorrt_llm(deployment: Deployment, layout: Layout, facts: Facts, num_toke
     if not isinstance(layout, TensorrtLlmLayout):
         msg = "the layout is another engine's"
         raise SpecError(msg)
-    reserve, settings = _reserve(facts, EngineName.TENSORRT_LLM), layout.settings
-    taken = _loaded(deployment, facts, deployment.parallel) + _spread(reserve.before_load_bytes)
-    left = _free(deployment) - (taken + _spread(reserve.beside_weights_bytes))
-    cache = _share(left, settings.free_gpu_memory_fraction)
+    reserve, settings = reserve_of(facts, EngineName.TENSORRT_LLM), layout.settings
+    free, loaded = _free(deployment), _loaded(deployment, facts, deployment.parallel)
+    before, beside = spread(reserve.before_load_bytes), spread(reserve.beside_weights_bytes)
+    left = free - (loaded + before + beside)
+    fraction = settings.free_gpu_memory_fraction
 
     def hold(num_bytes: int) -> Held:
         pools = tensorrt_llm_pools(layout, num_bytes)
         return Held(pools.tokens, pools.max_requests(num_tokens), pools.refusal)
 
-    return _at_each_end(cache, hold)
+    parts = {
+        WEIGHTS: loaded,
+        BEFORE: before,
+        BESIDE: beside,
+        f"{KEPT_FREE} (free_gpu_memory_fraction {fraction:g})": _share(left, 1 - fraction),
+    }
+    return _at_each_end(free, parts, _share(left, fraction), hold)
 
 
 def _llama_cpp(deployment: Deployment, layout: Layout, facts: Facts, num_tokens: int) -> Memory:
     """All that is free on all devices, less weights: layers are divided, not split."""
-    reserve = _reserve(facts, EngineName.LLAMA_CPP)
+    reserve = reserve_of(facts, EngineName.LLAMA_CPP)
     ranks = deployment.parallel.num_ranks
-    one = _spread(reserve.before_load_bytes) + _spread(reserve.beside_weights_bytes)
-    free = _free(deployment) - one
-    everywhere = Interval(free.low * ranks, free.best * ranks, free.high * ranks, free.source)
-    cache = everywhere - _loaded(deployment, facts, Parallelism())
-    return _at_each_end(cache, _contiguous(layout, num_tokens), is_per_rank=False)
+    before, beside = spread(reserve.before_load_bytes), spread(reserve.beside_weights_bytes)
+    free, before, beside = (_times(part, ranks) for part in (_free(deployment), before, beside))
+    loaded = _loaded(deployment, facts, Parallelism())
+    return _at_each_end(
+        free,
+        {WEIGHTS: loaded, BEFORE: before, BESIDE: beside},
+        free - before - beside - loaded,
+        _contiguous(layout, num_tokens),
+        is_per_rank=False,
+    )
 
 
 MEMORIES: Mapping[EngineName, Callable[[Deployment, Layout, Facts, int], Memory]] = {

@@ -1,0 +1,217 @@
+"""A plan under an engine that is not vLLM: its verdict, its longest request, single changes."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from kvsim.errors import KvsimError
+from kvsim.planner.advise import TENSOR_PARALLEL_SIZES, Fix
+from kvsim.planner.engine_memory import Facts
+from kvsim.planner.engine_plan import EnginePlan, Judged
+from kvsim.planner.layouts import PoolSettings
+from kvsim.planner.llama_plan import judge_llama
+from kvsim.planner.pool_plan import in_smaller_format, judge_pools
+from kvsim.specs.attention import check_positive
+from kvsim.specs.deployment import Deployment
+from kvsim.specs.engine import resolve_max_model_len
+from kvsim.specs.llama_cpp import LlamaCpp, Ollama
+from kvsim.specs.sglang import Sglang
+from kvsim.specs.tensorrt_llm import TensorrtLlm
+
+SMALLER_TYPES = ("q8_0", "q4_0")
+LOSSES = {"q8_0": "8 bits", "q4_0": "4 bits"}
+LONGEST = 1 << 24
+"""Tokens above which no length is tried where the model states none."""
+
+Judge = Callable[[Deployment, PoolSettings, int, int], Judged]
+"""Judges settings for requests of so many tokens, and so many of them."""
+
+
+def engine_plan(
+    deployment: Deployment, settings: PoolSettings, facts: Facts, *, concurrent_requests: int
+) -> EnginePlan:
+    """What a deployment holds under the settings' engine, and what would make it fit.
+
+    Raises:
+        SpecError: for settings that no real system can have, or no length.
+        UnsupportedError: for a model, format or rule that is not known.
+    """
+    check_positive(concurrent_requests=concurrent_requests)
+    stated = stated_length(settings) or deployment.engine.max_model_len
+    num_tokens = resolve_max_model_len(stated, deployment.model)
+
+    def judge(changed: Deployment, others: PoolSettings, length: int, requests: int) -> Judged:
+        if isinstance(others, Sglang | TensorrtLlm):
+            return judge_pools(
+                changed, others, facts, num_tokens=length, concurrent_requests=requests
+            )
+        return judge_llama(changed, others, facts, num_tokens=length, concurrent_requests=requests)
+
+    judged = judge(deployment, settings, num_tokens, concurrent_requests)
+    longest = _longest(judged, judge)
+    return EnginePlan(
+        judged=judged,
+        longest_model_len=longest,
+        fixes=() if judged.verdict.fits else tuple(_fixes(judged, judge, longest)),
+    )
+
+
+def stated_length(settings: PoolSettings) -> int | None:
+    """The longest request that the engine's own flags state; None where they state none."""
+    if isinstance(settings, Sglang):
+        return settings.context_length
+    if isinstance(settings, TensorrtLlm):
+        return settings.max_seq_len
+    if isinstance(settings, Ollama):
+        return settings.num_ctx
+    context = settings.ctx_size or None
+    return context and context // (settings.parallel or 1)
+
+
+def _with_length(settings: PoolSettings, length: int) -> PoolSettings:
+    """The settings for requests of another length; llama.cpp's context follows the requests."""
+    if isinstance(settings, Sglang):
+        return replace(settings, context_length=length)
+    if isinstance(settings, TensorrtLlm):
+        return replace(settings, max_seq_len=length)
+    if isinstance(settings, Ollama):
+        return replace(settings, num_ctx=length)
+    return replace(settings, ctx_size=None)
+
+
+def _tried(judge: Judge, judged: Judged, **changed: object) -> Judged | None:
+    """The judgement of a change; None where the engine or the model cannot do it."""
+    asked = {
+        "deployment": judged.deployment,
+        "settings": judged.settings,
+        "length": judged.num_tokens,
+        "requests": judged.concurrent_requests,
+    } | changed
+    try:
+        return judge(*asked.values())  # type: ignore[arg-type]
+    except KvsimError:
+        return None
+
+
+def _does(tried: Judged | None) -> bool:
+    return tried is not None and tried.verdict.fits
+
+
+def _most(low: int, high: int, fits: Callable[[int], bool]) -> int:
+    """The largest value above `low` that fits, `low` where none does; smaller ones fit too."""
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle - 1)
+    return low
+
+
+def _longest(judged: Judged, judge: Judge) -> int:
+    """The longest request of which as many as asked for fit; 0 where not even one token does."""
+    most = judged.deployment.model.max_model_len or LONGEST
+
+    def fits(length: int) -> bool:
+        settings = _with_length(judged.settings, length)
+        return _does(_tried(judge, judged, settings=settings, length=length))
+
+    return _most(0, max(most, judged.num_tokens), fits)
+
+
+def _fixes(judged: Judged, judge: Judge, longest: int) -> Iterator[Fix]:
+    """Single changes that make it fit, those that cost least first."""
+    if isinstance(judged.settings, LlamaCpp | Ollama):
+        yield from _llama_fixes(judged, judge)
+    else:
+        smaller = in_smaller_format(judged.settings)
+        name = "kv_cache_dtype" if isinstance(smaller, Sglang) else "dtype"
+        cost = "cached values are rounded to 8 bits; measure your task"
+        tried = _tried(judge, judged, settings=smaller)
+        yield from _fix(name, getattr(smaller, name), tried, cost)
+    if 0 < longest < judged.num_tokens:
+        settings = _with_length(judged.settings, longest)
+        tried = _tried(judge, judged, settings=settings, length=longest)
+        yield from _fix("max_model_len", longest, tried, "longer requests are refused")
+    fewer = judged.best.requests
+    if 1 <= fewer < judged.concurrent_requests:
+        tried = _tried(judge, judged, requests=fewer)
+        yield from _fix("concurrent_requests", fewer, tried, "the others wait in the queue")
+    if isinstance(judged.settings, Sglang | TensorrtLlm):
+        yield from _wider(judged, judge)
+
+
+def _llama_fixes(judged: Judged, judge: Judge) -> Iterator[Fix]:
+    """Smaller cache types, experts in host memory, fewer layers on the devices."""
+    settings = judged.settings
+    for name in SMALLER_TYPES:
+        if isinstance(settings, Ollama):
+            smaller: PoolSettings = replace(settings, kv_cache_type=name)
+            flag = "kv_cache_type"
+        else:
+            smaller = replace(settings, cache_type_k=name, cache_type_v=name)  # type: ignore[arg-type]
+            flag = "cache_type_k and cache_type_v"
+        tried = _tried(judge, judged, settings=smaller)
+        cost = f"cached values are rounded to {LOSSES[name]}; measure your task"
+        if found := list(_fix(flag, name, tried, cost)):
+            yield from found
+            break
+    num_layers = judged.deployment.model.num_layers
+    if isinstance(settings, LlamaCpp):
+        yield from _least_on_host(judged, judge, settings, num_layers)
+    field = "num_gpu" if isinstance(settings, Ollama) else "gpu_layers"
+
+    def fits(count: int) -> bool:
+        fewer = replace(settings, **{field: count})  # type: ignore[arg-type]
+        return _does(_tried(judge, judged, settings=fewer))
+
+    if fits(0):
+        count = _most(0, num_layers, fits)
+        fewer = replace(settings, **{field: count})  # type: ignore[arg-type]
+        cost = "the other layers run on the CPU, much slower"
+        yield from _fix(field, count, _tried(judge, judged, settings=fewer), cost)
+
+
+def _least_on_host(
+    judged: Judged, judge: Judge, settings: LlamaCpp, num_layers: int
+) -> Iterator[Fix]:
+    """The fewest layers whose experts must stay in host memory; none where there are none."""
+    has_experts = any(group.name == "experts" for group in judged.deployment.model.weights)
+    if not has_experts or settings.cpu_moe:
+        return
+
+    def moved(count: int) -> Judged | None:
+        return _tried(judge, judged, settings=replace(settings, n_cpu_moe=count))
+
+    if _does(moved(num_layers)):
+        left = _most(
+            0, num_layers - settings.n_cpu_moe, lambda kept: _does(moved(num_layers - kept))
+        )
+        count = num_layers - left
+        cost = "these layers' experts run on the CPU, slower"
+        yield from _fix("n_cpu_moe", count, moved(count), cost)
+
+
+def _wider(judged: Judged, judge: Judge) -> Iterator[Fix]:
+    """The fewest devices over which a split fits."""
+    deployment = judged.deployment
+    if deployment.overheads.weights_bytes is not None:
+        return  # stated per accelerator: how it would divide is not known
+    for size in TENSOR_PARALLEL_SIZES:
+        if size > deployment.parallel.tensor_parallel_size:
+            parallel = replace(deployment.parallel, tensor_parallel_size=size)
+            wider = replace(deployment, parallel=parallel)
+            cost = f"{parallel.num_ranks} accelerators in place of {deployment.parallel.num_ranks}"
+            tried = _tried(judge, judged, deployment=wider)
+            if found := list(_fix("tensor_parallel_size", size, tried, cost)):
+                yield from found
+                return
+
+
+def _fix(setting: str, value: object, tried: Judged | None, cost: str) -> Iterator[Fix]:
+    """The change as advice, if it fits."""
+    if tried is not None and tried.verdict.fits:
+        yield Fix(
+            setting=setting,
+            value=str(value),
+            max_requests=tried.best.requests,
+            max_concurrency=tried.best.tokens / tried.num_tokens,
+            kv_cache_tokens=tried.best.tokens,
+            cost=cost,
+        )

@@ -1,0 +1,342 @@
+"""llama.cpp's and Ollama's verdicts: a context allocated at start, layer by layer over devices."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from kvsim.analytic.capacity import Verdict
+from kvsim.analytic.device_memory import SYSTEM_BYTES, free_on_devices
+from kvsim.analytic.host_memory import HostMemory
+from kvsim.analytic.weights import Part, group_format, resolve_quantization
+from kvsim.engines.llama_cpp import LlamaCppLayout, llama_cpp_layout
+from kvsim.engines.llama_cpp_context import MAX_SLOTS
+from kvsim.engines.llama_cpp_devices import (
+    DeviceBytes,
+    HostPools,
+    Placement,
+    cache_on_devices,
+    host_pools,
+    place_layers,
+    weights_on_devices,
+)
+from kvsim.engines.ollama import llama_server_flags
+from kvsim.errors import SpecError
+from kvsim.planner.engine_memory import (
+    BEFORE,
+    BESIDE,
+    WEIGHTS,
+    Facts,
+    Held,
+    MemoryPart,
+    reserve_of,
+    spread,
+)
+from kvsim.planner.engine_plan import ONLY_LIKELY, DeviceShare, Judged, host_parts, verdict_of
+from kvsim.planner.layouts import LLAMA_NAMES
+from kvsim.planner.plan import deployment_dtype
+from kvsim.specs.deployment import Deployment
+from kvsim.specs.engine import EngineName
+from kvsim.specs.llama_cpp import LlamaCpp, Ollama
+from kvsim.specs.model import Place
+from kvsim.specs.overheads import EngineReserve, Interval, exact
+from kvsim.specs.tensors import Tensor
+from kvsim.units import format_gib
+
+NOT_MODELED = (
+    "--fit, which shortens a context that no flag states and moves layers off a full device",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A model loaded with one context: what lies on every device, and in host memory."""
+
+    layout: LlamaCppLayout
+    weights: DeviceBytes
+    cache: DeviceBytes
+    pools: HostPools
+
+
+def judge_llama(
+    deployment: Deployment,
+    settings: LlamaCpp | Ollama,
+    facts: Facts,
+    *,
+    num_tokens: int,
+    concurrent_requests: int,
+) -> Judged:
+    """Weights, buffers and the whole context on every device, and what is left to the host.
+
+    Slots and context that no flag states are those that the requests need.
+
+    Raises:
+        SpecError: for replicas, or slots and a context that cannot be.
+        UnsupportedError: where llama.cpp refuses, or its rule is not known.
+    """
+    name = EngineName.OLLAMA if isinstance(settings, Ollama) else EngineName.LLAMA_CPP
+    settings = _in_format(settings, deployment.engine.kv_cache_dtype)
+    reserve = reserve_of(facts, EngineName.LLAMA_CPP)
+    free = free_on_devices(deployment)
+
+    def load(requests: int) -> Loaded:
+        return _load(deployment, settings, free, num_tokens=num_tokens, requests=requests)
+
+    loaded = load(concurrent_requests)
+    shares = _shares(loaded, free, reserve)
+    low, best, high = (
+        _held(load, free, reserve, num_tokens=num_tokens, end=end, stated=_is_stated(settings))
+        for end in (_low, _best, _high)
+    )
+    slots = _slots(loaded.layout, num_tokens)
+    host, may_grow = _host(deployment, loaded)
+    verdict, reasons = _verdict(shares, slots, concurrent_requests, host, may_grow)
+    one = loaded.layout if slots == 1 else load(1).layout
+    return Judged(
+        engine=name,
+        engine_version=loaded.layout.engine_version
+        if name is EngineName.LLAMA_CPP
+        else settings.engine_version,
+        settings=settings,
+        deployment=deployment,
+        num_tokens=num_tokens,
+        concurrent_requests=concurrent_requests,
+        devices=shares,
+        low=low,
+        best=best,
+        high=high,
+        request_bytes=one.total_bytes,
+        bytes_per_token=loaded.layout.marginal_bytes,
+        is_per_rank=False,
+        host=host,
+        host_bytes=host_parts(_in_host(loaded) | _grown(loaded)),
+        verdict=verdict,
+        reasons=reasons,
+        not_modeled=(*loaded.layout.not_modeled, *NOT_MODELED),
+    )
+
+
+def _is_stated(settings: LlamaCpp | Ollama) -> bool:
+    """Whether the number of slots is the flags', not the requests'."""
+    if isinstance(settings, Ollama):
+        return settings.num_parallel > 1
+    return settings.ctx_size is not None or settings.parallel is not None
+
+
+def _in_format(settings: LlamaCpp | Ollama, kv_cache_dtype: str) -> LlamaCpp | Ollama:
+    if kv_cache_dtype == "auto":
+        return settings
+    name = LLAMA_NAMES.get(kv_cache_dtype, kv_cache_dtype)
+    if isinstance(settings, Ollama):
+        return replace(settings, kv_cache_type=name)
+    return replace(settings, cache_type_k=name, cache_type_v=name)
+
+
+def _load(
+    deployment: Deployment,
+    settings: LlamaCpp | Ollama,
+    free: Sequence[Interval],
+    *,
+    num_tokens: int,
+    requests: int,
+) -> Loaded:
+    replicas = deployment.parallel.data_parallel_size
+    if replicas > 1:
+        msg = f"data_parallel_size={replicas} must be 1: llama.cpp divides layers over devices"
+        raise SpecError(msg)
+    if deployment.weights_on_host_bytes:
+        msg = (
+            f"weights_on_host={deployment.weights_on_host_bytes} must be 0: gpu_layers and "
+            "n_cpu_moe say what llama.cpp keeps in host memory"
+        )
+        raise SpecError(msg)
+    model = deployment.model
+    if isinstance(settings, Ollama):
+        asked = replace(
+            settings,
+            num_ctx=settings.num_ctx or num_tokens,
+            num_parallel=max(settings.num_parallel, requests),
+        )
+        totals = [device.total_bytes.best for device in deployment.accelerators]
+        flags = llama_server_flags(model, asked, gpu_bytes=totals)
+    elif settings.ctx_size is None:
+        slots = settings.parallel or requests
+        flags = replace(settings, ctx_size=num_tokens * slots, parallel=slots)
+    else:
+        flags = settings if settings.parallel else replace(settings, parallel=requests)
+    layout = llama_cpp_layout(model, flags)
+    placement = place_layers(model.num_layers, flags, [device.best for device in free])
+    return Loaded(
+        layout=layout,
+        weights=_weights(deployment, flags, placement),
+        cache=cache_on_devices(layout, placement),
+        pools=host_pools(layout),
+    )
+
+
+def _weights(deployment: Deployment, flags: LlamaCpp, placement: Placement) -> DeviceBytes:
+    """The file's tensors; without a file each role's parameters in the asked format."""
+    model, stated = deployment.model, deployment.overheads.weights_bytes
+    if stated is not None:
+        return DeviceBytes(devices=(stated.best,) * placement.num_devices, host=0)
+    tensors: Sequence[Tensor] = model.tensors
+    if not any(tensor.name.startswith("blk.") for tensor in tensors):
+        tensors = _as_file(deployment)
+    return weights_on_devices(tensors, flags, placement)
+
+
+def _as_file(deployment: Deployment) -> list[Tensor]:
+    """The tensors that a GGUF file of the model would hold, a role of a layer as one.
+
+    Raises:
+        SpecError: if the config does not determine the weights.
+    """
+    model = deployment.model
+    if not model.weights:
+        msg = f"weights_bytes must be given: {model.weights_unknown or 'no weights are described'}"
+        raise SpecError(msg)
+    dtype = deployment_dtype(deployment)
+    quantization = resolve_quantization(deployment.engine.quantization, model)
+    tensors = []
+    for group in model.weights:
+        fmt = group_format(group, quantization, dtype)
+        size = fmt.nbytes(group.num_params)
+        if group.place is Place.FIRST:
+            names = ["token_embd.weight"]
+        elif group.place is Place.LAST:
+            names = ["output.weight" if group.num_params > model.hidden_size else "output_norm"]
+        else:
+            role = "ffn_up_exps" if group.name == "experts" else group.name
+            names = [f"blk.{layer}.{role}" for layer in group.layers]
+        tensors += [Tensor(name, fmt.name, (group.num_params,), size) for name in names]
+    return tensors
+
+
+def _shares(
+    loaded: Loaded, free: Sequence[Interval], reserve: EngineReserve
+) -> tuple[DeviceShare, ...]:
+    """Every device that holds layers; without any, the host alone."""
+    before, beside = spread(reserve.before_load_bytes), spread(reserve.beside_weights_bytes)
+    return tuple(
+        DeviceShare(
+            free_bytes=left,
+            parts=(
+                MemoryPart(WEIGHTS, exact(weights, "tensors on this device")),
+                MemoryPart(BEFORE, before),
+                MemoryPart(BESIDE, beside),
+            ),
+            cache_bytes=left - before - beside - exact(weights),
+            needed_bytes=needed,
+        )
+        for left, weights, needed in zip(
+            free, loaded.weights.devices, loaded.cache.devices, strict=True
+        )
+    )
+
+
+def _low(memory: Interval) -> int:
+    return memory.low
+
+
+def _best(memory: Interval) -> int:
+    return memory.best
+
+
+def _high(memory: Interval) -> int:
+    return memory.high
+
+
+End = Callable[[Interval], int]
+
+
+def _held(
+    load: Callable[[int], Loaded],
+    free: Sequence[Interval],
+    reserve: EngineReserve,
+    *,
+    num_tokens: int,
+    end: End,
+    stated: bool,
+) -> Held:
+    """Most slots of `num_tokens` whose context fits, at one end of the estimates."""
+
+    def fits(slots: int) -> bool:
+        shares = _shares(load(slots), free, reserve)
+        return all(share.needed_bytes <= end(share.cache_bytes) for share in shares)
+
+    if stated:
+        layout = load(1).layout
+        slots = _slots(layout, num_tokens) if fits(1) else 0
+        return Held(layout.context.n_ctx if slots else 0, slots)
+    low, high = 0, MAX_SLOTS
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle - 1)
+    return Held(low * num_tokens, low)
+
+
+def _slots(layout: LlamaCppLayout, num_tokens: int) -> int:
+    """Requests of a length that the context serves at once."""
+    context = layout.context
+    if context.kv_unified:
+        return min(context.n_seq_max, context.n_ctx // num_tokens)
+    return context.n_seq_max if context.n_ctx_seq >= num_tokens else 0
+
+
+def _in_host(loaded: Loaded) -> dict[str, int]:
+    """What host memory must hold from the start."""
+    return {
+        WEIGHTS: loaded.weights.host,
+        "cache": loaded.cache.host,
+        "output buffers": loaded.pools.output_bytes,
+    }
+
+
+def _grown(loaded: Loaded) -> dict[str, int]:
+    """What it may come to hold while serving."""
+    return {
+        "saved prompts, at most": loaded.pools.prompt_cache_bytes or 0,
+        "checkpoints, at most": loaded.pools.max_checkpoints_bytes,
+    }
+
+
+def _host(deployment: Deployment, loaded: Loaded) -> tuple[HostMemory | None, int]:
+    """The machine's RAM and what must be there; beside it what may be there later.
+
+    On unified memory the devices' budget is the machine's; nothing is counted twice.
+    """
+    ram = deployment.host_memory_bytes
+    if ram is None or deployment.accelerator.unified_memory:
+        return None, 0
+    parts = tuple(Part(name, size) for name, size in _in_host(loaded).items() if size)
+    system = Interval(*SYSTEM_BYTES, "what a system takes")
+    host = HostMemory(total_bytes=ram, system_bytes=system, parts=parts)
+    return host, sum(_grown(loaded).values())
+
+
+def _verdict(
+    shares: Sequence[DeviceShare],
+    slots: int,
+    asked: int,
+    host: HostMemory | None,
+    may_grow: int,
+) -> tuple[Verdict, tuple[str, ...]]:
+    """The verdict, and a reason for every limit that is passed."""
+    lacking = [
+        f"device {index} lacks {format_gib(missing)}: its weights take "
+        f"{format_gib(share.weights_bytes.best)}, its layers' cache "
+        f"{format_gib(share.needed_bytes)}"
+        for index, share in enumerate(shares)
+        if (missing := share.missing_bytes) > 0
+    ]
+    if slots < asked:
+        lacking.append(f"{asked:,} requests of this length are asked for, {slots:,} have a slot")
+    if host is not None and not host.fits:
+        lacking.append(f"host memory lacks {format_gib(-host.left_bytes.best)}")
+    unsure = []
+    if any(share.needed_bytes > share.cache_bytes.low for share in shares):
+        unsure.append(ONLY_LIKELY)
+    if host is not None and host.left_bytes.best < may_grow:
+        unsure.append(
+            "saved prompts and checkpoints may come to pass host memory: lower --cache-ram"
+        )
+    verdict = verdict_of(best=not lacking, low=not unsure)
+    return verdict, tuple(lacking or unsure)
