@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         generate_workload,
         load_model,
         plan,
+        plan_engine,
         poisson_workload,
         simulate,
         simulate_blocks,
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
     from kvsim.planner.advise import Fix
     from kvsim.planner.answer import Plan
     from kvsim.planner.compare import Comparison, EngineAnswer
+    from kvsim.planner.engine_plan import DeviceShare, EnginePlan
     from kvsim.planner.solution import Binding, Side, Solution, Target
     from kvsim.planner.waste import MethodWaste, WasteReport
     from kvsim.planner.waste_study import StudyCell, WasteStudy
@@ -140,6 +142,7 @@ _HOMES = {
         "generate_workload",
         "load_model",
         "plan",
+        "plan_engine",
         "poisson_workload",
         "simulate",
         "simulate_blocks",
@@ -274,6 +277,7 @@ _HOMES = {
         "HostMemory",
         "host_memory",
     ),
+    "kvsim.planner.engine_plan": ("DeviceShare", "EnginePlan"),
     "kvsim.planner.compare": (
         "Comparison",
         "EngineAnswer",
@@ -300,9 +304,11 @@ __all__ = [
     "DType",
     "Deployment",
     "DeviceBytes",
+    "DeviceShare",
     "EngineAnswer",
     "EngineLog",
     "EngineName",
+    "EnginePlan",
     "ExplainedGroup",
     "FileError",
     "FittedTrace",
@@ -415,6 +421,7 @@ __all__ = [
     "parse_config",
     "place_layers",
     "plan",
+    "plan_engine",
     "poisson_workload",
     "pool_cost",
     "prefix_reuse",

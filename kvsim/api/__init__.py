@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kvsim.api.comparing import compare
+    from kvsim.api.comparing import compare, plan_engine
     from kvsim.api.planning import (
         accelerator,
         cache_bytes,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from kvsim.api.solving import solve
 
 _HOMES = {
-    "comparing": ("compare",),
+    "comparing": ("compare", "plan_engine"),
     "planning": (
         "accelerator",
         "cache_bytes",
@@ -63,6 +63,7 @@ __all__ = [
     "generate_workload",
     "load_model",
     "plan",
+    "plan_engine",
     "poisson_workload",
     "simulate",
     "simulate_blocks",

@@ -11,6 +11,8 @@ from kvsim.cli import compare_table, flags, parser, simulate_table, tables
 from kvsim.cli.app import start_app
 from kvsim.cli.deployments import deployment_from, stated
 from kvsim.cli.doctor import examine
+from kvsim.cli.engine_flags import engine_settings
+from kvsim.cli.engine_plan_table import show_engine_plan
 from kvsim.cli.solve import run_solve, show_solve
 from kvsim.cli.validate import start_validation
 from kvsim.cli.waste import run_waste, show_waste
@@ -87,8 +89,17 @@ def run_kv(args: argparse.Namespace) -> Json:
 
 def run_plan(args: argparse.Namespace) -> Json:
     """`kvsim plan`: whether a deployment fits, and what it holds."""
-    deployment = deployment_from(args)
-    return api.plan(deployment, concurrent_requests=args.concurrent_requests).as_dict()
+    settings = engine_settings(args)
+    deployment = deployment_from(args, any_engine=True)
+    requests = args.concurrent_requests
+    if settings is not None:
+        return api.plan_engine(deployment, settings, concurrent_requests=requests).as_dict()
+    return api.plan(deployment, concurrent_requests=requests).as_dict()
+
+
+def show_plan(result: Json) -> None:
+    """A plan's table: vLLM's has blocks, the others' has devices."""
+    (show_engine_plan if "devices" in result else tables.show_plan)(result)
 
 
 def run_compare(args: argparse.Namespace) -> Json:
@@ -183,7 +194,7 @@ def run_completion(args: argparse.Namespace) -> None:
 
 COMMANDS = {
     "kv": Command(run_kv, tables.show_kv),
-    "plan": Command(run_plan, tables.show_plan),
+    "plan": Command(run_plan, show_plan),
     "solve": Command(run_solve, show_solve),
     "compare": Command(run_compare, compare_table.show_compare),
     "simulate": Command(run_simulate, simulate_table.show_simulate),

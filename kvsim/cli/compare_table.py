@@ -21,12 +21,14 @@ def show_compare(result: Json) -> None:
         ("fixed", "right"),
         ("request", "right"),
         ("cache", "right"),
-        ("tokens", "right"),
         ("requests", "right"),
     )
     for row in result["engines"]:
         table.add_row(row["engine"], *_figures(row))
     console.print(table)
+    everywhere = [row["engine"] for row in result["engines"] if not row["per_rank"]]
+    if count > 1 and everywhere:
+        console.print(f"per device; {' and '.join(everywhere)} over all devices", style="dim")
     for row in result["engines"]:
         version = f" {row['engine_version']}" if row["engine_version"] else ""
         if row["refusal"]:
@@ -38,11 +40,11 @@ def _figures(row: Json) -> list[str]:
     sizes = [row[name] for name in ("bytes_per_token", "fixed_bytes", "request_bytes")]
     cells = ["" if size is None else format_bytes(size) for size in sizes]
     if row["max_requests"] is None:
-        return [*cells, "", "", ""]
-    requests = row["max_requests"]
+        return [*cells, "", ""]
+    best, low, high = (row["max_requests"][end] for end in ("best", "low", "high"))
+    spread = "" if low == high else f" ({low:,}-{high:,})"
     return [
         *cells,
         format_gib(row["cache_bytes"]["best"]),
-        f"{row['capacity_tokens']['best']:,}",
-        f"{requests['best']:,} ({requests['low']:,} to {requests['high']:,})",
+        f"{best:,}{spread}",
     ]

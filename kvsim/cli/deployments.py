@@ -46,14 +46,15 @@ def add_deployment(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def deployment_from(args: argparse.Namespace) -> Deployment:
-    """The deployment that the flags describe.
+def deployment_from(args: argparse.Namespace, *, any_engine: bool = False) -> Deployment:
+    """The deployment that the flags describe; the version is another engine's where one is asked.
 
     Raises:
-        SpecError: for an engine without a budget, or an impossible setting.
+        SpecError: for an engine without blocks, unless any will do, or an impossible setting.
     """
-    if args.engine != EngineName.VLLM:
-        msg = f"engine={args.engine[:40]} must be {EngineName.VLLM}: it alone has a budget here"
+    is_vllm = args.engine == EngineName.VLLM
+    if not is_vllm and not any_engine:
+        msg = f"engine={args.engine[:40]} must be {EngineName.VLLM}: it alone has blocks here"
         raise SpecError(msg)
     parallel = flags.from_args(Parallelism, args)
     if args.num_gpus is not None:
@@ -61,7 +62,7 @@ def deployment_from(args: argparse.Namespace) -> Deployment:
     return Deployment(
         model=api.load_model(args.model),
         accelerator=api.accelerator(args.gpu),
-        engine=flags.from_args(Vllm, args),
+        engine=flags.from_args(Vllm, args, skip=frozenset(() if is_vllm else ("engine_version",))),
         parallel=parallel,
         overheads=_overheads(args, parallel),
         free_bytes=args.free_memory,

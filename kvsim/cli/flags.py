@@ -54,7 +54,7 @@ class LengthAction(argparse.Action):
         setattr(namespace, self.dest, int(values))
 
 
-def add_fields(parser: argparse.ArgumentParser, spec: type[Any], *, skip: set[str]) -> None:
+def add_fields(parser: argparse._ActionsContainer, spec: type[Any], *, skip: set[str]) -> None:
     """One flag per dataclass field: name, type, default and help come from the field."""
     for f in dataclasses.fields(spec):
         if f.name in skip:
@@ -68,7 +68,8 @@ def add_fields(parser: argparse.ArgumentParser, spec: type[Any], *, skip: set[st
         elif kind is bool:
             keywords["action"] = argparse.BooleanOptionalAction
         elif get_origin(kind) is tuple:
-            keywords |= {"nargs": "*", "metavar": "NAME"}
+            kind = get_args(kind)[0]
+            keywords |= {"nargs": "*", "type": kind, "metavar": _metavar(f.name, kind)}
         elif f.name == "max_model_len":
             keywords |= {"action": LengthAction, "metavar": "N"}
         elif isinstance(kind, type) and issubclass(kind, StrEnum):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from kvsim import __version__
 from kvsim.cli.deployments import add_deployment
+from kvsim.cli.engine_flags import add_engine_flags
 from kvsim.cli.flags import OneLineParser, add_fields, size
 from kvsim.cli.solve import add_solve
 from kvsim.cli.waste import add_waste
@@ -119,6 +120,8 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="requests of --max-model-len tokens that must fit at once (default: 1)",
     )
+    parser.set_defaults(engine_version=None)  # each engine has a newest version of its own
+    add_engine_flags(parser)
 
 
 def _add_solve(parser: argparse.ArgumentParser) -> None:

@@ -78,18 +78,7 @@ def _show_explained(console: "Console", group: Json) -> None:
 def show_plan(result: Json) -> None:
     """A plan: verdict, budget, capacity, fixes, launch command."""
     console = new_console()
-    style = VERDICT_STYLES[result["verdict"]]
-    verdict = result["verdict"].upper()
-    asked = result["settings"]["max_model_len"]
-    console.print(f"[{style}]{verdict}[/]  {result['model']} on {_devices(result)}, ", end="")
-    console.print(f"{result['concurrent_requests']} x {asked:,} tokens at once")
-    have, need = result["available_bytes"], result["needed_bytes"]
-    held = format_gib(have) if have > 0 else "none"
-    console.print(f"needs {format_gib(need)} of cache, has {held}", end="")
-    missing = result["missing_bytes"]
-    console.print(f", {format_gib(missing)} missing" if missing else "")
-    for reason in result["reasons"]:
-        console.print(f"- {reason}")
+    show_verdict(console, result)
     console.print(_budget_table(result))
     console.print(_capacity_table(result))
     console.print(_why_table(result))
@@ -103,6 +92,22 @@ def show_plan(result: Json) -> None:
         console.print(fix_table(result))
     console.print(f"{result['command']}", style="cyan", soft_wrap=True)
     show_notes(console, result)
+
+
+def show_verdict(console: "Console", result: Json) -> None:
+    """Whether it fits, what it needs and has, and why not."""
+    style = VERDICT_STYLES[result["verdict"]]
+    verdict = result["verdict"].upper()
+    asked = result["settings"]["max_model_len"]
+    console.print(f"[{style}]{verdict}[/]  {result['model']} on {_devices(result)}, ", end="")
+    console.print(f"{result['concurrent_requests']} x {asked:,} tokens at once")
+    have, need = result["available_bytes"], result["needed_bytes"]
+    held = format_gib(have) if have > 0 else "none"
+    console.print(f"needs {format_gib(need)} of cache, has {held}", end="")
+    missing = result["missing_bytes"]
+    console.print(f", {format_gib(missing)} missing" if missing else "")
+    for reason in result["reasons"]:
+        console.print(f"- {reason}")
 
 
 def _devices(result: Json) -> str:
@@ -287,11 +292,13 @@ def new_console() -> "Console":
 
 
 def new_table(title: str, *columns: tuple[str, Any]) -> "Table":
-    """An empty table; columns are names with their side."""
+    """An empty table; columns are names with their side. Prose wraps, names and numbers do not."""
     from rich import box  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
-    for name, justify in columns:
-        table.add_column(name, justify=justify, overflow="fold")
+    has_prose = any(justify == "left" for _, justify in columns[1:])
+    for index, (name, justify) in enumerate(columns):
+        whole = has_prose and (index == 0 or justify == "right")
+        table.add_column(name, justify=justify, overflow="fold", no_wrap=whole)
     return table

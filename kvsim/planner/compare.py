@@ -16,6 +16,7 @@ from kvsim.specs.attention import check_positive
 from kvsim.specs.deployment import Deployment
 from kvsim.specs.engine import EngineName, resolve_max_model_len
 from kvsim.specs.overheads import Interval
+from kvsim.specs.parallel import Parallelism
 from kvsim.specs.transformers import Transformers
 
 Json = dict[str, object]
@@ -231,11 +232,13 @@ def _transformers(deployment: Deployment) -> Layout:
 
 
 def _pools(name: EngineName) -> Callable[[Deployment], Layout]:
+    divides_layers = name in (EngineName.LLAMA_CPP, EngineName.OLLAMA)
+
     def build(deployment: Deployment) -> Layout:
         layout, _ = pool_layout(
             deployment.model,
             POOL_ENGINES[name](),
-            deployment.parallel,
+            Parallelism() if divides_layers else deployment.parallel,
             kv_cache_dtype=deployment.engine.kv_cache_dtype,
             dtype=deployment.engine.dtype,
         )

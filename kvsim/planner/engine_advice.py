@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from kvsim.errors import KvsimError
+from kvsim.errors import KvsimError, SpecError
 from kvsim.planner.advise import TENSOR_PARALLEL_SIZES, Fix
 from kvsim.planner.engine_memory import Facts
 from kvsim.planner.engine_plan import EnginePlan, Judged
@@ -36,8 +36,7 @@ def engine_plan(
         UnsupportedError: for a model, format or rule that is not known.
     """
     check_positive(concurrent_requests=concurrent_requests)
-    stated = stated_length(settings) or deployment.engine.max_model_len
-    num_tokens = resolve_max_model_len(stated, deployment.model)
+    num_tokens = _request_tokens(deployment, settings)
 
     def judge(changed: Deployment, others: PoolSettings, length: int, requests: int) -> Judged:
         if isinstance(others, Sglang | TensorrtLlm):
@@ -55,7 +54,16 @@ def engine_plan(
     )
 
 
-def stated_length(settings: PoolSettings) -> int | None:
+def _request_tokens(deployment: Deployment, settings: PoolSettings) -> int:
+    """Tokens of a request: as asked for, else as long as the engine's own flags allow."""
+    asked, longest = deployment.engine.max_model_len, _stated_length(settings)
+    if asked is not None and longest is not None and asked > longest:
+        msg = f"max_model_len={asked} must be <= {longest}, which the engine's own flags allow"
+        raise SpecError(msg)
+    return resolve_max_model_len(asked or longest, deployment.model)
+
+
+def _stated_length(settings: PoolSettings) -> int | None:
     """The longest request that the engine's own flags state; None where they state none."""
     if isinstance(settings, Sglang):
         return settings.context_length
@@ -63,8 +71,8 @@ def stated_length(settings: PoolSettings) -> int | None:
         return settings.max_seq_len
     if isinstance(settings, Ollama):
         return settings.num_ctx
-    context = settings.ctx_size or None
-    return context and context // (settings.parallel or 1)
+    slots = 1 if settings.kv_unified else settings.parallel or 1
+    return settings.ctx_size // slots if settings.ctx_size else None
 
 
 def _with_length(settings: PoolSettings, length: int) -> PoolSettings:

@@ -41,10 +41,6 @@ from kvsim.specs.overheads import EngineReserve, Interval, exact
 from kvsim.specs.tensors import Tensor
 from kvsim.units import format_gib
 
-NOT_MODELED = (
-    "--fit, which shortens a context that no flag states and moves layers off a full device",
-)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
@@ -110,7 +106,7 @@ def judge_llama(
         host_bytes=host_parts(_in_host(loaded) | _grown(loaded)),
         verdict=verdict,
         reasons=reasons,
-        not_modeled=(*loaded.layout.not_modeled, *NOT_MODELED),
+        not_modeled=loaded.layout.not_modeled,
     )
 
 

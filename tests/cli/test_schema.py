@@ -23,6 +23,12 @@ CASES = {
         ["plan", "gpt2", "--gpu", "GB10 (DGX Spark)", "--weights-bytes", "1GiB"],
         ["plan", "gemma-3-27b", "--gpu", "h200", "--kv-offloading-size", "64"],
     ],
+    "plan.engines": [
+        ["plan", "llama-3.1-70b", "--gpu", "h100", "--engine", "sglang", "-tp", "4"],
+        ["plan", "gpt-oss-120b", "--gpu", "RTX 4090", "--engine", "llama.cpp"],
+        ["plan", "llama-3.1-8b", "--gpu", "h100", "--engine", "tensorrt-llm"],
+        ["plan", "llama-3.1-8b", "--gpu", "h100", "--engine", "ollama", "--num-ctx", "8192"],
+    ],
     "solve": [
         ["solve", "qwen3-32b", "--gpu", "h100", "--for", "max_model_len"],
         ["solve", "llama-3.1-8b", "--gpu", "h100", "--for", "max_model_len"],
