@@ -195,6 +195,13 @@ def _add_simulate(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="chance that a drafted token is right (default: 0)",
     )
+    parser.add_argument(
+        "--metrics-out",
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="the metrics page at the end of the run; of two files, the first is that at its start",
+    )
     add_fields(parser, Vllm, skip={"num_gpu_blocks_override"})
     add_fields(parser, Parallelism, skip=set())
     parser.add_argument(

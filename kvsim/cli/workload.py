@@ -6,10 +6,11 @@ from typing import Any
 
 from kvsim import api
 from kvsim.cli import tables
+from kvsim.cli.measured import FROM_METRICS, measure, show_measured
 from kvsim.errors import SpecError
 from kvsim.io.traces import read_trace, write_trace
 from kvsim.io.workloads import named_workload, named_workloads
-from kvsim.specs.traffic import ArrivalProcess, Arrivals
+from kvsim.specs.traffic import ArrivalProcess, Arrivals, Traffic
 from kvsim.specs.workload import Workload
 
 Json = dict[str, Any]
@@ -22,7 +23,19 @@ ARRIVAL_FLAGS = {"rate_per_s": "--rate", "process": "--arrivals"}
 def add_workload(parser: argparse.ArgumentParser) -> None:
     """The flags of `kvsim workload`."""
     parser.add_argument(
-        "source", nargs="?", metavar="NAME|FILE", help="a named workload or a trace; none: list"
+        "source",
+        nargs="?",
+        metavar="NAME|FILE",
+        help="a named workload, a trace, or from-metrics; none: list",
+    )
+    parser.add_argument(
+        "files", nargs="*", metavar="FILE|URL", help="what NAME reads: from-metrics one page or two"
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        metavar="S",
+        help="from-metrics: time between the pages; with one URL, time to wait between two scrapes",
     )
     parser.add_argument(
         "--num-requests",
@@ -65,23 +78,40 @@ def run_workload(args: argparse.Namespace) -> Json:
     """List the named workloads, or summarise one, or a trace."""
     if args.source is None:
         return {"workloads": [_row(name) for name in named_workloads()]}
-    workload = _workload(args)
+    measured = None
+    if args.source == FROM_METRICS:
+        measured = measure(args.files, seconds=args.seconds)
+        workload = _generated(args, measured.traffic)
+    else:
+        workload = _workload(args)
     if args.output is not None:
         write_trace(workload, args.output)
     summary = api.summarize_workload(
         workload, block_size=args.block_size, capacities=args.capacity_tokens
     )
-    return {"workload": summary.as_dict(), "output": args.output}
+    result = {"workload": summary.as_dict(), "output": args.output}
+    return result if measured is None else result | {"measured": measured.as_dict()}
+
+
+def _generated(args: argparse.Namespace, traffic: str | Traffic) -> Workload:
+    count = DEFAULT_REQUESTS if args.num_requests is None else args.num_requests
+    return api.generate_workload(
+        traffic, num_requests=count, seed=args.seed, arrivals=_stated_arrivals(args)
+    )
+
+
+def _stated_arrivals(args: argparse.Namespace) -> Json:
+    given = {f.name: getattr(args, f.name) for f in dataclasses.fields(Arrivals)}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _workload(args: argparse.Namespace) -> Workload:
-    given = {f.name: getattr(args, f.name) for f in dataclasses.fields(Arrivals)}
-    stated = {name: value for name, value in given.items() if value is not None}
+    if args.files or args.seconds is not None:
+        msg = f"files={len(args.files)} and seconds must be left out with {str(args.source)[:40]}"
+        raise SpecError(msg)
     if args.source in named_workloads():
-        count = DEFAULT_REQUESTS if args.num_requests is None else args.num_requests
-        return api.generate_workload(
-            args.source, num_requests=count, seed=args.seed, arrivals=stated
-        )
+        return _generated(args, args.source)
+    stated = _stated_arrivals(args)
     if "." not in args.source and "/" not in args.source:
         named_workload(args.source)  # says which names there are
     if stated:
@@ -115,6 +145,8 @@ def show_workload(result: Json) -> None:
         console.print(table)
         return
     summary = result["workload"]
+    if "measured" in result:
+        show_measured(console, result["measured"])
     console.print(summary["source"])
     table = tables.new_table(
         "Tokens", ("", "left"), *((name, "right") for name in ("mean", "p50", "p90", "p99"))

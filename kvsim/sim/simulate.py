@@ -100,6 +100,7 @@ def simulate(
         num_gpu_blocks=setup.num_gpu_blocks,
         num_free_blocks=done.num_free_blocks,
         block_size=setup.block_size,
+        max_model_len=setup.config.max_model_len,
         step_time=step_time.source,
         engine=EngineName.VLLM,
         engine_version=setup.engine_version,

@@ -29,6 +29,7 @@ class Simulation:
     num_gpu_blocks: int  # the null block counted
     num_free_blocks: int  # that nobody held when the run ended
     block_size: int  # tokens to which the scheduler aligns
+    max_model_len: int  # longest prompt plus answer
     step_time: str  # where a step's seconds come from
     engine: str
     engine_version: str

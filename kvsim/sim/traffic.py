@@ -19,6 +19,9 @@ Floats = NDArray[np.float64]
 FIRST_PREFIX_SEGMENT = 4 * 10**12
 """Segments from here on are the nodes of a prefix tree."""
 
+REPEATED_SEGMENT = FIRST_PREFIX_SEGMENT
+"""The text that all prompts begin with; no node of a tree has this number."""
+
 FIRST_SAID_SEGMENT = 5 * 10**12
 """Segments from here on are what users say and get, two per turn."""
 
@@ -103,8 +106,11 @@ class _Talks:
                     return
                 asked = min(asked, traffic.max_tokens - known - 1)
                 answered = min(answered, traffic.max_tokens - known - asked)
-            question, answer = self._segments(asked, answered)
-            said = (*said, question)
+            repeated = 0 if turn else self._repeated(asked)
+            question, answer = self._segments(asked - repeated, answered)
+            if repeated:
+                said = (*said, PromptSegment(REPEATED_SEGMENT, repeated))
+            said = (*said, question) if question.num_tokens else said
             yield Request(
                 arrival_s=now,
                 num_prompt_tokens=known + asked,
@@ -116,6 +122,13 @@ class _Talks:
 
     def _draw(self, lengths: Lengths) -> int:
         return int(sample_lengths(lengths, self._generator, 1)[0])
+
+    def _repeated(self, asked: int) -> int:
+        """Tokens of a first prompt that all others have too: whole blocks, by chance one more."""
+        share, block = self._traffic.repeated_share, self._traffic.repeated_block_size
+        if not share:
+            return 0
+        return min(asked, block * int(share * asked / block + self._generator.random()))
 
     def _segments(self, asked: int, answered: int) -> tuple[PromptSegment, PromptSegment]:
         own = FIRST_SAID_SEGMENT + 2 * self._num_said

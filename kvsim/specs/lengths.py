@@ -71,5 +71,67 @@ def constant(num_tokens: int) -> Lengths:
     return Lengths(probabilities=(0.0, 1.0), tokens=(num_tokens, num_tokens))
 
 
+JUMP = 1e-6
+"""Share of a bucket's requests over which the quantile function rises to it, over empty ones."""
+
+ROUNDS = 40
+"""Halvings after which u is known to a part in 10^12."""
+
+
+def counted_lengths(
+    bounds: Sequence[float], counts: Sequence[float], *, mean: float, longest: int
+) -> Lengths:
+    """Lengths that fall into buckets as counted, and have the mean that was measured.
+
+    In each bucket the share 1 - u of its requests lies below the share u of its width, in
+    logarithms; u is one and the same for all, and what gives the mean.
+
+    Args:
+        bounds: most tokens in each bucket, rising; the last one is infinite.
+        counts: requests in each bucket.
+        mean: over all requests, tokens.
+        longest: most tokens of a request in the last bucket.
+
+    Raises:
+        SpecError: if no request was counted.
+
+    Example:
+        >>> lengths = counted_lengths([10, 100, float("inf")], [1, 1, 0], mean=40, longest=1000)
+        >>> round(lengths.quantile(0.5)), round(lengths.mean, 6)
+        (10, 40.0)
+    """
+    total = sum(counts)
+    if not total > 0:
+        msg = f"requests={total:g} must be > 0 in a histogram of lengths"
+        raise SpecError(msg)
+    tops = [*bounds[:-1], max(longest, *bounds[:-1], 1)]
+    low, high = 2 * JUMP, 1 - 2 * JUMP
+    for _ in range(ROUNDS):
+        bend = (low + high) / 2
+        lengths = _bucketed(tops, counts, total=total, bend=bend)
+        low, high = (bend, high) if lengths.mean < mean else (low, bend)
+    return lengths
+
+
+def _bucketed(
+    tops: Sequence[float], counts: Sequence[float], *, total: float, bend: float
+) -> Lengths:
+    """Three knots per bucket that holds anything; lengths are rounded, so borders lie between."""
+    steps, tokens = [0.0], [0.5]
+    below, done = 0.5, 0.0
+    for top, count in zip(tops, counts, strict=True):
+        above = top + 0.5
+        if count:
+            if tokens[-1] < below:
+                steps.append((done + JUMP * count) / total)
+                tokens.append(below)
+            steps += [(done + count * (1 - bend)) / total, (done + count) / total]
+            tokens += [below * (above / below) ** bend, above]
+            done += count
+        below = above
+    steps[-1] = 1.0
+    return Lengths(probabilities=tuple(steps), tokens=tuple(tokens))
+
+
 def _pairs(values: Sequence[float]) -> list[tuple[float, float]]:
     return list(pairwise(values))

@@ -83,7 +83,8 @@ class Traffic:
     A shared system prompt is a tree of one level with one choice. Each conversation has
     `num_turns` turns; a later prompt repeats all before it and adds `turn_tokens`. A turn comes
     `turn_gap_s` after the one before, on average. A conversation ends before it would pass
-    `max_tokens`.
+    `max_tokens`. Of each first prompt, `repeated_share` is the beginning of one text that is the
+    same for all, in whole blocks of `repeated_block_size` tokens, as caches count hits.
     """
 
     name: str
@@ -96,11 +97,16 @@ class Traffic:
     turn_output_tokens: Lengths | None = None  # None: as the first answer
     turn_gap_s: float = 60.0
     max_tokens: int = 131_072
+    repeated_share: float = 0.0
+    repeated_block_size: int = 16
     doc: str = ""
     source: str = ""
 
     def __post_init__(self) -> None:
-        check_positive(max_tokens=self.max_tokens)
+        check_positive(max_tokens=self.max_tokens, repeated_block_size=self.repeated_block_size)
+        if not 0 <= self.repeated_share <= 1:
+            msg = f"repeated_share={self.repeated_share:g} must be in [0, 1]"
+            raise SpecError(msg)
         if not 0 <= self.turn_gap_s < float("inf"):
             msg = f"turn_gap_s={self.turn_gap_s:g} must be >= 0"
             raise SpecError(msg)
