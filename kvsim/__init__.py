@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         explain_cache,
         generate_workload,
         load_model,
+        metrics_page,
         plan,
         plan_engine,
         poisson_workload,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         summarize_workload,
         waste,
         waste_study,
+        write_metrics,
     )
     from kvsim.dtypes import CacheFormat, DType, cache_format, model_dtype
     from kvsim.engines.llama_cpp import LlamaCppLayout, llama_cpp_layout
@@ -72,6 +74,8 @@ if TYPE_CHECKING:
     )
     from kvsim.io.engine_logs import read_engine_log
     from kvsim.io.lengths import FittedTrace, fitted_trace, fitted_traces
+    from kvsim.io.metrics_page import parse_metrics, read_metrics
+    from kvsim.io.metrics_traffic import measured_traffic
     from kvsim.io.models import parse_config
     from kvsim.io.overheads import overhead_model
     from kvsim.io.traces import read_trace, write_trace
@@ -99,6 +103,7 @@ if TYPE_CHECKING:
     from kvsim.specs.latent import Indexer, LatentAttention, SlidingLatentAttention
     from kvsim.specs.lengths import Lengths
     from kvsim.specs.llama_cpp import FlashAttention, LlamaCpp, LlamaCppTraits, Ollama, Variant
+    from kvsim.specs.metrics import MeasuredTraffic, MetricsPage
     from kvsim.specs.model import ModelSpec
     from kvsim.specs.overheads import Coefficient, Interval, OverheadModel, Overheads, exact
     from kvsim.specs.paging_study import BatchTime
@@ -141,6 +146,7 @@ _HOMES = {
         "explain_cache",
         "generate_workload",
         "load_model",
+        "metrics_page",
         "plan",
         "plan_engine",
         "poisson_workload",
@@ -150,6 +156,7 @@ _HOMES = {
         "summarize_workload",
         "waste",
         "waste_study",
+        "write_metrics",
     ),
     "kvsim.errors": (
         "CapacityError",
@@ -168,6 +175,8 @@ _HOMES = {
         "search_accelerators",
         "search_models",
     ),
+    "kvsim.io.metrics_page": ("parse_metrics", "read_metrics"),
+    "kvsim.io.metrics_traffic": ("measured_traffic",),
     "kvsim.io.models": ("parse_config",),
     "kvsim.io.traces": ("read_trace", "write_trace"),
     "kvsim.sim.config": ("SchedulerConfig",),
@@ -195,6 +204,7 @@ _HOMES = {
     "kvsim.specs.engine": ("EngineName", "UsageContext", "Vllm"),
     "kvsim.specs.hardware": ("Accelerator",),
     "kvsim.specs.lengths": ("Lengths",),
+    "kvsim.specs.metrics": ("MeasuredTraffic", "MetricsPage"),
     "kvsim.specs.model": ("ModelSpec",),
     "kvsim.specs.overheads": (
         "Coefficient",
@@ -328,8 +338,10 @@ __all__ = [
     "LlamaCppLayout",
     "LlamaCppTraits",
     "LogEngine",
+    "MeasuredTraffic",
     "MemoryBar",
     "MethodWaste",
+    "MetricsPage",
     "MissingExtraError",
     "MissingFieldError",
     "ModelSpec",
@@ -411,6 +423,8 @@ __all__ = [
     "llama_cpp_layout",
     "llama_server_flags",
     "load_model",
+    "measured_traffic",
+    "metrics_page",
     "model_dtype",
     "named_workload",
     "named_workloads",
@@ -419,6 +433,7 @@ __all__ = [
     "parse_bytes",
     "parse_calibration",
     "parse_config",
+    "parse_metrics",
     "place_layers",
     "plan",
     "plan_engine",
@@ -428,6 +443,7 @@ __all__ = [
     "quantized_cache_bytes",
     "read_calibration",
     "read_engine_log",
+    "read_metrics",
     "read_trace",
     "request_cost",
     "search_accelerators",
@@ -450,6 +466,7 @@ __all__ = [
     "waste_study",
     "weights_on_devices",
     "write_calibration",
+    "write_metrics",
     "write_trace",
 ]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kvsim.api.comparing import compare, plan_engine
+    from kvsim.api.measuring import metrics_page, write_metrics
     from kvsim.api.planning import (
         accelerator,
         cache_bytes,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "comparing": ("compare", "plan_engine"),
+    "measuring": ("metrics_page", "write_metrics"),
     "planning": (
         "accelerator",
         "cache_bytes",
@@ -62,6 +64,7 @@ __all__ = [
     "explain_cache",
     "generate_workload",
     "load_model",
+    "metrics_page",
     "plan",
     "plan_engine",
     "poisson_workload",
@@ -71,6 +74,7 @@ __all__ = [
     "summarize_workload",
     "waste",
     "waste_study",
+    "write_metrics",
 ]
 
 

@@ -1,33 +1,30 @@
 """What each command calls, and how its result is shown."""
 
 import argparse
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 from kvsim import api
-from kvsim.cli import compare_table, flags, parser, simulate_table, tables
+from kvsim.cli import compare_table, flags, parser, tables
 from kvsim.cli.app import start_app
 from kvsim.cli.deployments import deployment_from, stated
 from kvsim.cli.doctor import examine
 from kvsim.cli.engine_flags import engine_settings
 from kvsim.cli.engine_plan_table import show_engine_plan
+from kvsim.cli.simulate import run_simulate
+from kvsim.cli.simulate_table import show_simulate
 from kvsim.cli.solve import run_solve, show_solve
 from kvsim.cli.validate import start_validation
 from kvsim.cli.waste import run_waste, show_waste
 from kvsim.cli.workload import run_workload, show_workload
-from kvsim.errors import SpecError
 from kvsim.io.catalog import search_accelerators, search_models
 from kvsim.io.report import accelerator_row, model_row
-from kvsim.io.traces import read_trace
 from kvsim.specs.deployment import Deployment
 from kvsim.specs.engine import EngineName, Vllm
 from kvsim.specs.llama_cpp import LlamaCpp, Ollama
 from kvsim.specs.overheads import Overheads
 from kvsim.specs.parallel import Parallelism
 from kvsim.specs.transformers import Transformers
-from kvsim.specs.workload import PoissonTraffic, Workload
 
 Json = dict[str, object]
 
@@ -120,46 +117,6 @@ def run_compare(args: argparse.Namespace) -> Json:
     return api.compare(deployment, engines=engines, num_tokens=args.num_tokens).as_dict()
 
 
-def run_simulate(args: argparse.Namespace) -> Json:
-    """`kvsim simulate`: a workload served step by step, on a device or on stated blocks."""
-    model, workload = api.load_model(args.model), _workload(args)
-    engine, parallel = flags.from_args(Vllm, args), flags.from_args(Parallelism, args)
-    if args.num_gpus is not None:
-        parallel = parallel.over(args.num_gpus)
-    chance = {"acceptance_rate": args.acceptance_rate, "seed": args.seed, "keep_partial": True}
-    if args.gpu is None:
-        if args.step_time_s is not None:
-            chance["step_time_s"] = args.step_time_s
-        run = partial(api.simulate_blocks, model, workload, engine=engine, parallel=parallel)
-    else:
-        deployment = Deployment(
-            model=model,
-            accelerator=api.accelerator(args.gpu),
-            engine=engine,
-            parallel=parallel,
-            overheads=Overheads(weights_bytes=stated(args.weights_bytes)),
-        )
-        chance["step_time_s"] = args.step_time_s
-        run = partial(api.simulate, deployment, workload)
-    started_s = time.process_time()
-    done = run(**chance)
-    return done.as_dict(cpu_s=time.process_time() - started_s) | {"workload": workload.source}
-
-
-def _workload(args: argparse.Namespace) -> Workload:
-    if args.trace is None and args.workload not in (None, "poisson"):
-        rate = {} if args.rate_per_s is None else {"rate_per_s": args.rate_per_s}
-        return api.generate_workload(
-            args.workload, num_requests=args.num_requests, seed=args.seed, arrivals=rate
-        )
-    if args.trace is None:
-        return api.poisson_workload(flags.from_args(PoissonTraffic, args), seed=args.seed)
-    if args.workload is not None:
-        msg = f"trace={args.trace} and workload={args.workload} exclude each other"
-        raise SpecError(msg)
-    return read_trace(args.trace)
-
-
 def run_models(args: argparse.Namespace) -> Json:
     """`kvsim models`: the catalogue's models."""
     return {"models": [model_row(model) for model in search_models(args.text)]}
@@ -197,7 +154,7 @@ COMMANDS = {
     "plan": Command(run_plan, show_plan),
     "solve": Command(run_solve, show_solve),
     "compare": Command(run_compare, compare_table.show_compare),
-    "simulate": Command(run_simulate, simulate_table.show_simulate),
+    "simulate": Command(run_simulate, show_simulate),
     "workload": Command(run_workload, show_workload),
     "waste": Command(run_waste, show_waste),
     "models": Command(run_models, tables.show_models),

@@ -54,6 +54,15 @@ class LengthAction(argparse.Action):
         setattr(namespace, self.dest, int(values))
 
 
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """The model that a command is about."""
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        help="config.json, .gguf, a folder with either, a catalogue name or a hub id",
+    )
+
+
 def add_fields(parser: argparse._ActionsContainer, spec: type[Any], *, skip: set[str]) -> None:
     """One flag per dataclass field: name, type, default and help come from the field."""
     for f in dataclasses.fields(spec):

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from kvsim.cli import tables
@@ -16,7 +17,9 @@ FROM_METRICS = "from-metrics"
 MAX_WAIT_S = 86_400
 
 
-def measure(pages: Sequence[str], *, seconds: float | None) -> MeasuredTraffic:
+def measure(
+    pages: Sequence[str], *, seconds: float | None, max_model_len: int | None
+) -> MeasuredTraffic:
     """Traffic between two pages, or since the server's start where there is one.
 
     Of one URL, or two, two scrapes are made with so many seconds between them.
@@ -24,19 +27,18 @@ def measure(pages: Sequence[str], *, seconds: float | None) -> MeasuredTraffic:
     if not 1 <= len(pages) <= 2:
         msg = f"pages={len(pages)} must be 1 or 2: {FROM_METRICS} BEFORE AFTER"
         raise SpecError(msg)
-    if len(pages) == 2 and is_url(pages[1]) and is_url(pages[0]) and seconds is None:
-        msg = "seconds must be given: how long to wait between two scrapes"
-        raise SpecError(msg)
-    waits = is_url(pages[0]) and is_url(pages[-1]) and seconds is not None
-    if not waits:
+    told = partial(measured_traffic, max_model_len=max_model_len)
+    if not (is_url(pages[0]) and is_url(pages[-1])):
         before = read_metrics(pages[0]) if len(pages) == 2 else None
-        return measured_traffic(before, read_metrics(pages[-1]), seconds=seconds)
-    if not 0 < seconds < MAX_WAIT_S:
-        msg = f"seconds={seconds:g} must be > 0 and < {MAX_WAIT_S}"
+        return told(before, read_metrics(pages[-1]), seconds=seconds)
+    if seconds is None and len(pages) == 1:
+        return told(None, read_metrics(pages[0]))
+    if seconds is None or not 0 < seconds < MAX_WAIT_S:
+        msg = f"seconds={seconds} must be > 0 and < {MAX_WAIT_S}, the wait between two scrapes"
         raise SpecError(msg)
     before = read_metrics(pages[0])
     time.sleep(seconds)
-    return measured_traffic(before, read_metrics(pages[-1]))
+    return told(before, read_metrics(pages[-1]))
 
 
 def show_measured(console: Any, measured: Json) -> None:  # noqa: ANN401 - rich is loaded late

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from kvsim import __version__
 from kvsim.cli.deployments import add_deployment
 from kvsim.cli.engine_flags import add_engine_flags
-from kvsim.cli.flags import OneLineParser, add_fields, size
+from kvsim.cli.flags import OneLineParser, add_fields, add_model, size
+from kvsim.cli.simulate import add_simulate
 from kvsim.cli.solve import add_solve
 from kvsim.cli.waste import add_waste
 from kvsim.cli.workload import add_workload
@@ -15,7 +16,6 @@ from kvsim.specs.engine import EngineName, Vllm
 from kvsim.specs.llama_cpp import LlamaCpp, Ollama
 from kvsim.specs.parallel import Parallelism
 from kvsim.specs.transformers import Transformers
-from kvsim.specs.workload import PoissonTraffic
 
 LLAMA_FLAGS = {
     LlamaCpp: {
@@ -59,16 +59,8 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "model",
-        metavar="MODEL",
-        help="config.json, .gguf, a folder with either, a catalogue name or a hub id",
-    )
-
-
 def _add_kv(parser: argparse.ArgumentParser) -> None:
-    _add_model(parser)
+    add_model(parser)
     parser.add_argument(
         "--num-tokens", type=int, required=True, metavar="N", help="cached tokens per sequence"
     )
@@ -111,7 +103,7 @@ def _add_kv(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_plan(parser: argparse.ArgumentParser) -> None:
-    _add_model(parser)
+    add_model(parser)
     add_deployment(parser)
     parser.add_argument(
         "--concurrent-requests",
@@ -125,13 +117,13 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_solve(parser: argparse.ArgumentParser) -> None:
-    _add_model(parser)
+    add_model(parser)
     add_deployment(parser)
     add_solve(parser)
 
 
 def _add_compare(parser: argparse.ArgumentParser) -> None:
-    _add_model(parser)
+    add_model(parser)
     parser.add_argument("--gpu", required=True, metavar="GPU", help="device, see `kvsim gpus`")
     parser.add_argument("--num-gpus", type=int, metavar="N", help="devices")
     parser.add_argument(
@@ -155,61 +147,6 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
         ("--host-memory", "the machine's RAM; bounds devices that share it"),
     ):
         parser.add_argument(flag, type=size, metavar="SIZE", help=doc)
-
-
-def _add_simulate(parser: argparse.ArgumentParser) -> None:
-    _add_model(parser)
-    parser.add_argument("--gpu", metavar="GPU", help="device, see `kvsim gpus`")
-    parser.add_argument("--num-gpus", type=int, metavar="N", help="devices of one replica")
-    parser.add_argument(
-        "--num-gpu-blocks",
-        dest="num_gpu_blocks_override",
-        type=int,
-        metavar="N",
-        help="blocks of the pool, instead of a device's memory",
-    )
-    parser.add_argument("--trace", metavar="FILE", help="requests from a file, plain or .gz")
-    parser.add_argument(
-        "--workload",
-        metavar="NAME",
-        help="poisson (default without --trace), or a named one, see `kvsim workload`",
-    )
-    parser.add_argument(
-        "--rate", dest="rate_per_s", type=float, metavar="R", help="requests per second"
-    )
-    add_fields(parser, PoissonTraffic, skip={"rate_per_s"})
-    parser.add_argument(
-        "--seed", type=int, default=0, metavar="S", help="of all that is by chance (default: 0)"
-    )
-    parser.add_argument(
-        "--step-time",
-        dest="step_time_s",
-        type=float,
-        metavar="SECONDS",
-        help="of every step, instead of the device's roofline",
-    )
-    parser.add_argument(
-        "--acceptance-rate",
-        type=float,
-        default=0.0,
-        metavar="SHARE",
-        help="chance that a drafted token is right (default: 0)",
-    )
-    parser.add_argument(
-        "--metrics-out",
-        nargs="+",
-        default=[],
-        metavar="FILE",
-        help="the metrics page at the end of the run; of two files, the first is that at its start",
-    )
-    add_fields(parser, Vllm, skip={"num_gpu_blocks_override"})
-    add_fields(parser, Parallelism, skip=set())
-    parser.add_argument(
-        "--weights-bytes",
-        type=size,
-        metavar="SIZE",
-        help="weights on one device, in place of the estimate",
-    )
 
 
 def _add_search(parser: argparse.ArgumentParser) -> None:
@@ -246,7 +183,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None]], ...
     ("plan", "whether a deployment fits, what it holds, and what to change", _add_plan),
     ("solve", "the longest context, most users, fewest devices ... that fit", _add_solve),
     ("compare", "every engine's bytes, capacity and concurrency side by side", _add_compare),
-    ("simulate", "serve a trace or generated requests, step by step", _add_simulate),
+    ("simulate", "serve a trace or generated requests, step by step", add_simulate),
     ("workload", "list, generate, read, summarise or export requests", add_workload),
     ("waste", "what reserving memory loses against paging it", add_waste),
     ("models", "list or search the models of the catalogue", _add_search),

@@ -38,6 +38,12 @@ def add_workload(parser: argparse.ArgumentParser) -> None:
         help="from-metrics: time between the pages; with one URL, time to wait between two scrapes",
     )
     parser.add_argument(
+        "--max-model-len",
+        type=int,
+        metavar="N",
+        help="from-metrics: longest prompt plus answer that the server takes",
+    )
+    parser.add_argument(
         "--num-requests",
         type=int,
         metavar="N",
@@ -80,7 +86,7 @@ def run_workload(args: argparse.Namespace) -> Json:
         return {"workloads": [_row(name) for name in named_workloads()]}
     measured = None
     if args.source == FROM_METRICS:
-        measured = measure(args.files, seconds=args.seconds)
+        measured = measure(args.files, seconds=args.seconds, max_model_len=args.max_model_len)
         workload = _generated(args, measured.traffic)
     else:
         workload = _workload(args)
@@ -106,9 +112,10 @@ def _stated_arrivals(args: argparse.Namespace) -> Json:
 
 
 def _workload(args: argparse.Namespace) -> Workload:
-    if args.files or args.seconds is not None:
-        msg = f"files={len(args.files)} and seconds must be left out with {str(args.source)[:40]}"
-        raise SpecError(msg)
+    for name in ("files", "seconds", "max_model_len"):
+        if getattr(args, name):
+            msg = f"{name}={getattr(args, name)} must be left out: it is for {FROM_METRICS}"
+            raise SpecError(msg)
     if args.source in named_workloads():
         return _generated(args, args.source)
     stated = _stated_arrivals(args)

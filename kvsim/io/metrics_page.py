@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from http.client import HTTPException
 from os import PathLike
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, build_opener
 
@@ -23,11 +23,9 @@ MILLISECONDS = 1e-3
 STAMPS, WALL_CLOCK, FILE_TIMES = "time stamps of the samples", "wall clock", "files' times"
 """Clocks: pages read by different ones tell no time between them."""
 
-_SAMPLE = re.compile(
-    r"(?P<name>[A-Za-z_:][A-Za-z0-9_:]*)\s*(?:\{(?P<labels>.*?)\})?\s+"
-    r"(?P<value>[^\s#{]+)(?:\s+(?P<stamp>-?[0-9]+(?:\.[0-9]+)?))?\s*(?:#.*)?"
-)
-_LABEL = re.compile(r'\s*([A-Za-z_][A-Za-z0-9_]*)\s*=\s*"((?:[^"\\]|\\.)*)"\s*(?:,|$)')
+_NAME = re.compile(r"[A-Za-z_:][A-Za-z0-9_:]*", re.ASCII)
+_LABEL = re.compile(r'\s*([A-Za-z_][A-Za-z0-9_]*)\s*=\s*"((?:[^"\\]|\\.)*)"\s*,?')
+_CLOSE = re.compile(r"\s*\}")
 _ESCAPES = {"\\n": "\n", '\\"': '"', "\\\\": "\\"}
 
 
@@ -73,19 +71,17 @@ def parse_metrics(
     """
     samples: dict[str, dict[Labels, float]] = {}
     stamps = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         stripped = line.strip()
         if not stripped or stripped.startswith("#"):
             continue
-        found = _SAMPLE.fullmatch(stripped)
-        value = None if found is None else _number(found["value"])
-        labels = None if found is None else _labels(found["labels"] or "")
-        if found is None or value is None or labels is None:
+        sample = _sample(stripped)
+        if sample is None:
             msg = f"{name}, line {number}: {stripped[:60]!r} is no sample of a metrics page"
             raise SpecError(msg)
-        samples.setdefault(found["name"], {})[labels] = value
-        if found["stamp"] is not None:
-            stamps.append(float(found["stamp"]))
+        samples.setdefault(sample.name, {})[sample.labels] = sample.value
+        if sample.stamp_ms is not None:
+            stamps.append(sample.stamp_ms)
     if not samples:
         msg = f"{name}: the page holds no sample"
         raise SpecError(msg)
@@ -94,25 +90,37 @@ def parse_metrics(
     return MetricsPage(name=name, samples=samples, read_s=read_s, clock=clock)
 
 
-def _number(text: str) -> float | None:
+class _Sample(NamedTuple):
+    name: str
+    labels: Labels
+    value: float
+    stamp_ms: float | None
+
+
+def _sample(line: str) -> _Sample | None:
+    """A line's name, labels, value and time stamp; None of a line that is no sample."""
+    name = _NAME.match(line)
+    if name is None:
+        return None
+    end, labels = name.end(), {}
+    if line[end : end + 1] == "{":
+        end += 1
+        while (label := _LABEL.match(line, end)) is not None:
+            labels[label[1]] = re.sub(r"\\.", lambda m: _ESCAPES.get(m[0], m[0]), label[2])
+            end = label.end()
+        closed = _CLOSE.match(line, end)
+        if closed is None:
+            return None
+        end = closed.end()
+    words = line[end:].partition(" # ")[0].split()  # an exemplar may follow
     try:
-        return float(text)
+        numbers = [float(word) for word in words]
     except ValueError:
         return None
-
-
-def _labels(text: str) -> Labels | None:
-    """Names and values in order of the names; None where the text is no list of labels."""
-    labels: list[tuple[str, str]] = []
-    end = 0
-    while end < len(text):
-        found = _LABEL.match(text, end)
-        if found is None:
-            return None if text[end:].strip() else tuple(sorted(labels))
-        value = re.sub(r"\\.", lambda m: _ESCAPES.get(m[0], m[0]), found[2])
-        labels.append((found[1], value))
-        end = found.end()
-    return tuple(sorted(labels))
+    if not 1 <= len(numbers) <= 2:
+        return None
+    stamp_ms = numbers[1] if len(numbers) == 2 else None
+    return _Sample(name[0], tuple(sorted(labels.items())), numbers[0], stamp_ms)
 
 
 def _fetch(url: SplitResult, name: str) -> str:

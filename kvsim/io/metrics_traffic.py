@@ -1,17 +1,16 @@
 """Traffic between two scrapes of a server's metrics page."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from math import isfinite
 
 from kvsim.errors import SpecError
+from kvsim.io.metrics_change import Change
+from kvsim.specs.attention import check_positive
 from kvsim.specs.lengths import Lengths, counted_lengths
 from kvsim.specs.metrics import (
     UNBOUNDED,
     Elapsed,
     Histogram,
-    Labels,
     MeasuredTraffic,
     MetricsPage,
 )
@@ -81,7 +80,11 @@ Source:
 
 
 def measured_traffic(
-    before: MetricsPage | None, after: MetricsPage, *, seconds: float | None = None
+    before: MetricsPage | None,
+    after: MetricsPage,
+    *,
+    seconds: float | None = None,
+    max_model_len: int | None = None,
 ) -> MeasuredTraffic:
     """What a server did between two scrapes: lengths, rate and hit rate.
 
@@ -89,6 +92,7 @@ def measured_traffic(
         before: the first scrape; None means the server's start.
         after: the second one, of the same server.
         seconds: time between them; None means what the pages say, if they do.
+        max_model_len: longest prompt plus answer; None means what the page says, if it does.
 
     Raises:
         SpecError: for pages of two servers, a counter that fell, or no request in between.
@@ -96,11 +100,14 @@ def measured_traffic(
     if seconds is not None and not 0 < seconds < UNBOUNDED:
         msg = f"seconds={seconds:g} must be > 0"
         raise SpecError(msg)
+    if max_model_len is not None:
+        check_positive(max_model_len=max_model_len)
     names = _names(after)
+    limit = max_model_len or _max_model_len(after, names)
     first = before or MetricsPage(name="start", samples={})
     if before is not None:
         _check_same_server(before, after, names)
-    change = _Change(first, after)
+    change = Change(first, after)
     prompts = change.histogram(names.prompt_tokens, names.hint)
     outputs = change.histogram(names.output_tokens, names.hint)
     finished = round(prompts.num_observed)
@@ -112,7 +119,7 @@ def measured_traffic(
     arrived = finished + sum(round(change.gauge(name)) for name in names.in_progress)
     notes = [ONE_BEGINNING if hit_rate is not None else NO_HIT_RATE]
     notes.append(DRAWN_APART)
-    longest = [_longest(histogram, names) for histogram in (prompts, outputs)]
+    longest = [_longest(histogram, names, limit) for histogram in (prompts, outputs)]
     for what, histogram, top in zip(LENGTHS, (prompts, outputs), longest, strict=True):
         if histogram.counts[-1]:
             notes.append(f"{what} above the histogram's last bound: they end at {top:,} tokens")
@@ -129,6 +136,7 @@ def measured_traffic(
         token_hit_rate=hit_rate,
         num_preemptions=None if preemptions is None else round(preemptions),
         block_size=_block_size(after, names),
+        max_model_len=limit,
         not_modeled=tuple(notes),
     )
 
@@ -154,7 +162,7 @@ def _check_same_server(before: MetricsPage, after: MetricsPage, names: MetricNam
     first = _names(before)
     pairs: list[tuple[str, object, object]] = [
         ("metrics", first.prefix, names.prefix),
-        ("model_name", _model_name(before, first), _model_name(after, names)),
+        ("model_name", _model_name(before, first) or None, _model_name(after, names) or None),
         (STARTED, _one(before, STARTED), _one(after, STARTED)),
     ]
     if names.config is not None:
@@ -205,6 +213,19 @@ def _block_size(page: MetricsPage, names: MetricNames) -> int | None:
     return None
 
 
+def _max_model_len(page: MetricsPage, names: MetricNames) -> int | None:
+    """Tokens of the cache over the longest requests that fit into it, as the page tells both."""
+    for labels in page.samples.get(names.config or "", {}):
+        told = dict(labels)
+        try:
+            length = float(told["kv_cache_size_tokens"]) / float(told["kv_cache_max_concurrency"])
+        except (KeyError, ValueError, ZeroDivisionError):
+            continue
+        if isfinite(length) and length >= 1:
+            return round(length)
+    return None
+
+
 def _elapsed(
     before: MetricsPage | None, after: MetricsPage, seconds: float | None
 ) -> Elapsed | None:
@@ -226,95 +247,15 @@ def _elapsed(
     return Elapsed(seconds=gap, source=source)
 
 
-@dataclass(frozen=True, slots=True)
-class _Change:
-    """What grew from one page to the next."""
-
-    before: MetricsPage
-    after: MetricsPage
-
-    def counter(self, names: tuple[str, ...]) -> float | None:
-        """Growth of the first of these counters that is there, over all its series."""
-        for name in names:
-            if name in self.after.samples:
-                return sum(self._grown(name).values())
-        return None
-
-    def gauge(self, name: str) -> float:
-        """Change of a gauge; of a tensor-parallel group the first rank speaks for all."""
-        return _level(self.after, name) - _level(self.before, name)
-
-    def histogram(self, name: str, hint: str) -> Histogram:
-        """Growth of a histogram, over all its series.
-
-        Raises:
-            SpecError: if it is not there, or its buckets are not those of the first page.
-        """
-        if f"{name}_bucket" not in self.after.samples or f"{name}_sum" not in self.after.samples:
-            msg = f"{self.after.name}: {name} is missing: {hint}"
-            raise SpecError(msg)
-        old = _bounds(self.before, name)
-        bounds = sorted(_bounds(self.after, name))
-        if old and old != set(bounds):
-            msg = f"{name}: the buckets of {self.after.name} must be those of {self.before.name}"
-            raise SpecError(msg)
-        up_to = dict.fromkeys(bounds, 0.0)
-        for labels, grown in self._grown(f"{name}_bucket").items():
-            up_to[_bound(labels)] += grown
-        counts = [up_to[bounds[0]], *(up_to[b] - up_to[a] for a, b in pairwise(bounds))]
-        if bounds[-1] != UNBOUNDED or min(counts) < 0:
-            msg = f"{self.after.name}: {name}_bucket must rise to le=+Inf"
-            raise SpecError(msg)
-        total = sum(self._grown(f"{name}_sum").values())
-        return Histogram(bounds=tuple(bounds), counts=tuple(counts), total=total)
-
-    def _grown(self, name: str) -> Mapping[Labels, float]:
-        """Growth of each series; one that was not there began at 0.
-
-        Raises:
-            SpecError: if one fell or vanished: the server was restarted, or is another.
-        """
-        old, new = self.before.samples.get(name, {}), self.after.samples[name]
-        gone = min(old.keys() - new.keys(), default=None)
-        if gone is not None:
-            msg = f"{name}: the series {dict(gone)} of {self.before.name} is gone"
-            raise SpecError(msg)
-        for labels, value in new.items():
-            least = old.get(labels, 0.0)
-            if not isfinite(value) or value < least:
-                msg = (
-                    f"{name}={value:g} of {self.after.name} must be >= {least:g} as in "
-                    f"{self.before.name}: the counter was reset"
-                )
-                raise SpecError(msg)
-        return {labels: value - old.get(labels, 0.0) for labels, value in new.items()}
-
-
-def _level(page: MetricsPage, name: str) -> float:
-    rows = page.samples.get(name, {})
-    return sum(v for labels, v in rows.items() if dict(labels).get("tp_rank", "0") == "0")
-
-
-def _bounds(page: MetricsPage, name: str) -> set[float]:
-    return {_bound(labels) for labels in page.samples.get(f"{name}_bucket", {})}
-
-
-def _bound(labels: Labels) -> float:
-    text = dict(labels).get("le", "")
-    try:
-        return float(text)
-    except ValueError:
-        msg = f"le={text[:20]!r} must be a number or +Inf"
-        raise SpecError(msg) from None
-
-
-def _longest(histogram: Histogram, names: MetricNames) -> int:
-    """Most tokens in the last bucket.
+def _longest(histogram: Histogram, names: MetricNames, limit: int | None) -> int:
+    """Most tokens in the last bucket: the longest length, if that is known.
 
     Where all of 1, 2 and 5 times the powers of ten up to the longest length are bounds, that
     length is below the next one; elsewhere twice the last bound is taken.
     """
     last = max((bound for bound in histogram.bounds if bound != UNBOUNDED), default=1.0)
+    if limit is not None:
+        return limit
     if names.fills_decades and f"{last:g}"[0] == "2":
         return int(last * 5 / 2) - 1
     return 2 * int(last) - (1 if names.fills_decades else 0)

@@ -122,6 +122,7 @@ class MeasuredTraffic:
     token_hit_rate: float | None  # hit over query tokens of the prefix cache
     num_preemptions: int | None
     block_size: int | None
+    max_model_len: int | None
     not_modeled: tuple[str, ...] = ()
 
     @property
@@ -147,7 +148,7 @@ class MeasuredTraffic:
             prompt_tokens=self.prompt_tokens,
             output_tokens=self.output_tokens,
             arrivals=arrivals,
-            max_tokens=longest,
+            max_tokens=self.max_model_len or longest,
             repeated_share=self.token_hit_rate or 0.0,
             repeated_block_size=self.block_size or DEFAULT_BLOCK_SIZE,
             source=f"metrics of {self.engine}: {self.num_finished} finished requests",
@@ -167,6 +168,7 @@ class MeasuredTraffic:
             "token_hit_rate": self.token_hit_rate,
             "preemptions": self.num_preemptions,
             "block_size": self.block_size,
+            "max_model_len": self.max_model_len,
             "not_modeled": list(self.not_modeled),
         }
 

@@ -1,0 +1,45 @@
+"""Metrics pages: a server's read as traffic, a simulated one's told."""
+
+from os import PathLike
+from typing import TYPE_CHECKING
+
+from kvsim.io.metrics_page import write_metrics as write_page
+from kvsim.specs.metrics import Family
+
+if TYPE_CHECKING:
+    from kvsim.sim.simulation import Simulation
+
+
+def metrics_page(done: "Simulation", *, at_start: bool = False) -> tuple[Family, ...]:
+    """What the engine's metrics page says when a run ended, or before its first request.
+
+    Args:
+        done: what `simulate` returned.
+        at_start: the page before the first request: everything is 0.
+
+    Example:
+        >>> from kvsim import load_model, simulate_blocks, Request, Vllm, Workload
+        >>> engine = Vllm(num_gpu_blocks_override=100, max_model_len=1024)
+        >>> requests = (Request(num_prompt_tokens=100, num_output_tokens=9),) * 2
+        >>> done = simulate_blocks(load_model("gpt2"), Workload(requests=requests), engine=engine)
+        >>> [sum(f.values.values()) for f in metrics_page(done) if f.name == "vllm:prompt_tokens"]
+        [200]
+    """
+    from kvsim.sim.metrics_page import metrics_page as page  # noqa: PLC0415 - the simulator
+
+    return page(done, at_start=at_start)
+
+
+def write_metrics(done: "Simulation", path: str | PathLike[str], *, at_start: bool = False) -> None:
+    """Write the engine's metrics page, its samples stamped with the simulated time.
+
+    Args:
+        done: what `simulate` returned.
+        path: the file.
+        at_start: the page before the first request.
+
+    Raises:
+        FileError: if the file cannot be written.
+    """
+    read_s = 0.0 if at_start else done.duration_s
+    write_page(metrics_page(done, at_start=at_start), path, read_s=read_s)

@@ -1,0 +1,125 @@
+"""`kvsim simulate`: a workload through the engine's scheduler, on a device or on stated blocks."""
+
+import argparse
+import time
+from functools import partial
+
+from kvsim import api
+from kvsim.cli.deployments import stated
+from kvsim.cli.flags import add_fields, add_model, from_args, size
+from kvsim.errors import SpecError
+from kvsim.io.traces import read_trace
+from kvsim.specs.deployment import Deployment
+from kvsim.specs.engine import Vllm
+from kvsim.specs.overheads import Overheads
+from kvsim.specs.parallel import Parallelism
+from kvsim.specs.workload import PoissonTraffic, Workload
+
+Json = dict[str, object]
+
+
+def add_simulate(parser: argparse.ArgumentParser) -> None:
+    """The flags of `kvsim simulate`."""
+    add_model(parser)
+    parser.add_argument("--gpu", metavar="GPU", help="device, see `kvsim gpus`")
+    parser.add_argument("--num-gpus", type=int, metavar="N", help="devices of one replica")
+    parser.add_argument(
+        "--num-gpu-blocks",
+        dest="num_gpu_blocks_override",
+        type=int,
+        metavar="N",
+        help="blocks of the pool, instead of a device's memory",
+    )
+    parser.add_argument("--trace", metavar="FILE", help="requests from a file, plain or .gz")
+    parser.add_argument(
+        "--skip-bad", action="store_true", help="count malformed lines, do not stop at them"
+    )
+    parser.add_argument(
+        "--workload",
+        metavar="NAME",
+        help="poisson (default without --trace), or a named one, see `kvsim workload`",
+    )
+    parser.add_argument(
+        "--rate", dest="rate_per_s", type=float, metavar="R", help="requests per second"
+    )
+    add_fields(parser, PoissonTraffic, skip={"rate_per_s"})
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="S", help="of all that is by chance (default: 0)"
+    )
+    parser.add_argument(
+        "--step-time",
+        dest="step_time_s",
+        type=float,
+        metavar="SECONDS",
+        help="of every step, instead of the device's roofline",
+    )
+    parser.add_argument(
+        "--acceptance-rate",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="chance that a drafted token is right (default: 0)",
+    )
+    parser.add_argument(
+        "--metrics-out",
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="the metrics page at the end of the run; of two files, the first is that at its start",
+    )
+    add_fields(parser, Vllm, skip={"num_gpu_blocks_override"})
+    add_fields(parser, Parallelism, skip=set())
+    parser.add_argument(
+        "--weights-bytes",
+        type=size,
+        metavar="SIZE",
+        help="weights on one device, in place of the estimate",
+    )
+
+
+def run_simulate(args: argparse.Namespace) -> Json:
+    """`kvsim simulate`: a workload served step by step, on a device or on stated blocks."""
+    if len(args.metrics_out) > 2:
+        msg = f"metrics_out={len(args.metrics_out)} files must be 1 or 2: the end, or start and end"
+        raise SpecError(msg)
+    model, workload = api.load_model(args.model), _workload(args)
+    engine, parallel = from_args(Vllm, args), from_args(Parallelism, args)
+    if args.num_gpus is not None:
+        parallel = parallel.over(args.num_gpus)
+    chance = {"acceptance_rate": args.acceptance_rate, "seed": args.seed, "keep_partial": True}
+    if args.gpu is None:
+        if args.step_time_s is not None:
+            chance["step_time_s"] = args.step_time_s
+        run = partial(api.simulate_blocks, model, workload, engine=engine, parallel=parallel)
+    else:
+        deployment = Deployment(
+            model=model,
+            accelerator=api.accelerator(args.gpu),
+            engine=engine,
+            parallel=parallel,
+            overheads=Overheads(weights_bytes=stated(args.weights_bytes)),
+        )
+        chance["step_time_s"] = args.step_time_s
+        run = partial(api.simulate, deployment, workload)
+    started_s = time.process_time()
+    done = run(**chance)
+    cpu_s = time.process_time() - started_s
+    for path in args.metrics_out[-1:]:
+        api.write_metrics(done, path)
+    for path in args.metrics_out[:-1]:
+        api.write_metrics(done, path, at_start=True)
+    return done.as_dict(cpu_s=cpu_s) | {"workload": workload.source}
+
+
+def _workload(args: argparse.Namespace) -> Workload:
+    if args.trace is None and args.workload not in (None, "poisson"):
+        rate = {} if args.rate_per_s is None else {"rate_per_s": args.rate_per_s}
+        return api.generate_workload(
+            args.workload, num_requests=args.num_requests, seed=args.seed, arrivals=rate
+        )
+    if args.trace is None:
+        return api.poisson_workload(from_args(PoissonTraffic, args), seed=args.seed)
+    if args.workload is not None:
+        msg = f"trace={args.trace} and workload={args.workload} exclude each other"
+        raise SpecError(msg)
+    return read_trace(args.trace, skip_bad=args.skip_bad)
