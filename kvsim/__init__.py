@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from kvsim.analytic.answer_cost import AnswerCost, answer_costs
     from kvsim.analytic.cache import CacheBytes, CacheCurve, FormulaLine, context_lengths
     from kvsim.analytic.capacity import Cause, Verdict
     from kvsim.analytic.compute import decode_total_flops, uncached_total_flops
@@ -11,11 +12,14 @@ if TYPE_CHECKING:
     from kvsim.analytic.host_memory import HostMemory, host_memory
     from kvsim.analytic.memory_bar import MemoryBar, Segment, SegmentName
     from kvsim.analytic.quantized import quantized_cache_bytes
+    from kvsim.analytic.variants import AttentionVariant, VariantName
     from kvsim.api import (
         accelerator,
+        attention_variants,
         cache_bytes,
         cache_curve,
         cache_formula,
+        check_claims,
         compare,
         explain_cache,
         generate_workload,
@@ -74,6 +78,7 @@ if TYPE_CHECKING:
     )
     from kvsim.io.engine_logs import read_engine_log
     from kvsim.io.lengths import FittedTrace, fitted_trace, fitted_traces
+    from kvsim.io.lessons import lessons
     from kvsim.io.metrics_page import parse_metrics, read_metrics
     from kvsim.io.metrics_traffic import measured_traffic
     from kvsim.io.models import parse_config
@@ -82,6 +87,7 @@ if TYPE_CHECKING:
     from kvsim.io.workloads import named_workload, named_workloads
     from kvsim.planner.advise import Fix
     from kvsim.planner.answer import Plan
+    from kvsim.planner.claims import Claim, ClaimName, ClaimVerdict
     from kvsim.planner.compare import Comparison, EngineAnswer
     from kvsim.planner.engine_plan import DeviceShare, EnginePlan
     from kvsim.planner.solution import Binding, Side, Solution, Target
@@ -102,6 +108,7 @@ if TYPE_CHECKING:
     from kvsim.specs.hardware import Accelerator
     from kvsim.specs.latent import Indexer, LatentAttention, SlidingLatentAttention
     from kvsim.specs.lengths import Lengths
+    from kvsim.specs.lessons import FormatLoss, HeadScores, Lessons, TimedAnswer
     from kvsim.specs.llama_cpp import FlashAttention, LlamaCpp, LlamaCppTraits, Ollama, Variant
     from kvsim.specs.metrics import MeasuredTraffic, MetricsPage
     from kvsim.specs.model import ModelSpec
@@ -120,6 +127,26 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "kvsim.io.lessons": ("lessons",),
+    "kvsim.specs.lessons": (
+        "FormatLoss",
+        "HeadScores",
+        "Lessons",
+        "TimedAnswer",
+    ),
+    "kvsim.analytic.variants": (
+        "AttentionVariant",
+        "VariantName",
+    ),
+    "kvsim.analytic.answer_cost": (
+        "AnswerCost",
+        "answer_costs",
+    ),
+    "kvsim.planner.claims": (
+        "Claim",
+        "ClaimName",
+        "ClaimVerdict",
+    ),
     "kvsim.engines.vllm_layout": (
         "VllmLayout",
         "vllm_layout",
@@ -139,9 +166,11 @@ _HOMES = {
     "kvsim.analytic.explanation": ("ExplainedGroup",),
     "kvsim.api": (
         "accelerator",
+        "attention_variants",
         "cache_bytes",
         "cache_curve",
         "cache_formula",
+        "check_claims",
         "compare",
         "explain_cache",
         "generate_workload",
@@ -297,8 +326,10 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Accelerator",
+    "AnswerCost",
     "ArrivalProcess",
     "Arrivals",
+    "AttentionVariant",
     "BatchTime",
     "Binding",
     "CacheBytes",
@@ -309,6 +340,9 @@ __all__ = [
     "CapacityError",
     "CatalogModel",
     "Cause",
+    "Claim",
+    "ClaimName",
+    "ClaimVerdict",
     "Coefficient",
     "Comparison",
     "DType",
@@ -324,9 +358,11 @@ __all__ = [
     "FittedTrace",
     "Fix",
     "FlashAttention",
+    "FormatLoss",
     "FormulaLine",
     "FullAttention",
     "GiB",
+    "HeadScores",
     "HostMemory",
     "HostPools",
     "Indexer",
@@ -334,6 +370,7 @@ __all__ = [
     "KvsimError",
     "LatentAttention",
     "Lengths",
+    "Lessons",
     "LlamaCpp",
     "LlamaCppLayout",
     "LlamaCppTraits",
@@ -383,12 +420,14 @@ __all__ = [
     "TensorrtLlm",
     "TensorrtLlmLayout",
     "TensorrtLlmPools",
+    "TimedAnswer",
     "Traffic",
     "Transformers",
     "UnknownNameError",
     "UnsupportedError",
     "UsageContext",
     "Variant",
+    "VariantName",
     "Verdict",
     "Vllm",
     "VllmCache",
@@ -400,6 +439,8 @@ __all__ = [
     "Workload",
     "WorkloadSummary",
     "accelerator",
+    "answer_costs",
+    "attention_variants",
     "bytes_by_format",
     "cache_bytes",
     "cache_curve",
@@ -408,6 +449,7 @@ __all__ = [
     "cache_on_devices",
     "catalog_accelerators",
     "catalog_models",
+    "check_claims",
     "compare",
     "context_lengths",
     "decode_total_flops",
@@ -420,6 +462,7 @@ __all__ = [
     "generate_workload",
     "host_memory",
     "host_pools",
+    "lessons",
     "llama_cpp_layout",
     "llama_server_flags",
     "load_model",

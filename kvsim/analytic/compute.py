@@ -71,7 +71,7 @@ def decode_total_flops(model: ModelSpec, *, num_prompt_tokens: int, num_output_t
         SpecError: if the weights are unknown.
     """
     stop = num_prompt_tokens + num_output_tokens
-    steps = _flops(model, num_prompt_tokens, stop).flops
+    steps = position_flops(model, num_prompt_tokens, stop).flops
     return steps + 2 * model.num_head_parameters * (num_output_tokens - 1)
 
 
@@ -86,7 +86,7 @@ def uncached_total_flops(
         SpecError: if the weights are unknown.
     """
     lengths = range(num_prompt_tokens + 1, num_prompt_tokens + num_output_tokens + 1)
-    return sum(_flops(model, 0, length).flops for length in lengths)
+    return sum(position_flops(model, 0, length).flops for length in lengths)
 
 
 def compute(
@@ -115,8 +115,8 @@ def compute(
         Two operations per parameter and token, and per query-key pair two per element for the
         score and two for the value (Kaplan et al., arXiv 2001.08361, section 2.1).
     """
-    step = _flops(model, num_tokens - 1, num_tokens)
-    whole = _flops(model, 0, num_tokens)
+    step = position_flops(model, num_tokens - 1, num_tokens)
+    whole = position_flops(model, 0, num_tokens)
     read_in_step = round(weights_bytes * read_share(model, weights, num_tokens=batch_size))
     tokens = batch_size * num_tokens
     read_in_prefill = round(weights_bytes * read_share(model, weights, num_tokens=tokens))
@@ -177,7 +177,7 @@ def ridge_point(accelerator: Accelerator, *, num_bytes: int) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class _Flops:
+class PositionFlops:
     """Operations of some positions, by what they belong to."""
 
     matmul: int
@@ -186,10 +186,11 @@ class _Flops:
 
     @property
     def flops(self) -> int:
+        """All of them."""
         return self.matmul + self.attention + self.state
 
 
-def _flops(model: ModelSpec, start: int, stop: int) -> _Flops:
+def position_flops(model: ModelSpec, start: int, stop: int) -> PositionFlops:
     """Operations of one step over positions start .. stop - 1, all before them cached.
 
     The output head works on the last position only.
@@ -206,10 +207,10 @@ def _flops(model: ModelSpec, start: int, stop: int) -> _Flops:
                 attention += group.count * pair * behaviour.attended_tokens(start, stop)
             state += group.count * behaviour.state_flops() * (stop - start)
     matmul = 2 * ((active - head) * (stop - start) + head)
-    return _Flops(matmul, attention, state)
+    return PositionFlops(matmul, attention, state)
 
 
-def _work(flops: _Flops, batch_size: int, weights: int, cache: int) -> Work:
+def _work(flops: PositionFlops, batch_size: int, weights: int, cache: int) -> Work:
     return Work(
         matmul_flops=flops.matmul * batch_size,
         attention_flops=flops.attention * batch_size,
@@ -224,7 +225,7 @@ def crossover_tokens(model: ModelSpec) -> int | None:
     low, high = 1, CROSSOVER_LIMIT
 
     def reached(length: int) -> bool:
-        step = _flops(model, length - 1, length)
+        step = position_flops(model, length - 1, length)
         return step.attention >= step.matmul
 
     if not reached(high):

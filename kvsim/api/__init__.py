@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kvsim.api.comparing import compare, plan_engine
+    from kvsim.api.learning import attention_variants, check_claims
     from kvsim.api.measuring import metrics_page, write_metrics
     from kvsim.api.planning import (
         accelerator,
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "comparing": ("compare", "plan_engine"),
     "measuring": ("metrics_page", "write_metrics"),
+    "comparing": ("compare",),
+    "learning": ("attention_variants", "check_claims"),
     "planning": (
         "accelerator",
         "cache_bytes",
@@ -57,9 +60,11 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "accelerator",
+    "attention_variants",
     "cache_bytes",
     "cache_curve",
     "cache_formula",
+    "check_claims",
     "compare",
     "explain_cache",
     "generate_workload",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from kvsim import api
 from kvsim.cli import compare_table, flags, parser, tables
 from kvsim.cli.app import start_app
+from kvsim.cli.claims import run_claims, show_claims
 from kvsim.cli.deployments import deployment_from, stated
 from kvsim.cli.doctor import examine
 from kvsim.cli.engine_flags import engine_settings
@@ -157,6 +158,7 @@ COMMANDS = {
     "simulate": Command(run_simulate, show_simulate),
     "workload": Command(run_workload, show_workload),
     "waste": Command(run_waste, show_waste),
+    "claims": Command(run_claims, show_claims),
     "models": Command(run_models, tables.show_models),
     "gpus": Command(run_gpus, tables.show_gpus),
     "doctor": Command(run_doctor, tables.show_doctor),

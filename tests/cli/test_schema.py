@@ -42,6 +42,10 @@ CASES = {
     ],
     "waste": [["waste", "--paper", "--num-requests", "50"]],
     "workload": [["workload"], ["workload", "chat", "--capacity-tokens", "100000"]],
+    "claims": [
+        ["claims", "llama-3.1-8b", "--gpu", "h100", "--max-model-len", "8192"],
+        ["claims", "deepseek-v3", "--gpu", "h200", "--num-gpus", "8", "--max-model-len", "8192"],
+    ],
     "models": [["models"]],
     "gpus": [["gpus"]],
     "doctor": [["doctor"]],
