@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 _HOMES = {
     "comparing": ("compare", "plan_engine"),
     "measuring": ("metrics_page", "write_metrics"),
-    "comparing": ("compare",),
     "learning": ("attention_variants", "check_claims"),
     "planning": (
         "accelerator",
