@@ -85,7 +85,7 @@ if TYPE_CHECKING:
     from kvsim.io.overheads import overhead_model
     from kvsim.io.traces import read_trace, write_trace
     from kvsim.io.workloads import named_workload, named_workloads
-    from kvsim.planner.advise import Fix
+    from kvsim.planner.advise import Fix, FixPair
     from kvsim.planner.answer import Plan
     from kvsim.planner.claims import Claim, ClaimName, ClaimVerdict
     from kvsim.planner.compare import Comparison, EngineAnswer
@@ -214,7 +214,7 @@ _HOMES = {
     "kvsim.sim.simulate": ("simulate_schedule",),
     "kvsim.sim.simulation": ("Simulation",),
     "kvsim.specs.workload": ("PoissonTraffic", "PromptSegment", "Request", "Workload"),
-    "kvsim.planner.advise": ("Fix",),
+    "kvsim.planner.advise": ("Fix", "FixPair"),
     "kvsim.planner.answer": ("Plan",),
     "kvsim.planner.workload_summary": ("WorkloadSummary",),
     "kvsim.io.workloads": ("named_workload", "named_workloads"),
@@ -357,6 +357,7 @@ __all__ = [
     "FileError",
     "FittedTrace",
     "Fix",
+    "FixPair",
     "FlashAttention",
     "FormatLoss",
     "FormulaLine",

@@ -71,6 +71,12 @@ TEXTS: dict[str, tuple[str, str]] = {
         "需要相应的量化检查点：请在你的任务上实测",
     ),
     "cost_tensor_parallel_size": ("more GPUs", "需要更多 GPU"),
+    "cost_pipeline_parallel_size": ("more GPUs", "需要更多 GPU"),
+    "cost_max_num_batched_tokens": (
+        "long prompts take more steps",
+        "长提示需要更多步",
+    ),
+    "cost_enforce_eager": ("decode is slower", "解码变慢"),
     "cost_gpu": ("another machine", "需要换机器"),
     # memory of one GPU
     "memory_title": ("Memory of one GPU, in GiB", "单个 GPU 的显存（GiB）"),

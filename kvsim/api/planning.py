@@ -13,9 +13,10 @@ from kvsim.io.catalog import catalog_accelerators, find_accelerator
 from kvsim.io.commands import vllm_serve
 from kvsim.io.models import read_model
 from kvsim.io.overheads import overhead_model
-from kvsim.planner.advise import Fix, fixes
+from kvsim.planner.advise import best_pair, fixes, more_users
 from kvsim.planner.answer import Plan
 from kvsim.planner.cache_layout import cache_layout
+from kvsim.planner.changes import Kinds
 from kvsim.planner.layouts import PoolSettings
 from kvsim.planner.plan import (
     Evaluation,
@@ -221,8 +222,14 @@ def plan(
         return evaluate(changed, coefficients, concurrent_requests=requests)
 
     evaluation = judged(deployment, concurrent_requests)
-    advice: tuple[Fix, ...] = ()
-    if not evaluation.fit.verdict.fits:
-        devices = catalog_accelerators() if accelerators is None else accelerators
-        advice = fixes(evaluation, judged, devices)
-    return Plan(evaluation=evaluation, fixes=advice, command=vllm_serve(deployment))
+    devices = catalog_accelerators() if accelerators is None else accelerators
+    kinds = Kinds(evaluation, judged, devices)
+    fits = evaluation.fit.verdict.fits
+    singles = () if fits else fixes(kinds)
+    return Plan(
+        evaluation=evaluation,
+        fixes=singles,
+        pair=None if fits or singles else best_pair(kinds),
+        more_users=more_users(kinds) if fits else (),
+        command=vllm_serve(deployment),
+    )

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from kvsim.cli import tables
+from kvsim.cli.advice_table import fix_table
 from kvsim.units import format_bytes, format_gib
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def show_engine_plan(result: Json) -> None:
     if result["host"]["parts"]:
         console.print(_host(result["host"]))
     if result["fixes"]:
-        console.print(tables.fix_table(result))
+        console.print(fix_table(result["fixes"]))
     tables.show_notes(console, result)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from kvsim import api
 from kvsim.cli import tables
+from kvsim.cli.advice_table import fix_table
 from kvsim.cli.deployments import deployment_from
 from kvsim.errors import SpecError
 from kvsim.units import format_gib
@@ -83,7 +84,7 @@ def show_solve(result: Json) -> None:
     sides = [result["at_value"], result["beyond"], (result["shortfall"] or {}).get("nearest")]
     console.print(_sides([side for side in sides if side is not None]))
     if result["shortfall"] and result["shortfall"]["fixes"]:
-        console.print(tables.fix_table(result["shortfall"]))
+        console.print(fix_table(result["shortfall"]["fixes"]))
     if result["command"]:
         console.print(result["command"], style="cyan", soft_wrap=True)
     tables.show_notes(console, result)

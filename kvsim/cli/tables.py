@@ -88,8 +88,9 @@ def show_plan(result: Json) -> None:
         console.print(offload_table(result))
     if result["compute"] is not None:
         _show_compute(console, result["compute"])
-    if result["fixes"]:
-        console.print(fix_table(result))
+    from kvsim.cli.advice_table import show_advice  # noqa: PLC0415 - it imports this
+
+    show_advice(console, result)
     console.print(f"{result['command']}", style="cyan", soft_wrap=True)
     show_notes(console, result)
 
@@ -170,25 +171,6 @@ def _why_table(result: Json) -> "Table":
     )
     for row in why.rows:
         table.add_row(*row)
-    return table
-
-
-def fix_table(result: Json) -> "Table":
-    """Changes after which it fits, and what each costs."""
-    table = new_table(
-        "Single changes that make it fit",
-        ("change", "left"),
-        ("then fit", "right"),
-        ("tokens in cache", "right"),
-        ("what it costs", "left"),
-    )
-    for fix in result["fixes"]:
-        table.add_row(
-            f"{fix['setting']}={fix['value']}",
-            f"{fix['max_concurrency']:,.2f} requests",
-            f"{fix['kv_cache_tokens']:,}",
-            fix["cost"],
-        )
     return table
 
 

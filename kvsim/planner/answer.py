@@ -7,7 +7,7 @@ from kvsim.analytic.memory_bar import MemoryBar, memory_bar
 from kvsim.engines.layout import Pool
 from kvsim.engines.vllm_offload import OffloadCapacity
 from kvsim.engines.vllm_why import StageWhy
-from kvsim.planner.advise import Fix
+from kvsim.planner.advise import Fix, FixPair
 from kvsim.planner.plan import ComputeAnswer, Evaluation, work
 from kvsim.specs.overheads import Interval
 
@@ -18,11 +18,15 @@ Json = dict[str, object]
 class Plan:
     """What a deployment holds, whether that is enough, and what to change.
 
-    `fixes` are single changes after which it fits; empty where it fits with room to spare.
+    `fixes` are single changes after which it fits, empty where it does; `pair` two that do
+    together where no single one does. `more_users` are changes after which more requests fit,
+    where those that are asked for do.
     """
 
     evaluation: Evaluation
     fixes: tuple[Fix, ...]
+    pair: FixPair | None
+    more_users: tuple[Fix, ...]
     command: str
 
     @property
@@ -72,6 +76,8 @@ class Plan:
             "compute": _compute(self.compute),
             "command": self.command,
             "fixes": [plain(fix) for fix in self.fixes],
+            "pair": None if self.pair is None else _pair(self.pair),
+            "more_users": [plain(fix) for fix in self.more_users],
             "not_modeled": list(e.not_modeled),
         }
 
@@ -110,6 +116,17 @@ def offload(held: OffloadCapacity | None, max_model_len: int) -> Json | None:
         "chunks_per_prompt": held.chunks(max_model_len),
         "prompts": held.num_prompts(max_model_len),
         "tokens": held.tokens(max_model_len),
+    }
+
+
+def _pair(pair: FixPair) -> Json:
+    return {
+        "first": {
+            "setting": pair.first_setting,
+            "value": pair.first_value,
+            "cost": pair.first_cost,
+        },
+        "then": plain(pair.then),
     }
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from kvsim.errors import SpecError
-from kvsim.planner.advise import Evaluate
+from kvsim.planner.changes import Evaluate
 from kvsim.planner.solution import Target, Value
 from kvsim.specs.deployment import Deployment
 from kvsim.specs.hardware import Accelerator

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from kvsim.errors import KvsimError, SpecError
-from kvsim.planner.advise import TENSOR_PARALLEL_SIZES, Fix
+from kvsim.planner.advise import Fix, effect
+from kvsim.planner.changes import DEGREES
 from kvsim.planner.engine_memory import Facts
 from kvsim.planner.engine_plan import EnginePlan, Judged
 from kvsim.planner.layouts import PoolSettings
@@ -132,15 +133,15 @@ def _fixes(judged: Judged, judge: Judge, longest: int) -> Iterator[Fix]:
         name = "kv_cache_dtype" if isinstance(smaller, Sglang) else "dtype"
         cost = "cached values are rounded to 8 bits; measure your task"
         tried = _tried(judge, judged, settings=smaller)
-        yield from _fix(name, getattr(smaller, name), tried, cost)
+        yield from _fix(judged, name, getattr(smaller, name), tried, cost)
     if 0 < longest < judged.num_tokens:
         settings = _with_length(judged.settings, longest)
         tried = _tried(judge, judged, settings=settings, length=longest)
-        yield from _fix("max_model_len", longest, tried, "longer requests are refused")
+        yield from _fix(judged, "max_model_len", longest, tried, "longer requests are refused")
     fewer = judged.best.requests
     if 1 <= fewer < judged.concurrent_requests:
         tried = _tried(judge, judged, requests=fewer)
-        yield from _fix("concurrent_requests", fewer, tried, "the others wait in the queue")
+        yield from _fix(judged, "concurrent_requests", fewer, tried, "the others wait in the queue")
     if isinstance(judged.settings, Sglang | TensorrtLlm):
         yield from _wider(judged, judge)
 
@@ -157,7 +158,7 @@ def _llama_fixes(judged: Judged, judge: Judge) -> Iterator[Fix]:
             flag = "cache_type_k and cache_type_v"
         tried = _tried(judge, judged, settings=smaller)
         cost = f"cached values are rounded to {LOSSES[name]}; measure your task"
-        if found := list(_fix(flag, name, tried, cost)):
+        if found := list(_fix(judged, flag, name, tried, cost)):
             yield from found
             break
     num_layers = judged.deployment.model.num_layers
@@ -173,7 +174,7 @@ def _llama_fixes(judged: Judged, judge: Judge) -> Iterator[Fix]:
         count = _most(0, num_layers, fits)
         fewer = replace(settings, **{field: count})  # type: ignore[arg-type]
         cost = "the other layers run on the CPU, much slower"
-        yield from _fix(field, count, _tried(judge, judged, settings=fewer), cost)
+        yield from _fix(judged, field, count, _tried(judge, judged, settings=fewer), cost)
 
 
 def _least_on_host(
@@ -193,7 +194,7 @@ def _least_on_host(
         )
         count = num_layers - left
         cost = "these layers' experts run on the CPU, slower"
-        yield from _fix("n_cpu_moe", count, moved(count), cost)
+        yield from _fix(judged, "n_cpu_moe", count, moved(count), cost)
 
 
 def _wider(judged: Judged, judge: Judge) -> Iterator[Fix]:
@@ -201,18 +202,20 @@ def _wider(judged: Judged, judge: Judge) -> Iterator[Fix]:
     deployment = judged.deployment
     if deployment.overheads.weights_bytes is not None:
         return  # stated per accelerator: how it would divide is not known
-    for size in TENSOR_PARALLEL_SIZES:
+    for size in DEGREES:
         if size > deployment.parallel.tensor_parallel_size:
             parallel = replace(deployment.parallel, tensor_parallel_size=size)
             wider = replace(deployment, parallel=parallel)
             cost = f"{parallel.num_ranks} accelerators in place of {deployment.parallel.num_ranks}"
             tried = _tried(judge, judged, deployment=wider)
-            if found := list(_fix("tensor_parallel_size", size, tried, cost)):
+            if found := list(_fix(judged, "tensor_parallel_size", size, tried, cost)):
                 yield from found
                 return
 
 
-def _fix(setting: str, value: object, tried: Judged | None, cost: str) -> Iterator[Fix]:
+def _fix(
+    judged: Judged, setting: str, value: object, tried: Judged | None, cost: str
+) -> Iterator[Fix]:
     """The change as advice, if it fits."""
     if tried is not None and tried.verdict.fits:
         yield Fix(
@@ -221,5 +224,7 @@ def _fix(setting: str, value: object, tried: Judged | None, cost: str) -> Iterat
             max_requests=tried.best.requests,
             max_concurrency=tried.best.tokens / tried.num_tokens,
             kv_cache_tokens=tried.best.tokens,
+            num_gpus=tried.deployment.parallel.num_ranks,
+            effect=effect(tried.best.requests, tried.num_tokens, before=judged.best.requests),
             cost=cost,
         )

@@ -7,6 +7,7 @@ from kvsim.errors import KvsimError, SpecError
 from kvsim.planner import axes_devices, axes_engine
 from kvsim.planner.advise import fixes
 from kvsim.planner.axes import Axis, Question
+from kvsim.planner.changes import Kinds
 from kvsim.planner.solution import Shortfall, Side, Solution, Target, Value
 from kvsim.specs.deployment import Deployment
 
@@ -112,7 +113,8 @@ class _Trial:
         if nearest.evaluation is None:
             raise nearest.error or SpecError(f"{self.axis.target}: there is no value to try")
         q = self.question
-        return Shortfall(nearest=nearest, fixes=fixes(nearest.evaluation, q.judge, q.accelerators))
+        kinds = Kinds(nearest.evaluation, q.judge, q.accelerators)
+        return Shortfall(nearest=nearest, fixes=fixes(kinds))
 
 
 def _nearest(sides: Sequence[Side]) -> Side:

@@ -20,6 +20,7 @@ CASES = {
         ["plan", "llama-3.1-8b", "--gpu", "H100-SXM5-80GB", "--max-model-len", "8192"],
         ["plan", "llama-3.1-70b", "--gpu", "h100", "--max-model-len", "32768"],
         ["plan", "gemma-3-27b", "--gpu", "b200", "--num-gpus", "2"],
+        ["plan", "llama-3.1-405b", "--gpu", "l4"],
         ["plan", "gpt2", "--gpu", "GB10 (DGX Spark)", "--weights-bytes", "1GiB"],
         ["plan", "gemma-3-27b", "--gpu", "h200", "--kv-offloading-size", "64"],
     ],

@@ -125,11 +125,68 @@ def test_the_longest_context_is_the_longest():
     assert not kvsim.plan(dataclasses.replace(asked, engine=longer)).fits
 
 
-def test_a_plan_that_fits_gives_no_advice():
+def test_a_plan_that_fits_needs_no_fix_but_may_hold_more():
     """
-    Nothing needs to change.
+    Nothing needs to change; each change that is named holds more requests than now, tried.
     """
-    assert kvsim.plan(deployment()).fixes == ()
+    asked = deployment(overheads=kvsim.Overheads())
+    plan = kvsim.plan(asked)
+    now = plan.evaluation.fit.max_requests
+
+    assert plan.fixes == ()
+    assert plan.pair is None
+    assert {"kv_cache_dtype", "quantization", "tensor_parallel_size"} <= {
+        change.setting for change in plan.more_users
+    }
+    for change in plan.more_users:
+        assert kvsim.plan(changed(asked, change.setting, change.value)).evaluation.fit.max_requests
+        assert change.max_requests > now
+        assert f"now {now}" in change.effect
+
+
+def changed(asked, setting, value):
+    """The deployment with one change of advice made."""
+    if setting == "gpu":
+        return dataclasses.replace(asked, accelerator=kvsim.accelerator(value))
+    if hasattr(asked.parallel, setting):
+        parallel = dataclasses.replace(asked.parallel, **{setting: int(value)})
+        return dataclasses.replace(asked, parallel=parallel)
+    kinds = {"gpu_memory_utilization": float, "enforce_eager": bool, "max_num_seqs": int}
+    kinds |= {"max_num_batched_tokens": int, "max_model_len": int}
+    engine = dataclasses.replace(asked.engine, **{setting: kinds.get(setting, str)(value)})
+    return dataclasses.replace(asked, engine=engine)
+
+
+@pytest.mark.parametrize(
+    ("model", "gpu", "requests"),
+    [
+        ("llama-3.1-405b", "L4", 1),
+        ("llama-3.1-405b", "L4", 8),
+        ("deepseek-v3", "A100-SXM4-40GB", 2),
+    ],
+)
+def test_where_no_change_is_enough_two_are(model, gpu, requests):
+    """
+    The pair fits when both are made, and neither does alone; the cheapest kinds come first.
+    """
+    asked = deployment(
+        model=kvsim.load_model(model),
+        accelerator=kvsim.accelerator(gpu),
+        overheads=kvsim.Overheads(),
+    )
+    plan = kvsim.plan(asked, concurrent_requests=requests)
+    pair = plan.pair
+
+    assert plan.fixes == ()
+    first = changed(asked, pair.first_setting, pair.first_value)
+    second = changed(asked, pair.then.setting, pair.then.value)
+    both = changed(first, pair.then.setting, pair.then.value)
+    assert not kvsim.plan(first, concurrent_requests=requests, accelerators=()).fits
+    assert not kvsim.plan(second, concurrent_requests=requests, accelerators=()).fits
+    fitted = kvsim.plan(both, concurrent_requests=requests, accelerators=())
+    assert fitted.fits
+    assert fitted.evaluation.fit.max_requests == pair.then.max_requests
+    assert both.parallel.num_ranks == pair.then.num_gpus
 
 
 def test_the_command_is_what_was_asked():
