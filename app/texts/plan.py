@@ -41,6 +41,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "More than 95 % of the cache would be taken.",
         "缓存将被占用 95% 以上。",
     ),
+    "cause_host_memory": (
+        "What is offloaded passes the machine's memory.",
+        "卸载到主机的内容超过了机器的内存。",
+    ),
     "engine_says": ("What the engine says: {words}", "引擎的提示：{words}"),
     # fixes
     "fixes": ("Nearest single changes that make it fit", "只改一项就能放下的办法"),

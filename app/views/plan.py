@@ -29,6 +29,7 @@ CAUSES = {
     kvsim.Cause.TOO_MANY_REQUESTS: "cause_too_many_requests",
     kvsim.Cause.ONLY_LIKELY: "cause_only_likely",
     kvsim.Cause.NEARLY_FULL: "cause_nearly_full",
+    kvsim.Cause.HOST_MEMORY: "cause_host_memory",
 }
 BUDGET_ROWS = (
     "total_bytes",

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from kvsim.analytic.budget import Budget
+from kvsim.analytic.host_memory import HostMemory
 from kvsim.engines.layout import Layout, PagedLayout, Pool, SequenceBytes
 from kvsim.errors import SpecError
 from kvsim.specs.model import ModelSpec
@@ -34,6 +35,7 @@ class Cause(StrEnum):
     TOO_MANY_REQUESTS = "too many requests"
     ONLY_LIKELY = "only likely"  # it fits at the likely estimates, not at the cautious ones
     NEARLY_FULL = "nearly full"
+    HOST_MEMORY = "host memory"  # what is offloaded passes the machine's memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +117,14 @@ def linear_cost(
     )
 
 
-def fit(capacity: Capacity, budget: Budget, *, concurrent_requests: int, replicas: int = 1) -> Fit:
+def fit(
+    capacity: Capacity,
+    budget: Budget,
+    *,
+    concurrent_requests: int,
+    replicas: int = 1,
+    host: HostMemory | None = None,
+) -> Fit:
     """Whether so many requests of the longest length fit at once.
 
     Args:
@@ -123,6 +132,7 @@ def fit(capacity: Capacity, budget: Budget, *, concurrent_requests: int, replica
         budget: memory of one of its accelerators.
         concurrent_requests: requests over all replicas (>= 1).
         replicas: data-parallel replicas that share them evenly.
+        host: the machine's memory and what is offloaded to it; None where that is not known.
 
     Raises:
         SpecError: if less than one request is asked for.
@@ -148,6 +158,11 @@ def fit(capacity: Capacity, budget: Budget, *, concurrent_requests: int, replica
         reasons[Cause.TOO_MANY_REQUESTS] = (
             f"{concurrent_requests:,} requests of max_model_len are asked for, "
             f"{replicas * capacity.best.max_requests:,} fit"
+        )
+    if host is not None and not host.fits:
+        reasons[Cause.HOST_MEMORY] = (
+            f"host memory lacks {format_gib(-host.left_bytes.best)}: "
+            f"{format_gib(host.asked_bytes)} are offloaded to it"
         )
     if reasons:
         verdict = Verdict.DOES_NOT_FIT

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from kvsim.analytic.budget import Budget, budget, loaded_weights_bytes
 from kvsim.analytic.capacity import Capacity, Fit, capacity, fit
 from kvsim.analytic.compute import Bound, Compute, bound, compute, ridge_point
+from kvsim.analytic.host_memory import HostMemory, host_memory
 from kvsim.analytic.overhead import overhead_bytes
 from kvsim.analytic.weights import Part, resolve_quantization, weights_bytes
 from kvsim.dtypes import DType, cache_dtype, model_dtype
@@ -105,9 +106,17 @@ def evaluate(
             memory,
             concurrent_requests=concurrent_requests,
             replicas=parallel.data_parallel_size,
+            host=_host(deployment),
         ),
         not_modeled=(*model.not_modeled, *left_out, *layout.not_modeled),
     )
+
+
+def _host(deployment: Deployment) -> HostMemory | None:
+    """The machine's memory, where it is stated and not the device's own."""
+    if deployment.host_memory_bytes is None or deployment.accelerator.unified_memory:
+        return None
+    return host_memory(deployment)
 
 
 def _attends_to_an_encoder(model: ModelSpec) -> bool:

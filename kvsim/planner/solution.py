@@ -36,6 +36,7 @@ class Binding(StrEnum):
     CACHE = "kv cache memory"
     WEIGHTS = "weights and overheads"  # they alone pass the budget
     FREE_MEMORY = "free memory"  # less is free at start than the engine asks for
+    HOST_MEMORY = "host memory"  # what is offloaded passes the machine's
     RULE = "engine rule"  # the model or the engine refuses it
     END = "end of the range"  # there is no next value
 
@@ -67,6 +68,8 @@ class Side:
         causes = self.evaluation.fit.causes
         if Cause.NOT_FREE in causes:
             return Binding.FREE_MEMORY
+        if causes == (Cause.HOST_MEMORY,):
+            return Binding.HOST_MEMORY
         return Binding.WEIGHTS if Cause.NO_CACHE in causes else Binding.CACHE
 
     @property

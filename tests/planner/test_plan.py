@@ -346,3 +346,23 @@ def test_the_command_repeats_what_was_asked():
     assert "--kv-cache-dtype-skip-layers 0 31" in command
     assert "--disable-hybrid-kv-cache-manager" in command
     assert '--speculative-config \'{"method": "ngram", "num_speculative_tokens": 3}\'' in command
+
+
+def test_what_is_offloaded_must_fit_the_host():
+    """
+    40 GiB of weights on each of two devices need 80 GiB of host memory and the system's own.
+    """
+    offloaded = kvsim.Deployment(
+        model=kvsim.load_model("llama-3.1-70b"),
+        accelerator=kvsim.accelerator("H100-SXM5-80GB"),
+        engine=kvsim.Vllm(max_model_len=8192),
+        parallel=kvsim.Parallelism(tensor_parallel_size=2),
+        weights_on_host_bytes=40 * GiB,
+    )
+    enough = kvsim.plan(dataclasses.replace(offloaded, host_memory_bytes=96 * GiB))
+    lacking = kvsim.plan(dataclasses.replace(offloaded, host_memory_bytes=64 * GiB))
+
+    assert enough.fits
+    assert lacking.evaluation.fit.causes == (kvsim.Cause.HOST_MEMORY,)
+    assert "host memory lacks 20.00 GiB" in lacking.evaluation.fit.reasons[0]
+    assert kvsim.plan(offloaded).fits  # nothing is known of the machine, nothing is claimed
