@@ -8,7 +8,9 @@ Json = dict[str, Any]
 
 LATENCIES = (
     ("ttft_s", "time to first token"),
+    ("queue_s", "of it, before it ran"),
     ("tpot_s", "time per later token"),
+    ("itl_s", "time between two tokens"),
     ("e2e_s", "time to last token"),
 )
 WASTE = (
@@ -46,8 +48,11 @@ def _totals(result: Json) -> Any:  # noqa: ANN401 - rich is loaded where it is u
         "simulated time": f"{result['duration_s']:,.1f} s",
         "output tokens": f"{result['output_tokens']:,}",
         "preemptions": f"{result['preemptions']:,}",
-        "most requests running": f"{result['peak_running']:,}",
-        "most requests waiting": f"{result['peak_waiting']:,}",
+        "tokens computed again": f"{result['recomputed_tokens']:,}",
+        "requests running": f"{result['mean_running']:,.1f} on average, at most "
+        f"{result['peak_running']:,}",
+        "requests waiting": f"{result['mean_waiting']:,.1f} on average, at most "
+        f"{result['peak_waiting']:,}",
         "blocks held at most": f"{result['peak_blocks']:,} of {result['num_gpu_blocks']:,}",
         "prompt tokens found cached": f"{cache['token_hit_rate']:.1%} of all tokens, "
         f"{cache['request_hit_rate']:.1%} of a request's",

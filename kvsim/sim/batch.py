@@ -13,6 +13,15 @@ class Admission:
     num_hit_tokens: int
 
 
+@dataclass(frozen=True, slots=True)
+class Eviction:
+    """A request that lost its blocks, and the one that took them: itself, if it was the last."""
+
+    request: RunningRequest
+    by: RunningRequest
+    num_lost_tokens: int  # keys and values that it had
+
+
 @dataclass(slots=True, eq=False)
 class Batch:
     """Tokens per request that one step computes, filled by the scheduler.
@@ -30,7 +39,7 @@ class Batch:
     drafts: dict[RunningRequest, int] = field(default_factory=dict)  # guesses that it checks
     pads_drafts: bool = False  # no request that ran before is still in its prompt
     continues: bool = False  # some request ran before
-    preempted: list[RunningRequest] = field(default_factory=list)
+    preempted: list[Eviction] = field(default_factory=list)
     admitted: list[Admission] = field(default_factory=list)
     num_tokens: int = 0
     num_query_tokens: int = 0
@@ -38,11 +47,11 @@ class Batch:
     num_resume_query_tokens: int = 0
     num_resume_hit_tokens: int = 0
 
-    def drop(self, request: RunningRequest) -> None:
-        """Take a request out that is preempted after it was scheduled."""
+    def drop(self, request: RunningRequest, *, by: RunningRequest) -> None:
+        """Take a request out that is preempted, maybe after it was scheduled."""
         self.budget += self.tokens.pop(request, 0)
         self.drafts.pop(request, None)
-        self.preempted.append(request)
+        self.preempted.append(Eviction(request, by, request.num_computed_tokens))
 
     def admit(self, request: RunningRequest, *, num_tokens: int, num_hit_tokens: int) -> None:
         """Take a request in whose first `num_hit_tokens` tokens the cache has."""

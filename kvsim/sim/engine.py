@@ -2,13 +2,13 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 from kvsim.errors import SpecError
 from kvsim.sim.batch import Batch, Settled
 from kvsim.sim.content import Content, ContentTree
-from kvsim.sim.records import RequestRecord, StepRecord
+from kvsim.sim.records import Preemption, RequestRecord, Stall, StepRecord
 from kvsim.sim.request import RunningRequest
 from kvsim.sim.setup import EngineSetup
 from kvsim.specs.workload import Request, Workload, output_segment, prompt_segments
@@ -26,6 +26,11 @@ class Served:
     num_cached_tokens: int = 0
     first_token_step: int = -1
     first_token_s: float = 0.0
+    last_token_step: int = -1
+    last_token_s: float = 0.0
+    num_lost_tokens: int = 0  # at its last preemption
+    num_recomputed_tokens: int = 0
+    stalls: list[Stall] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,7 @@ class Engine:
         self.now = 0.0
         self.step = 0
         self.requests: list[RequestRecord] = []
+        self.preemptions: list[Preemption] = []
 
     @property
     def num_free_blocks(self) -> int:
@@ -92,6 +98,8 @@ class Engine:
         start_s, self.now = self.now, self.now + self._step_time(batch)
         record = self._record(batch, start_s)
         self._note_admissions(batch)
+        if batch.preempted:
+            self._note_preemptions(batch, start_s)
         self._under_way.append(StepUnderWay(self.step, self.now, batch))
         depth = 2 if self._setup.config.async_scheduling else 1
         while len(self._under_way) >= depth:
@@ -147,6 +155,25 @@ class Engine:
             if served.first_step < 0:
                 served.first_step = self.step
                 served.num_cached_tokens = admission.num_hit_tokens
+            else:
+                lost = served.num_lost_tokens - admission.num_hit_tokens
+                served.num_recomputed_tokens += max(0, lost)
+
+    def _note_preemptions(self, batch: Batch, time_s: float) -> None:
+        for eviction in batch.preempted:
+            served, by = self._served[eviction.request], self._served[eviction.by]
+            served.num_lost_tokens = eviction.num_lost_tokens
+            self.preemptions.append(
+                Preemption(
+                    step=self.step,
+                    time_s=time_s,
+                    index=served.place,
+                    sample=served.sample,
+                    by_index=by.place,
+                    by_sample=by.sample,
+                    num_lost_tokens=eviction.num_lost_tokens,
+                )
+            )
 
     def _settle(self, done: StepUnderWay) -> None:
         settled = self._scheduler.settle(done.batch)
@@ -155,6 +182,7 @@ class Engine:
             self._check_progress()
 
     def _note(self, settled: Settled, done: StepUnderWay) -> None:
+        self._note_tokens(done)
         for running in settled.first_tokens:
             served = self._served[running]
             served.first_token_step, served.first_token_s = self.step, done.end_s
@@ -174,8 +202,21 @@ class Engine:
                     last_step=self.step,
                     first_token_s=served.first_token_s,
                     finish_s=done.end_s,
+                    num_recomputed_tokens=served.num_recomputed_tokens,
+                    stalls=tuple(served.stalls),
                 )
             )
+
+    def _note_tokens(self, done: StepUnderWay) -> None:
+        """Note who waited longer than a step for the token that this step brought."""
+        before = self.step - 1
+        for running in done.batch.sampling:
+            served = self._served.get(running)
+            if served is None:
+                continue  # it ended before
+            if served.last_token_step not in (before, -1):
+                served.stalls.append(Stall(served.last_token_s, done.end_s))
+            served.last_token_step, served.last_token_s = self.step, done.end_s
 
     def _check_progress(self) -> None:
         """SpecError if nothing runs and nothing can: waiting for ever is not an answer."""

@@ -1,6 +1,6 @@
 """From records to what people ask for: occupancy, waste, latency, hits."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -72,6 +72,16 @@ def _percentile(ordered: Sequence[float], percent: int) -> float:
     below, rest = divmod((len(ordered) - 1) * percent, 100)
     low = ordered[below]
     return low + (ordered[min(below + 1, len(ordered) - 1)] - low) * rest / 100
+
+
+def mean_over_time(steps: Iterable[StepRecord], quantity: Callable[[StepRecord], float]) -> float:
+    """Mean of a quantity, weighted by the seconds of each step; 0 if no step took time."""
+    total_s = total = 0.0
+    for step in steps:
+        seconds = step.end_s - step.start_s
+        total_s += seconds
+        total += seconds * quantity(step)
+    return total / total_s if total_s else 0.0
 
 
 def waste(steps: Sequence[StepRecord], *, num_usable_blocks: int) -> Waste | None:

@@ -1,6 +1,7 @@
 """What a run leaves behind: a record per step and per request, and nothing else."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,9 +27,32 @@ class StepRecord:
     num_resume_hit_tokens: int
 
 
+class Stall(NamedTuple):
+    """Two tokens in a row that did not come in steps in a row: the times of both."""
+
+    from_s: float
+    until_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preemption:
+    """A request that lost its blocks to another, or to itself where it was the last."""
+
+    step: int
+    time_s: float  # when the step was scheduled
+    index: int  # of the request in the workload
+    sample: int
+    by_index: int
+    by_sample: int
+    num_lost_tokens: int  # keys and values that it had
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRecord:
-    """One request's life. Steps count from 0; a step's time is when its computation ended."""
+    """One request's life. Steps count from 0; a step's time is when its computation ended.
+
+    From its first token to its last, one came at the end of every step but in its `stalls`.
+    """
 
     index: int  # in the workload
     sample: int  # which of the answers to one prompt
@@ -42,6 +66,8 @@ class RequestRecord:
     last_step: int  # the step after which its last token was known
     first_token_s: float
     finish_s: float
+    num_recomputed_tokens: int = 0  # had before a preemption, and not found cached after it
+    stalls: tuple[Stall, ...] = ()
 
     @property
     def ttft_s(self) -> float:

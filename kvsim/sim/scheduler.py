@@ -139,7 +139,7 @@ class Scheduler:
         """Give a running request slots, preempting others; False if itself was the last."""
         while not self._cache.allocate(request, num_new_tokens):
             victim = self._least_urgent()
-            self._preempt(victim, batch)
+            self._preempt(victim, batch, by=request)
             if victim is request:
                 self._check_starving(request)
                 return False
@@ -165,13 +165,13 @@ class Scheduler:
             return max(self.running, key=urgency)
         return self.running[-1]
 
-    def _preempt(self, request: RunningRequest, batch: Batch) -> None:
+    def _preempt(self, request: RunningRequest, batch: Batch, *, by: RunningRequest) -> None:
         """Take all blocks; the request keeps its tokens and computes them again later.
 
         Tokens that steps under way compute for it still arrive, but count for nothing else.
         """
         self.running.remove(request)
-        batch.drop(request)
+        batch.drop(request, by=by)
         self._cache.free(request)
         self._num_computed_tokens -= request.num_computed_tokens
         request.status = Status.PREEMPTED

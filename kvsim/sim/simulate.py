@@ -96,6 +96,7 @@ def simulate(
     return Simulation(
         steps=done.steps,
         requests=done.requests,
+        preemptions=done.preemptions,
         num_requests=sum(request.num_samples for request in workload),
         num_gpu_blocks=setup.num_gpu_blocks,
         num_free_blocks=done.num_free_blocks,

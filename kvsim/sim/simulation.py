@@ -3,17 +3,23 @@
 from dataclasses import asdict, dataclass, field
 
 from kvsim.sim.engine import Engine
+from kvsim.sim.latency import Goodput, StepEnds, goodput, queue_times, weighted_spread
 from kvsim.sim.metrics import (
     PrefixCacheUse,
     Spread,
     Waste,
+    mean_over_time,
     prefix_cache_use,
     spread,
     waste,
 )
-from kvsim.sim.records import RequestRecord, StepRecord
+from kvsim.sim.records import Preemption, RequestRecord, StepRecord
+from kvsim.specs.limits import ServiceLimits
 
 Json = dict[str, object]
+
+MAX_EVICTIONS = 100
+"""Most preemptions that are listed among the figures; all of them are among the records."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +34,7 @@ class Simulation:
     num_requests: int  # that were to be served, every sample counted
     num_gpu_blocks: int  # the null block counted
     num_free_blocks: int  # that nobody held when the run ended
+    preemptions: tuple[Preemption, ...] = ()
     block_size: int  # tokens to which the scheduler aligns
     max_model_len: int  # longest prompt plus answer
     step_time: str  # where a step's seconds come from
@@ -81,6 +88,25 @@ class Simulation:
         return spread(request.e2e_s for request in self.requests)
 
     @property
+    def itl_s(self) -> Spread | None:
+        """Time between two outputs of a request in a row."""
+        return weighted_spread(StepEnds(self.steps).gaps(self.requests))
+
+    @property
+    def queue_s(self) -> Spread | None:
+        """Time until a request was first part of a step."""
+        return spread(queue_times(self.steps, self.requests))
+
+    @property
+    def recomputed_tokens(self) -> int:
+        """Tokens of finished requests that were computed again after a preemption."""
+        return sum(request.num_recomputed_tokens for request in self.requests)
+
+    def goodput(self, limits: ServiceLimits) -> Goodput:
+        """The requests that kept these limits."""
+        return goodput(self.steps, self.requests, limits, num_asked=self.num_requests)
+
+    @property
     def duration_s(self) -> float:
         """From time 0 to the end of the last step."""
         return self.steps[-1].end_s if self.steps else 0.0
@@ -105,17 +131,23 @@ class Simulation:
             "scheduled_tokens": sum(step.num_tokens for step in self.steps),
             "output_tokens": sum(request.num_output_tokens for request in self.requests),
             "preemptions": self.num_preemptions,
+            "recomputed_tokens": self.recomputed_tokens,
+            "evictions": [asdict(p) for p in self.preemptions[:MAX_EVICTIONS]],
             "num_gpu_blocks": self.num_gpu_blocks,
             "block_size": self.block_size,
             "peak_blocks": self.peak_blocks,
             "peak_running": max((step.num_running for step in self.steps), default=0),
             "peak_waiting": max((step.num_waiting for step in self.steps), default=0),
+            "mean_running": mean_over_time(self.steps, lambda step: step.num_running),
+            "mean_waiting": mean_over_time(self.steps, lambda step: step.num_waiting),
             "mean_block_utilization": self.mean_block_utilization,
             "waste": None if parts is None else asdict(parts),
             "prefix_cache": asdict(hits),
             "step_time": {"source": self.step_time},
             "ttft_s": _plain(self.ttft_s),
             "tpot_s": _plain(self.tpot_s),
+            "itl_s": _plain(self.itl_s),
+            "queue_s": _plain(self.queue_s),
             "e2e_s": _plain(self.e2e_s),
             "simulated_requests_per_s": len(self.requests) / cpu_s if cpu_s else None,
             "not_modeled": list(self.not_modeled),
@@ -132,6 +164,7 @@ class Run:
 
     steps: tuple[StepRecord, ...]
     requests: tuple[RequestRecord, ...]
+    preemptions: tuple[Preemption, ...]
     interrupted: bool
     num_free_blocks: int
 
@@ -153,4 +186,10 @@ def run(engine: Engine, *, keep_partial: bool) -> Run:
             raise
         interrupted = True
     requests = sorted(engine.requests, key=lambda r: (r.index, r.sample))
-    return Run(tuple(steps), tuple(requests), interrupted, engine.num_free_blocks)
+    return Run(
+        steps=tuple(steps),
+        requests=tuple(requests),
+        preemptions=tuple(engine.preemptions),
+        interrupted=interrupted,
+        num_free_blocks=engine.num_free_blocks,
+    )

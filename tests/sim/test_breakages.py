@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from kvsim.sim.batch import Batch
 from kvsim.sim.block_pool import BlockPool
 from kvsim.sim.chunks import Chunks
 from kvsim.sim.engine import Engine
@@ -133,10 +134,10 @@ BREAKAGES = [
     ),
     Breakage(
         "a preempted request's tokens go back to the budget",
-        Scheduler,
-        "_preempt",
-        "batch.drop(request)",
-        "batch.preempted.append(request)",
+        Batch,
+        "drop",
+        "self.budget += self.tokens.pop(request, 0)",
+        "self.budget += 0",
         ("priority-pressure", "pc-watermark-priority"),
     ),
     Breakage(
