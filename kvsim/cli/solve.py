@@ -19,8 +19,12 @@ Json = dict[str, Any]
 TARGETS = (
     *("max_model_len", "max_num_seqs", "num_gpus", "accelerator", "tensor_parallel_size"),
     *("kv_cache_dtype", "quantization", "gpu_memory_utilization", "num_gpu_blocks"),
+    "offload_bytes",
 )
-FLAGS = {"num_gpu_blocks": "num_gpu_blocks_override"}
+FLAGS = {
+    "num_gpu_blocks": "num_gpu_blocks_override",
+    "offload_bytes": "kv_offloading_size",
+}
 """Quantities whose flag has another name."""
 
 

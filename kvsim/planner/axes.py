@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from kvsim.errors import SpecError
 from kvsim.planner.changes import Evaluate
+from kvsim.planner.plan import Evaluation
 from kvsim.planner.solution import Target, Value
 from kvsim.specs.deployment import Deployment
 from kvsim.specs.hardware import Accelerator
@@ -24,6 +25,7 @@ class Axis:
 
     A value fits where one of its scenarios does. Where `is_ordered`, all values after one that
     fits fit too, so the edge is found by bisection; elsewhere each is tried from the extreme on.
+    `lack` says what a plan that fits still lacks; None: nothing.
     """
 
     target: Target
@@ -31,6 +33,7 @@ class Axis:
     values: Sequence[Value]
     scenarios: Callable[[Value], Iterator[Scenario]]
     is_ordered: bool
+    lack: Callable[[Evaluation], str | None] = lambda _: None
     notes: tuple[str, ...] = ()
 
 

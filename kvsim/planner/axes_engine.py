@@ -6,11 +6,15 @@ from dataclasses import replace
 from kvsim.analytic.capacity import Cause
 from kvsim.dtypes import cache_dtype, weight_format
 from kvsim.planner.axes import Axis, Question, Scenario, refuse, refuse_stated_weights
-from kvsim.planner.plan import deployment_dtype
+from kvsim.planner.plan import Evaluation, deployment_dtype
 from kvsim.planner.solution import Target, Value
+from kvsim.units import GiB
 
 MAX_LENGTH = 2**27
 """Longest context to ask about where the model states none: states do not grow."""
+
+MAX_OFFLOAD_BYTES = 2**46
+"""Most host memory to ask about."""
 
 MAX_SEQS = 2**20
 """Most sequences to ask about; engines stop far below, at `max_num_batched_tokens`."""
@@ -42,6 +46,7 @@ def max_model_len(q: Question) -> Axis:
         values=range(MAX_LENGTH if longest is None else longest + 1, 0, -1),
         scenarios=scenarios,
         is_ordered=True,
+        notes=() if longest else (f"the model states no maximum: up to {MAX_LENGTH:,} was tried",),
     )
 
 
@@ -163,4 +168,32 @@ def num_gpu_blocks(q: Question) -> Axis:
         scenarios=scenarios,
         is_ordered=True,
         notes=("the null block is counted", f"there is memory for {blocks:,}"),
+    )
+
+
+def offload_bytes(q: Question) -> Axis:
+    """Least host memory of a replica that keeps so many prompts of the longest length."""
+
+    def scenarios(value: Value) -> Iterator[Scenario]:
+        size = int(value) / GiB
+        yield replace(q.with_engine(kv_offloading_size=size), concurrent_requests=1)
+
+    def lack(evaluation: Evaluation) -> str | None:
+        length, held = evaluation.resolved.max_model_len, evaluation.offload
+        prompts = 0 if held is None else held.num_prompts(length)
+        if prompts >= q.requests:
+            return None
+        return f"{prompts:,} of {q.requests:,} prompts of {length:,} tokens are kept in host memory"
+
+    return Axis(
+        target=Target.OFFLOAD_BYTES,
+        goal="smallest",
+        values=range(1, MAX_OFFLOAD_BYTES + 1),
+        scenarios=scenarios,
+        is_ordered=True,
+        lack=lack,
+        notes=(
+            "--kv-offloading-size of one replica, over all its ranks; prompts share nothing, and "
+            "what the GPU keeps is not counted",
+        ),
     )

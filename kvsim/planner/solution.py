@@ -28,6 +28,7 @@ class Target(StrEnum):
     QUANTIZATION = "quantization"
     GPU_MEMORY_UTILIZATION = "gpu_memory_utilization"
     NUM_GPU_BLOCKS = "num_gpu_blocks"
+    OFFLOAD_BYTES = "offload_bytes"
 
 
 class Binding(StrEnum):
@@ -37,6 +38,7 @@ class Binding(StrEnum):
     WEIGHTS = "weights and overheads"  # they alone pass the budget
     FREE_MEMORY = "free memory"  # less is free at start than the engine asks for
     HOST_MEMORY = "host memory"  # what is offloaded passes the machine's
+    HOST_TIER = "host tier"  # it keeps too little
     RULE = "engine rule"  # the model or the engine refuses it
     END = "end of the range"  # there is no next value
 
@@ -49,10 +51,15 @@ class Side:
     deployment: Deployment
     evaluation: Evaluation | None
     error: KvsimError | None
+    lack: str | None = None  # what a plan that fits still lacks
 
     @property
     def fits(self) -> bool:
         """Whether what is asked fits with this value."""
+        return self.lack is None and self._plan_fits
+
+    @property
+    def _plan_fits(self) -> bool:
         return self.evaluation is not None and self.evaluation.fit.verdict.fits
 
     @property
@@ -65,6 +72,8 @@ class Side:
         """What keeps this value from fitting."""
         if self.evaluation is None:
             return Binding.RULE
+        if self._plan_fits:
+            return Binding.HOST_TIER
         causes = self.evaluation.fit.causes
         if Cause.NOT_FREE in causes:
             return Binding.FREE_MEMORY
@@ -77,6 +86,8 @@ class Side:
         """Why it does not fit, in words."""
         if self.evaluation is None:
             return str(self.error)
+        if self.lack is not None and self._plan_fits:
+            return self.lack
         fit = self.evaluation.fit
         lack = (f"{format_bytes(fit.missing_bytes)} of cache missing",) if fit.missing_bytes else ()
         return "; ".join((*fit.reasons, *lack))
@@ -88,7 +99,7 @@ class Side:
         summary: Json = {
             "value": self.value,
             "fits": self.fits,
-            "refusal": None if self.error is None else str(self.error),
+            "refusal": self.lack if self.error is None else str(self.error),
             "gpu": self.deployment.accelerator.name,
             "num_gpus": parallel.num_ranks,
             "tensor_parallel_size": parallel.tensor_parallel_size,

@@ -21,6 +21,7 @@ AXES: dict[Target, Callable[[Question], Axis]] = {
     Target.QUANTIZATION: axes_engine.quantization,
     Target.GPU_MEMORY_UTILIZATION: axes_engine.gpu_memory_utilization,
     Target.NUM_GPU_BLOCKS: axes_engine.num_gpu_blocks,
+    Target.OFFLOAD_BYTES: axes_engine.offload_bytes,
 }
 """How each quantity is asked for."""
 
@@ -77,10 +78,13 @@ class _Trial:
             deployment = scenario.deployment
             try:
                 judged = self.question.judge(deployment, scenario.concurrent_requests)
+                lack = self.axis.lack(judged)
             except KvsimError as error:
                 tried.append(Side(value=value, deployment=deployment, evaluation=None, error=error))
                 continue
-            tried.append(Side(value=value, deployment=deployment, evaluation=judged, error=None))
+            tried.append(
+                Side(value=value, deployment=deployment, evaluation=judged, error=None, lack=lack)
+            )
             if tried[-1].fits:
                 break
         return tried[-1] if tried[-1].fits else _nearest(tried)

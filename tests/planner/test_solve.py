@@ -36,6 +36,9 @@ def put(asked, target, value):
         return dataclasses.replace(asked, parallel=parallel)
     if target == "accelerator":
         return dataclasses.replace(asked, accelerator=kvsim.accelerator(value))
+    if target == "offload_bytes":
+        engine = dataclasses.replace(asked.engine, kv_offloading_size=value / GiB)
+        return dataclasses.replace(asked, engine=engine)
     names = {"num_gpu_blocks": "num_gpu_blocks_override"}
     if target == "quantization" and value == (getattr(asked.model.quantization, "method", "none")):
         value = None
@@ -49,6 +52,12 @@ def fits(asked, target, value, requests):
         requests = value * asked.parallel.data_parallel_size
     try:
         changed = put(asked, target, value)
+        if target == "offload_bytes":
+            plan = kvsim.plan(changed, accelerators=())
+            held = plan.evaluation.offload
+            return (
+                plan.fits and held.num_prompts(plan.evaluation.resolved.max_model_len) >= requests
+            )
         return kvsim.plan(changed, concurrent_requests=requests, accelerators=()).fits
     except kvsim.KvsimError:
         return False
@@ -64,6 +73,7 @@ NEXT = {
     "max_num_seqs": lambda v: v + 1,
     "gpu_memory_utilization": fewer,
     "num_gpu_blocks": lambda v: v - 1,
+    "offload_bytes": lambda v: v - 1,
 }
 """One more, towards the extreme, where the values are numbers without gaps."""
 
@@ -72,6 +82,7 @@ SOME = {
     "max_num_seqs": (1, 2, 16),
     "gpu_memory_utilization": (0.3, 0.9, 0.95),
     "num_gpu_blocks": (),
+    "offload_bytes": (),
     "num_gpus": (16, 32),
     "tensor_parallel_size": (1, 2, 4, 8),
     "accelerator": ("L4", "H100-SXM5-80GB", "MI300X"),
@@ -81,28 +92,37 @@ SOME = {
 """Values to try where no value is said to fit. Blocks beyond the memory are no plan's business."""
 
 
-@st.composite
-def deployments(draw):
-    """Any model of the catalogue on any device, few tokens or many, split or not."""
-    model = kvsim.load_model(draw(st.sampled_from(MODELS)))
+SCENARIOS = st.fixed_dictionaries(
+    {
+        "model": st.sampled_from(MODELS),
+        "gpu": st.sampled_from(GPUS),
+        "length": st.integers(1, 2**17),
+        "tensor_parallel_size": st.sampled_from([1, 1, 2, 4, 8]),
+        "data_parallel_size": st.sampled_from([1, 1, 2]),
+    }
+)
+"""Any model of the catalogue on any device, few tokens or many, split or not."""
+
+
+def described(scenario):
+    model = kvsim.load_model(scenario["model"])
     longest = model.vllm.max_model_len or model.max_model_len or 10**6
+    degrees = ("tensor_parallel_size", "data_parallel_size")
     return kvsim.Deployment(
         model=model,
-        accelerator=kvsim.accelerator(draw(st.sampled_from(GPUS))),
-        engine=kvsim.Vllm(max_model_len=min(longest, draw(st.integers(1, 2**17)))),
-        parallel=kvsim.Parallelism(
-            tensor_parallel_size=draw(st.sampled_from([1, 1, 2, 4, 8])),
-            data_parallel_size=draw(st.sampled_from([1, 1, 2])),
-        ),
+        accelerator=kvsim.accelerator(scenario["gpu"]),
+        engine=kvsim.Vllm(max_model_len=min(longest, scenario["length"])),
+        parallel=kvsim.Parallelism(**{name: scenario[name] for name in degrees}),
     )
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(asked=deployments(), target=st.sampled_from(list(kvsim.Target)), requests=st.integers(1, 40))
-def test_the_answer_fits_and_one_more_does_not(asked, target, requests):
+@given(scenario=SCENARIOS, target=st.sampled_from(list(kvsim.Target)), requests=st.integers(1, 40))
+def test_the_answer_fits_and_one_more_does_not(scenario, target, requests):
     """
     Judged by `plan` itself, whatever model, device and quantity: the answer is at the edge.
     """
+    asked = described(scenario)
     stated = None if target == "max_num_seqs" else requests
     try:
         answer = kvsim.solve(
@@ -116,13 +136,12 @@ def test_the_answer_fits_and_one_more_does_not(asked, target, requests):
         assert not any(fits(asked, target, value, requests) for value in SOME[target])
         assert not answer.shortfall.nearest.fits
         return
-    assert answer.at_value.fits
     if target != "num_gpus":  # which takes stages too, `plan` alone does not
         assert fits(asked, target, answer.value, requests)
-    if target in NEXT:
-        assert not fits(asked, target, NEXT[target](answer.value), requests)
-    elif answer.beyond is not None:
-        assert not fits(asked, target, answer.beyond.value, requests)
+    beyond = None if answer.beyond is None else answer.beyond.value
+    if target in NEXT and answer.binding is not kvsim.Binding.END:
+        beyond = NEXT[target](answer.value)
+    assert beyond is None or not fits(asked, target, beyond, requests), str(beyond)
 
 
 @pytest.mark.parametrize("target", ["num_gpus", "tensor_parallel_size"])
@@ -164,6 +183,16 @@ def test_a_length_that_the_model_ends_is_bound_by_a_rule():
     assert "model's maximum of 131072" in answer.reason
 
 
+def test_a_state_that_does_not_grow_sets_no_length():
+    """
+    Mamba states no maximum and caches nothing per token: the answer says how far it looked.
+    """
+    answer = kvsim.solve(deployment(kvsim.load_model("mamba-2.8b")), "max_model_len")
+
+    assert answer.binding is kvsim.Binding.END
+    assert answer.notes == (f"the model states no maximum: up to {answer.value:,} was tried",)
+
+
 def test_most_sequences_each_hold_the_longest_length():
     """
     As many as the blocks divide into, less the null block.
@@ -186,6 +215,23 @@ def test_the_fewest_blocks_count_the_null_block():
 
     assert answer.value == 3 * 512 + 1
     assert not answer.beyond.fits
+
+
+def test_the_host_tier_is_whole_chunks():
+    """
+    Ten prompts of 8192 tokens at 128 KiB: 10 GiB to the byte; of two ranks as much together.
+    """
+    asked = deployment(max_model_len=8192)
+    answer = kvsim.solve(asked, "offload_bytes", concurrent_requests=10)
+
+    assert answer.value == 10 * GiB
+    assert answer.binding is kvsim.Binding.HOST_TIER
+    assert "9 of 10 prompts" in answer.reason
+    two = dataclasses.replace(asked, parallel=kvsim.Parallelism(tensor_parallel_size=2))
+    assert kvsim.solve(two, "offload_bytes", concurrent_requests=10).value == 10 * GiB
+    old = deployment(max_model_len=8192, engine_version="0.11.0")
+    with pytest.raises(kvsim.UnsupportedError, match="native offload is not known"):
+        kvsim.solve(old, "offload_bytes")
 
 
 def test_a_share_is_found_between_too_little_and_what_is_free():
