@@ -12,9 +12,23 @@ KvsimError
 
 from collections.abc import Sequence
 
+LONGEST_MESSAGE = 2000
+"""Characters of a message; what follows is cut."""
+
 
 class KvsimError(Exception):
-    """Base of all errors below; catch it at the outer edge only."""
+    """Base of all errors below; catch it at the outer edge only.
+
+    A message quotes what users and files say, and goes to terminals and pages: control characters
+    are written out, so that they do nothing there, and its length is bounded.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        shown = "".join(
+            c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in message[:LONGEST_MESSAGE]
+        )
+        cut = len(message) > LONGEST_MESSAGE or len(shown) > LONGEST_MESSAGE
+        super().__init__(shown[: LONGEST_MESSAGE - 3] + "..." if cut else shown)
 
 
 class SpecError(KvsimError, ValueError):

@@ -16,6 +16,11 @@ FIRST_HASH_SEGMENT = 2 * 10**12
 FIRST_TURN_SEGMENT = 3 * 10**12
 """Segments from here on are the turns of a trace's conversations, in the order of the file."""
 
+MOST_TOKENS = 10**9
+"""Of a prompt or an answer; the longest context of any model is a hundredth of it."""
+
+MOST_SEGMENTS = 2**53  # whole numbers up to here are exact as floats
+
 MILLISECONDS = 1e-3
 MOONCAKE_BLOCK_TOKENS = 512
 BAILIAN_BLOCK_TOKENS = 16
@@ -43,15 +48,15 @@ class TraceFormat:
     read: Callable[[Row, TraceState], Request]
 
 
-def whole(row: Row, name: str) -> int:
-    """A whole number >= 0 from text or a number; 12.0 is one, True and 12.5 are not."""
+def whole(row: Row, name: str, *, most: int = MOST_TOKENS) -> int:
+    """A count of tokens, or an id, from text or a number; 12.0 is one, True and 12.5 are not."""
     value = row.get(name)
     try:
         number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = -1.0
-    if isinstance(value, bool) or number < 0 or number != number // 1:
-        msg = f"{name}={str(value)[:40]!r} must be a whole number >= 0"
+    if isinstance(value, bool) or not 0 <= number <= most or number != number // 1:
+        msg = f"{name}={str(value)[:40]!r} must be a whole number from 0 to {most:,}"
         raise SpecError(msg)
     return int(number)
 
@@ -61,7 +66,7 @@ def seconds(row: Row, name: str, *, unit: float = 1.0) -> float:
     value = row.get(name)
     try:
         return float(value) * unit  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         msg = f"{name}={str(value)[:40]!r} must be a number"
         raise SpecError(msg) from None
 
@@ -173,7 +178,9 @@ def read_own(row: Row, state: TraceState) -> Request:  # noqa: ARG001
         num_prompt_tokens=whole(row, "num_prompt_tokens"),
         num_output_tokens=whole(row, "num_output_tokens"),
         prompt=prompt,
-        output_segment=None if named in (None, "") else whole(row, "output_segment"),
+        output_segment=None
+        if named in (None, "")
+        else whole(row, "output_segment", most=MOST_SEGMENTS),
         priority=_priority(row),
         num_samples=whole(row, "num_samples") if row.get("num_samples") else 1,
     )

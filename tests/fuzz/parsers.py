@@ -1,0 +1,176 @@
+"""Every reader of outside input, with valid inputs from which hostile ones are made."""
+
+import json
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import gguf
+import numpy as np
+
+import kvsim
+from tests.io.log_samples import SAMPLES
+
+GOLDEN = Path(__file__).parents[2] / "validation/golden"
+CORPUS = Path(__file__).parent / "corpus"
+
+CONFIG = {
+    "model_type": "llama",
+    "architectures": ["LlamaForCausalLM"],
+    "hidden_size": 64,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "intermediate_size": 128,
+    "vocab_size": 100,
+    "torch_dtype": "float16",
+}
+METRICS = """\
+# HELP vllm:prompt_tokens_total Number of prefill tokens processed.
+# TYPE vllm:prompt_tokens_total counter
+vllm:prompt_tokens_total{engine="0",model_name="m"} 1200.0
+vllm:generation_tokens_total{engine="0",model_name="m"} 300.0
+vllm:request_success_total{engine="0",finished_reason="length",model_name="m"} 4.0
+vllm:request_prompt_tokens_bucket{engine="0",le="200.0",model_name="m"} 0.0
+vllm:request_prompt_tokens_bucket{engine="0",le="500.0",model_name="m"} 4.0
+vllm:request_prompt_tokens_bucket{engine="0",le="+Inf",model_name="m"} 4.0
+vllm:request_prompt_tokens_count{engine="0",model_name="m"} 4.0
+vllm:request_prompt_tokens_sum{engine="0",model_name="m"} 1200.0
+"""
+TRACES = {
+    "azure.csv": b"TIMESTAMP,ContextTokens,GeneratedTokens\n"
+    b"2023-11-16 18:15:46.6805900,374,44\n2023-11-16 18:15:50.9951690,396,109\n",
+    "burst.csv": b"Timestamp,Session ID,Elapsed time,Model,Request tokens,Response tokens,"
+    b"Total tokens,Log Type\n5,1,2.5,ChatGPT,472,18,490,Conversation log\n",
+    "own.csv": b"arrival_s,num_prompt_tokens,num_output_tokens\n0.0,10,5\n1.5,20,3\n",
+    "share.csv": b"prompt_tokens,output_tokens,conversation\n10,5,a\n20,3,a\n",
+    "mooncake.jsonl": b'{"timestamp": 0, "input_length": 700, "output_length": 5, '
+    b'"hash_ids": [0, 1]}\n{"timestamp": 9, "input_length": 10, "output_length": 5, '
+    b'"hash_ids": [0]}\n',
+    "bailian.jsonl": b'{"chat_id": 1, "parent_chat_id": -1, "timestamp": 0.5, "input_length": 20, '
+    b'"output_length": 4, "type": "text", "turn": 1, "hash_ids": [7, 8]}\n',
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parser:
+    """A reader of files, the end of their names, and valid contents."""
+
+    name: str
+    suffix: str
+    read: Callable[[Path], object]
+    seeds: tuple[bytes, ...]
+
+    @property
+    def finds(self) -> tuple[bytes, ...]:
+        """Inputs that once did what they must not."""
+        return tuple(path.read_bytes() for path in sorted((CORPUS / self.name).glob("*")))
+
+
+def use_model(path: Path) -> object:
+    """A model, and a figure of it: what was read must be usable, or refused."""
+    model = kvsim.load_model(path)
+    return kvsim.cache_bytes(model, num_tokens=1000, batch_size=2).total_bytes
+
+
+def use_trace(path: Path) -> object:
+    """A trace, summed up."""
+    return kvsim.summarize_workload(kvsim.read_trace(path))
+
+
+def use_calibration(path: Path) -> object:
+    """A calibration, applied."""
+    return kvsim.read_calibration(path).overheads_under(
+        kvsim.Parallelism(), stated=kvsim.Overheads()
+    )
+
+
+def _written(name: str, write: Callable[[Path], None]) -> bytes:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        write(path)
+        return path.read_bytes()
+
+
+def _gguf(path: Path) -> None:
+    writer = gguf.GGUFWriter(path, "llama")
+    for key, value in {
+        "block_count": 1,
+        "context_length": 4096,
+        "embedding_length": 64,
+        "attention.head_count": 4,
+        "attention.head_count_kv": 2,
+    }.items():
+        writer.add_uint32(f"llama.{key}", value)
+    writer.add_array("tokenizer.ggml.tokens", ["a", "b"])
+    writer.add_tensor("token_embd.weight", np.zeros((8, 64), dtype=np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def _safetensors() -> bytes:
+    entry = {"dtype": "F16", "shape": [100, 64], "data_offsets": [0, 12800]}
+    header = json.dumps({"model.embed_tokens.weight": entry}).encode()
+    return struct.pack("<Q", len(header)) + header + bytes(12800)
+
+
+def _use_safetensors(path: Path) -> object:
+    (path.parent / "config.json").write_text(json.dumps(CONFIG))
+    return use_model(path)
+
+
+def _configs() -> tuple[bytes, ...]:
+    found = sorted(path for path in (GOLDEN / "configs").glob("*.json") if path.stem != "truth")
+    return (json.dumps(CONFIG).encode(), *(path.read_bytes() for path in found))
+
+
+def _calibration() -> bytes:
+    return json.dumps(
+        {
+            "schema_version": 1,
+            "provenance": {"source": "a start-up log"},
+            "measured": {
+                "weights_bytes": 16_000_000_000,
+                "activation_peak_bytes": {"low": 1, "best": 2, "high": 3, "source": "two runs"},
+            },
+        }
+    ).encode()
+
+
+@cache
+def parsers() -> dict[str, Parser]:
+    """Every parser by name."""
+    traces = [
+        Parser(
+            name=f"trace-{name.split('.')[0]}",
+            suffix="." + name.split(".")[1],
+            read=use_trace,
+            seeds=(content,),
+        )
+        for name, content in TRACES.items()
+    ]
+    every = (
+        Parser(name="config", suffix=".json", read=use_model, seeds=_configs()),
+        Parser(name="gguf", suffix=".gguf", read=use_model, seeds=(_written("m.gguf", _gguf),)),
+        Parser(
+            name="safetensors",
+            suffix=".safetensors",
+            read=_use_safetensors,
+            seeds=(_safetensors(),),
+        ),
+        *traces,
+        Parser(
+            name="engine-log",
+            suffix=".log",
+            read=kvsim.read_engine_log,
+            seeds=tuple(text.encode() for *_, text, _ in SAMPLES.values()),
+        ),
+        Parser(name="metrics", suffix=".prom", read=kvsim.read_metrics, seeds=(METRICS.encode(),)),
+        Parser(name="calibration", suffix=".json", read=use_calibration, seeds=(_calibration(),)),
+    )
+    return {parser.name: parser for parser in every}
