@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from app.texts import engines, plan, reasons, sidebar, simulate
+from app.texts import engines, learn, plan, reasons, sidebar, simulate, tutorial
 
 LANGUAGES = ("en", "zh")
-MODULES = (sidebar, plan, reasons, engines, simulate)
+MODULES = (sidebar, plan, reasons, engines, simulate, learn, tutorial)
 TEXTS: dict[str, tuple[str, str]] = {
     key: texts for module in MODULES for key, texts in module.TEXTS.items()
 }

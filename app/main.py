@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # kvsim/ and app/ 
 import streamlit as st
 
 from app import forms, link
-from app.views import engines, plan, simulate
+from app.views import engines, learn, plan, simulate
 
 HERE = Path(__file__).resolve().parent
 st.set_page_config(page_title="kvsim", page_icon=str(HERE / "icon.svg"), layout="wide")
@@ -34,11 +34,17 @@ def show_simulate() -> None:
     simulate.show(scenario, t)
 
 
+def show_learn() -> None:
+    """Page *Learn*, of the scenario in the sidebar."""
+    learn.show(scenario, t)
+
+
 page = st.navigation(
     [
         st.Page(show_plan, title=t("page_plan"), url_path="plan", default=True),
         st.Page(show_engines, title=t("page_engines"), url_path="engines"),
         st.Page(show_simulate, title=t("page_simulate"), url_path="simulate"),
+        st.Page(show_learn, title=t("page_learn"), url_path="learn"),
     ],
     position="top",
 )

@@ -75,6 +75,9 @@ FIELDS = {field.name: field for field in (MODEL, *MAIN, *ADVANCED, *MACHINE, *ME
 """Inputs of the sidebar, the same on every page."""
 
 FIGURE = Field(name="figure", kind=Kind.CHOICE, default=FIGURES[0], options=lambda: FIGURES)
+STEP = Field(name="step", kind=Kind.COUNT, default=5, most=8)
+"""Tokens of page Learn's sentence that are there."""
+
 TRAFFIC = (
     Field(name="workload", kind=Kind.CHOICE, default=GENERATED, options=lambda: WORKLOADS),
     Field(name="num_requests", kind=Kind.COUNT, default=200, step=100, most=MAX_REQUESTS),
@@ -87,7 +90,7 @@ TRAFFIC = (
     Field(name="output_tokens", kind=Kind.COUNT, default=250, step=50, most=MAX_TOKENS),
     Field(name="output_tokens_std", kind=Kind.COUNT, default=50, step=10, least=0, most=MAX_TOKENS),
 )
-PAGE_FIELDS = {field.name: field for field in (FIGURE, *TRAFFIC)}
+PAGE_FIELDS = {field.name: field for field in (FIGURE, STEP, *TRAFFIC)}
 """Inputs of one page alone; their values stay when the visitor looks at another."""
 
 PRESETS: dict[str, dict[str, Value]] = {

@@ -8,6 +8,7 @@ import kvsim
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:&])")
 _LONGEST = 500
 NO_BREAK = "\u00a0"
+FLOPS = ((1e18, "EFLOP"), (1e15, "PFLOP"), (1e12, "TFLOP"), (1e9, "GFLOP"), (1e6, "MFLOP"))
 
 
 def inert(text: str) -> str:
@@ -37,6 +38,17 @@ def size(num_bytes: int) -> str:
 def seconds(value: float) -> str:
     """A time in the unit that suits it."""
     return f"{value * 1000:,.1f}{NO_BREAK}ms" if value < 1 else f"{value:,.2f}{NO_BREAK}s"
+
+
+def flops(count: float) -> str:
+    """A number of operations in the unit that suits it.
+
+    Example:
+        >>> flops(2_500_000_000).replace(NO_BREAK, " ")
+        '2.50 GFLOP'
+    """
+    power, unit = next(((power, unit) for power, unit in FLOPS if count >= power), (1, "FLOP"))
+    return f"{count / power:,.2f}{NO_BREAK}{unit}"
 
 
 def tokens(count: int) -> str:

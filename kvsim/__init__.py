@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from kvsim.analytic.host_memory import HostMemory, host_memory
     from kvsim.analytic.memory_bar import MemoryBar, Segment, SegmentName
     from kvsim.analytic.quantized import quantized_cache_bytes
+    from kvsim.analytic.token_notes import TokenNotes
     from kvsim.analytic.variants import AttentionVariant, VariantName
     from kvsim.api import (
         accelerator,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
         simulate_blocks,
         solve,
         summarize_workload,
+        token_notes,
         waste,
         waste_study,
         write_metrics,
@@ -127,6 +129,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "kvsim.analytic.token_notes": ("TokenNotes",),
     "kvsim.io.lessons": ("lessons",),
     "kvsim.specs.lessons": (
         "FormatLoss",
@@ -183,6 +186,7 @@ _HOMES = {
         "simulate_blocks",
         "solve",
         "summarize_workload",
+        "token_notes",
         "waste",
         "waste_study",
         "write_metrics",
@@ -422,6 +426,7 @@ __all__ = [
     "TensorrtLlmLayout",
     "TensorrtLlmPools",
     "TimedAnswer",
+    "TokenNotes",
     "Traffic",
     "Transformers",
     "UnknownNameError",
@@ -501,6 +506,7 @@ __all__ = [
     "summarize_workload",
     "tensorrt_llm_layout",
     "tensorrt_llm_pools",
+    "token_notes",
     "uncached_total_flops",
     "vllm_cache",
     "vllm_layer_spec",

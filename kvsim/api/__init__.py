@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kvsim.api.comparing import compare, plan_engine
-    from kvsim.api.learning import attention_variants, check_claims
+    from kvsim.api.learning import attention_variants, check_claims, token_notes
     from kvsim.api.measuring import metrics_page, write_metrics
     from kvsim.api.planning import (
         accelerator,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "comparing": ("compare", "plan_engine"),
     "measuring": ("metrics_page", "write_metrics"),
-    "learning": ("attention_variants", "check_claims"),
+    "learning": ("attention_variants", "check_claims", "token_notes"),
     "planning": (
         "accelerator",
         "cache_bytes",
@@ -76,6 +76,7 @@ __all__ = [
     "simulate_blocks",
     "solve",
     "summarize_workload",
+    "token_notes",
     "waste",
     "waste_study",
     "write_metrics",

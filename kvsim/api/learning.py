@@ -1,8 +1,10 @@
 """What those who learn ask: other attention, and whether the tutorial is right."""
 
+from kvsim.analytic import token_notes as tokens
 from kvsim.analytic import variants
+from kvsim.analytic.token_notes import TokenNotes
 from kvsim.analytic.variants import AttentionVariant
-from kvsim.dtypes import cache_dtype
+from kvsim.dtypes import DType, cache_dtype
 from kvsim.io.lessons import lessons
 from kvsim.io.overheads import overhead_model
 from kvsim.planner import check_claims as claims
@@ -65,5 +67,31 @@ def attention_variants(
         >>> str(first.name), first.total_bytes
         ('mha', 4294967296)
     """
-    kv_dtype = model.dtype if kv_cache_dtype == "auto" else cache_dtype(kv_cache_dtype)
-    return variants.attention_variants(model, kv_dtype=kv_dtype, num_tokens=num_tokens)
+    return variants.attention_variants(
+        model, kv_dtype=_cache_dtype(model, kv_cache_dtype), num_tokens=num_tokens
+    )
+
+
+def token_notes(model: ModelSpec, *, kv_cache_dtype: str = "auto") -> TokenNotes:
+    """One token as text, as a number, and as what the model keeps of it over all layers.
+
+    Raises:
+        SpecError: for an unknown format.
+
+    Example:
+        Four characters of English leave 128 KiB of keys and values.
+
+        >>> from kvsim import load_model
+        >>> notes = token_notes(load_model("llama-3.1-8b"))
+        >>> notes.text_bytes, notes.id_bits, notes.kept_bytes, notes.query_bytes
+        (4, 17, 131072, 262144)
+    """
+    return tokens.token_notes(
+        model,
+        kv_dtype=_cache_dtype(model, kv_cache_dtype),
+        characters_per_token=lessons().characters_per_token,
+    )
+
+
+def _cache_dtype(model: ModelSpec, name: str) -> DType:
+    return model.dtype if name == "auto" else cache_dtype(name)
