@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         cache_bytes,
         cache_curve,
         cache_formula,
+        calibrate,
         check_claims,
         compare,
         explain_cache,
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
         UnknownNameError,
         UnsupportedError,
     )
+    from kvsim.io.bench import read_bench
     from kvsim.io.calibration import parse_calibration, read_calibration, write_calibration
     from kvsim.io.catalog import (
         CatalogModel,
@@ -85,6 +87,7 @@ if TYPE_CHECKING:
     from kvsim.io.metrics_traffic import measured_traffic
     from kvsim.io.models import parse_config
     from kvsim.io.overheads import overhead_model
+    from kvsim.io.step_table import read_step_table, write_step_table
     from kvsim.io.traces import read_trace, write_trace
     from kvsim.io.workloads import named_workload, named_workloads
     from kvsim.planner.advise import Fix, FixPair
@@ -103,14 +106,17 @@ if TYPE_CHECKING:
     from kvsim.sim.simulate import simulate_schedule
     from kvsim.sim.simulation import Simulation
     from kvsim.specs.attention import FullAttention, SlidingWindow
+    from kvsim.specs.bench import BenchResult
     from kvsim.specs.calibration import Calibration
     from kvsim.specs.deployment import Deployment
+    from kvsim.specs.efficiencies import Efficiencies
     from kvsim.specs.engine import EngineName, UsageContext, Vllm
     from kvsim.specs.engine_log import EngineLog, LogEngine, Outcome
     from kvsim.specs.hardware import Accelerator
     from kvsim.specs.latent import Indexer, LatentAttention, SlidingLatentAttention
     from kvsim.specs.lengths import Lengths
     from kvsim.specs.lessons import FormatLoss, HeadScores, Lessons, TimedAnswer
+    from kvsim.specs.limits import ServiceLimits
     from kvsim.specs.llama_cpp import FlashAttention, LlamaCpp, LlamaCppTraits, Ollama, Variant
     from kvsim.specs.metrics import MeasuredTraffic, MetricsPage
     from kvsim.specs.model import ModelSpec
@@ -119,6 +125,7 @@ if TYPE_CHECKING:
     from kvsim.specs.parallel import Parallelism
     from kvsim.specs.sglang import Sglang
     from kvsim.specs.state import RecurrentState
+    from kvsim.specs.step_table import StepTable
     from kvsim.specs.tensorrt_llm import TensorrtLlm
     from kvsim.specs.tensors import Tensor, bytes_by_format
     from kvsim.specs.traffic import ArrivalProcess, Arrivals, PrefixLevel, Traffic
@@ -173,6 +180,7 @@ _HOMES = {
         "cache_bytes",
         "cache_curve",
         "cache_formula",
+        "calibrate",
         "check_claims",
         "compare",
         "explain_cache",
@@ -208,6 +216,12 @@ _HOMES = {
         "search_accelerators",
         "search_models",
     ),
+    "kvsim.io.bench": ("read_bench",),
+    "kvsim.io.step_table": ("read_step_table", "write_step_table"),
+    "kvsim.specs.bench": ("BenchResult",),
+    "kvsim.specs.efficiencies": ("Efficiencies",),
+    "kvsim.specs.limits": ("ServiceLimits",),
+    "kvsim.specs.step_table": ("StepTable",),
     "kvsim.io.metrics_page": ("parse_metrics", "read_metrics"),
     "kvsim.io.metrics_traffic": ("measured_traffic",),
     "kvsim.io.models": ("parse_config",),
@@ -335,6 +349,7 @@ __all__ = [
     "Arrivals",
     "AttentionVariant",
     "BatchTime",
+    "BenchResult",
     "Binding",
     "CacheBytes",
     "CacheCurve",
@@ -353,6 +368,7 @@ __all__ = [
     "Deployment",
     "DeviceBytes",
     "DeviceShare",
+    "Efficiencies",
     "EngineAnswer",
     "EngineLog",
     "EngineName",
@@ -408,6 +424,7 @@ __all__ = [
     "SchedulerConfig",
     "Segment",
     "SegmentName",
+    "ServiceLimits",
     "Sglang",
     "SglangLayout",
     "SglangPools",
@@ -419,6 +436,7 @@ __all__ = [
     "SpecError",
     "Spread",
     "StepRecord",
+    "StepTable",
     "StudyCell",
     "Target",
     "Tensor",
@@ -453,6 +471,7 @@ __all__ = [
     "cache_format",
     "cache_formula",
     "cache_on_devices",
+    "calibrate",
     "catalog_accelerators",
     "catalog_models",
     "check_claims",
@@ -490,9 +509,11 @@ __all__ = [
     "pool_cost",
     "prefix_reuse",
     "quantized_cache_bytes",
+    "read_bench",
     "read_calibration",
     "read_engine_log",
     "read_metrics",
+    "read_step_table",
     "read_trace",
     "request_cost",
     "search_accelerators",
@@ -517,6 +538,7 @@ __all__ = [
     "weights_on_devices",
     "write_calibration",
     "write_metrics",
+    "write_step_table",
     "write_trace",
 ]
 

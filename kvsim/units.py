@@ -95,6 +95,29 @@ def format_si(value: float, unit: str = "") -> str:
     return f"{_digits(value)} {unit}".rstrip()
 
 
+def format_seconds(seconds: float) -> str:
+    """A time for people: three digits, in seconds or the largest smaller unit.
+
+    Example:
+        >>> format_seconds(0.0123), format_seconds(4.2e-7), format_seconds(75), format_seconds(0)
+        ('12.3 ms', '420 ns', '75 s', '0 s')
+    """
+    for scale, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "us")):
+        if seconds >= scale or not seconds:
+            return f"{_digits(seconds / scale)} {unit}"
+    return f"{_digits(seconds / 1e-9)} ns"
+
+
+def format_change(value: float, base: float) -> str:
+    """How far a value is from another, as a share of that.
+
+    Example:
+        >>> format_change(11, 10), format_change(9, 10)
+        ('+10.0%', '-10.0%')
+    """
+    return f"{value / base - 1:+.1%}"
+
+
 def _digits(value: float) -> str:
     """Three significant digits at most, without an exponent."""
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"

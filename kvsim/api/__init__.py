@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from kvsim.api.comparing import compare, plan_engine
     from kvsim.api.learning import attention_variants, check_claims, token_notes
-    from kvsim.api.measuring import metrics_page, write_metrics
+    from kvsim.api.measuring import calibrate, metrics_page, write_metrics
     from kvsim.api.planning import (
         accelerator,
         cache_bytes,
@@ -26,14 +26,13 @@ if TYPE_CHECKING:
         simulate,
         simulate_blocks,
         summarize_workload,
-        waste,
-        waste_study,
     )
     from kvsim.api.solving import solve
+    from kvsim.api.wasting import waste, waste_study
 
 _HOMES = {
     "comparing": ("compare", "plan_engine"),
-    "measuring": ("metrics_page", "write_metrics"),
+    "measuring": ("calibrate", "metrics_page", "write_metrics"),
     "learning": ("attention_variants", "check_claims", "token_notes"),
     "planning": (
         "accelerator",
@@ -50,10 +49,9 @@ _HOMES = {
         "simulate",
         "simulate_blocks",
         "summarize_workload",
-        "waste",
-        "waste_study",
     ),
     "solving": ("solve",),
+    "wasting": ("waste", "waste_study"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -63,6 +61,7 @@ __all__ = [
     "cache_bytes",
     "cache_curve",
     "cache_formula",
+    "calibrate",
     "check_claims",
     "compare",
     "explain_cache",

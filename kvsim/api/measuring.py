@@ -1,10 +1,13 @@
-"""Metrics pages: a server's read as traffic, a simulated one's told."""
+"""What was measured on servers: metrics pages and benchmarks."""
 
+from collections.abc import Sequence
 from os import PathLike
 from typing import TYPE_CHECKING
 
 from kvsim.io.metrics_page import write_metrics as write_page
+from kvsim.specs.bench import BenchResult
 from kvsim.specs.metrics import Family
+from kvsim.specs.step_table import StepTable
 
 if TYPE_CHECKING:
     from kvsim.sim.simulation import Simulation
@@ -43,3 +46,17 @@ def write_metrics(done: "Simulation", path: str | PathLike[str], *, at_start: bo
     """
     read_s = 0.0 if at_start else done.duration_s
     write_page(metrics_page(done, at_start=at_start), path, read_s=read_s)
+
+
+def calibrate(results: Sequence[BenchResult]) -> StepTable:
+    """The table of an engine's measured steps, and the line through them with its residuals.
+
+    Args:
+        results: benchmarks of one model on one server, as `read_bench` returns them.
+
+    Raises:
+        SpecError: for benchmarks of different models, or without a gap between two tokens.
+    """
+    from kvsim.analytic.step_fit import fit_step_table  # noqa: PLC0415 - numpy takes long to load
+
+    return fit_step_table(results)

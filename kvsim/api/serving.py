@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from kvsim.engines.vllm_cache import vllm_cache
 from kvsim.errors import SpecError
-from kvsim.io.lengths import paging_study
 from kvsim.io.overheads import overhead_model
 from kvsim.io.workloads import named_workload
 from kvsim.planner.plan import (
@@ -14,27 +13,24 @@ from kvsim.planner.plan import (
     deployment_dtype,
     evaluate,
 )
-from kvsim.planner.waste import WasteReport, waste_setting
-from kvsim.planner.waste import waste as measure_waste
-from kvsim.planner.waste_study import WasteStudy
-from kvsim.planner.waste_study import waste_study as run_study
 from kvsim.planner.workload_summary import WorkloadSummary, summarize
 from kvsim.sim.simulate import deployed_setup
 from kvsim.sim.simulate import limits as simulation_limits
 from kvsim.sim.simulate import simulate as run_simulation
 from kvsim.sim.simulation import Simulation
 from kvsim.sim.step_times import (
-    DEFAULT_STEP_S,
     ConstantStepTime,
     StepTime,
+    TableStepTime,
     deployed_step_time,
 )
 from kvsim.specs.deployment import Deployment
+from kvsim.specs.efficiencies import Efficiencies
 from kvsim.specs.engine import EngineName, ResolvedVllm, Vllm
 from kvsim.specs.model import ModelSpec
 from kvsim.specs.overheads import OverheadModel
-from kvsim.specs.paging_study import BatchTime
 from kvsim.specs.parallel import Parallelism
+from kvsim.specs.step_table import StepTable
 from kvsim.specs.traffic import Traffic
 from kvsim.specs.workload import PoissonTraffic, Workload
 
@@ -103,6 +99,8 @@ def simulate(
     workload: Workload,
     *,
     step_time_s: float | None = None,
+    step_table: StepTable | None = None,
+    efficiencies: Efficiencies | None = None,
     acceptance_rate: float = 0.0,
     seed: int = 0,
     keep_partial: bool = False,
@@ -114,6 +112,8 @@ def simulate(
         deployment: model, accelerator, engine settings, parallelism.
         workload: requests in order of arrival.
         step_time_s: seconds of every step; None means the roofline of the device.
+        step_table: measured steps, in place of the roofline.
+        efficiencies: shares of the device's stated speeds that were measured.
         acceptance_rate: chance that a drafted token is right, if those before it were.
         seed: of that chance.
         keep_partial: on Ctrl-C return what was done, in place of raising.
@@ -150,7 +150,8 @@ def simulate(
             evaluation,
             workload,
             settings=cache.settings,
-            step_time_s=step_time_s,
+            stated=_stated_step_time(step_time_s, step_table),
+            efficiencies=efficiencies,
         ),
         generator=_generator(seed) if acceptance_rate else None,
         keep_partial=keep_partial,
@@ -174,10 +175,11 @@ def _step_time(
     workload: Workload,
     *,
     settings: ResolvedVllm,
-    step_time_s: float | None,
+    stated: StepTime | None,
+    efficiencies: Efficiencies | None,
 ) -> StepTime:
-    if step_time_s is not None:
-        return ConstantStepTime(step_time_s)
+    if stated is not None:
+        return stated
     return deployed_step_time(
         evaluation.deployment,
         workload,
@@ -186,7 +188,18 @@ def _step_time(
         kv_dtype=deployment_cache_dtype(evaluation.deployment),
         dtype=deployment_dtype(evaluation.deployment),
         settings=settings,
+        efficiencies=efficiencies,
     )
+
+
+def _stated_step_time(step_time_s: float | None, step_table: StepTable | None) -> StepTime | None:
+    """A constant or a table; None for neither."""
+    if step_table is None:
+        return None if step_time_s is None else ConstantStepTime(step_time_s)
+    if step_time_s is not None:
+        msg = f"step_time_s={step_time_s:g} and a table of measured steps exclude each other"
+        raise SpecError(msg)
+    return TableStepTime(step_table)
 
 
 def simulate_blocks(
@@ -195,7 +208,8 @@ def simulate_blocks(
     *,
     engine: Vllm,
     parallel: Parallelism | None = None,
-    step_time_s: float = DEFAULT_STEP_S,
+    step_time_s: float | None = None,
+    step_table: StepTable | None = None,
     acceptance_rate: float = 0.0,
     seed: int = 0,
     keep_partial: bool = False,
@@ -207,7 +221,8 @@ def simulate_blocks(
         workload: requests in order of arrival.
         engine: settings; `num_gpu_blocks_override` says how many blocks there are.
         parallel: degrees that share the model; None means one rank.
-        step_time_s: seconds of every step.
+        step_time_s: seconds of every step; None means a round figure, without a table.
+        step_table: measured steps.
         acceptance_rate: chance that a drafted token is right, if those before it were.
         seed: of that chance.
         keep_partial: on Ctrl-C return what was done, in place of raising.
@@ -225,7 +240,7 @@ def simulate_blocks(
     return run_simulation(
         setup,
         workload,
-        ConstantStepTime(step_time_s),
+        _stated_step_time(step_time_s, step_table) or ConstantStepTime(),
         generator=_generator(seed) if acceptance_rate else None,
         keep_partial=keep_partial,
         model=model.name,
@@ -234,50 +249,3 @@ def simulate_blocks(
             *simulation_limits(cache.settings, engine, parallel or Parallelism()),
         ),
     )
-
-
-def waste(
-    workload: Workload,
-    *,
-    num_slots: int | None = None,
-    max_model_len: int | None = None,
-    block_size: int = 16,
-    batch_time: BatchTime | None = None,
-) -> WasteReport:
-    """Where a pool goes under static, Orca's and paged allocation, and what rate each sustains.
-
-    Args:
-        workload: requests in order of arrival.
-        num_slots: tokens that the pool holds; None means eight sequences of the longest length.
-        max_model_len: what a static cache reserves; None means the next power of two.
-        block_size: tokens per block where paging is used.
-        batch_time: seconds of a step; None means what the PagedAttention paper's figures imply.
-
-    Raises:
-        SpecError: for an impossible setting, or a request that a method could never serve.
-
-    Example:
-        >>> from kvsim.specs.workload import Request
-        >>> requests = (Request(num_prompt_tokens=100, num_output_tokens=100),) * 9
-        >>> report = waste(Workload(requests=requests), num_slots=512)
-        >>> [(m.method, round(m.batch, 1)) for m in report.methods][1::3]
-        [('orca-max', 2.0), ('paged', 2.9)]
-    """
-    setting = waste_setting(
-        workload,
-        batch_time or paging_study().setting.batch_time,
-        num_slots=num_slots,
-        max_model_len=max_model_len,
-        block_size=block_size,
-    )
-    return measure_waste(workload, setting)
-
-
-def waste_study(*, seed: int = 0, num_requests: int = 3000) -> WasteStudy:
-    """The PagedAttention paper's figures on waste and batch size, published and simulated.
-
-    Args:
-        seed: of lengths and arrivals.
-        num_requests: of each of its workloads.
-    """
-    return run_study(paging_study(), _generator(seed), num_requests=num_requests)

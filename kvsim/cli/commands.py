@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from kvsim import api
 from kvsim.cli import compare_table, flags, parser, tables
 from kvsim.cli.app import start_app
+from kvsim.cli.calibrate import run_calibrate, show_calibrate
 from kvsim.cli.claims import run_claims, show_claims
 from kvsim.cli.deployments import deployment_from, stated
 from kvsim.cli.doctor import examine
@@ -157,6 +158,7 @@ COMMANDS = {
     "compare": Command(run_compare, compare_table.show_compare),
     "simulate": Command(run_simulate, show_simulate),
     "workload": Command(run_workload, show_workload),
+    "calibrate": Command(run_calibrate, show_calibrate),
     "waste": Command(run_waste, show_waste),
     "claims": Command(run_claims, show_claims),
     "models": Command(run_models, tables.show_models),

@@ -5,6 +5,7 @@ import dataclasses
 from collections.abc import Callable
 
 from kvsim import __version__
+from kvsim.cli.calibrate import add_calibrate
 from kvsim.cli.claims import add_claims
 from kvsim.cli.deployments import add_deployment
 from kvsim.cli.engine_flags import add_engine_flags
@@ -186,6 +187,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None]], ...
     ("compare", "every engine's bytes, capacity and concurrency side by side", _add_compare),
     ("simulate", "serve a trace or generated requests, step by step", add_simulate),
     ("workload", "list, generate, read, summarise or export requests", add_workload),
+    ("calibrate", "a step's seconds from benchmarks of a server", add_calibrate),
     ("waste", "what reserving memory loses against paging it", add_waste),
     ("claims", "what tutorials say of caches, put to one deployment", add_claims),
     ("models", "list or search the models of the catalogue", _add_search),

@@ -3,14 +3,18 @@
 import argparse
 import time
 from functools import partial
+from typing import Any
 
 from kvsim import api
 from kvsim.cli.deployments import stated
 from kvsim.cli.flags import add_fields, add_model, from_args, size
 from kvsim.errors import SpecError
+from kvsim.io.step_table import read_step_table
 from kvsim.io.traces import read_trace
 from kvsim.specs.deployment import Deployment
+from kvsim.specs.efficiencies import Efficiencies
 from kvsim.specs.engine import Vllm
+from kvsim.specs.limits import ServiceLimits
 from kvsim.specs.overheads import Overheads
 from kvsim.specs.parallel import Parallelism
 from kvsim.specs.workload import PoissonTraffic, Workload
@@ -48,11 +52,11 @@ def add_simulate(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--step-time",
-        dest="step_time_s",
-        type=float,
-        metavar="SECONDS",
-        help="of every step, instead of the device's roofline",
+        metavar="SECONDS|FILE",
+        help="of every step, or a file of `kvsim calibrate`, instead of the device's roofline",
     )
+    add_fields(parser, Efficiencies, skip=set())
+    add_fields(parser, ServiceLimits, skip=set())
     parser.add_argument(
         "--acceptance-rate",
         type=float,
@@ -82,14 +86,21 @@ def run_simulate(args: argparse.Namespace) -> Json:
     if len(args.metrics_out) > 2:
         msg = f"metrics_out={len(args.metrics_out)} files must be 1 or 2: the end, or start and end"
         raise SpecError(msg)
+    limits, efficiencies = from_args(ServiceLimits, args), from_args(Efficiencies, args)
     model, workload = api.load_model(args.model), _workload(args)
     engine, parallel = from_args(Vllm, args), from_args(Parallelism, args)
     if args.num_gpus is not None:
         parallel = parallel.over(args.num_gpus)
-    chance = {"acceptance_rate": args.acceptance_rate, "seed": args.seed, "keep_partial": True}
+    chance: dict[str, Any] = {
+        "acceptance_rate": args.acceptance_rate,
+        "seed": args.seed,
+        "keep_partial": True,
+    }
+    chance |= _step_time(args.step_time)
     if args.gpu is None:
-        if args.step_time_s is not None:
-            chance["step_time_s"] = args.step_time_s
+        if not efficiencies.are_absent:
+            msg = f"gpu=None must be given where {efficiencies.text} is stated"
+            raise SpecError(msg)
         run = partial(api.simulate_blocks, model, workload, engine=engine, parallel=parallel)
     else:
         deployment = Deployment(
@@ -99,8 +110,7 @@ def run_simulate(args: argparse.Namespace) -> Json:
             parallel=parallel,
             overheads=Overheads(weights_bytes=stated(args.weights_bytes)),
         )
-        chance["step_time_s"] = args.step_time_s
-        run = partial(api.simulate, deployment, workload)
+        run = partial(api.simulate, deployment, workload, efficiencies=efficiencies)
     started_s = time.process_time()
     done = run(**chance)
     cpu_s = time.process_time() - started_s
@@ -108,7 +118,21 @@ def run_simulate(args: argparse.Namespace) -> Json:
         api.write_metrics(done, path)
     for path in args.metrics_out[:-1]:
         api.write_metrics(done, path, at_start=True)
-    return done.as_dict(cpu_s=cpu_s) | {"workload": workload.source}
+    result = done.as_dict(cpu_s=cpu_s) | {"workload": workload.source}
+    if limits.is_open:
+        return result
+    kept = done.goodput(limits)
+    return result | {"goodput": kept.as_dict(), "fits": kept.is_met}
+
+
+def _step_time(stated: str | None) -> dict[str, Any]:
+    """A number of seconds, or a file of measured steps."""
+    if stated is None:
+        return {}
+    try:
+        return {"step_time_s": float(stated)}
+    except ValueError:
+        return {"step_table": read_step_table(stated)}
 
 
 def _workload(args: argparse.Namespace) -> Workload:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from kvsim.cli import tables
+from kvsim.units import format_seconds
 
 Json = dict[str, Any]
 
@@ -35,8 +36,26 @@ def show_simulate(result: Json) -> None:
         console.print(_waste(result))
     if result["ttft_s"] is not None:
         console.print(_latencies(result))
+    if "goodput" in result:
+        _show_goodput(console, result["goodput"])
     for left_out in result["not_modeled"]:
         console.print(f"not modelled: {left_out}", style="dim")
+
+
+def _show_goodput(console: Any, goodput: Json) -> None:  # noqa: ANN401
+    stated = {name: value for name, value in goodput.items() if name.startswith("slo_")}
+    wanted = stated.pop("slo_share")
+    limits = ", ".join(
+        f"{name[4:-2].upper()} {format_seconds(value)}"
+        for name, value in stated.items()
+        if value is not None
+    )
+    verdict = "met" if goodput["met"] else "missed"
+    console.print(
+        f"goodput: {goodput['requests_per_s']:,.3f} requests per s; {goodput['share']:.2%} kept "
+        f"{limits} ({wanted:.0%} must: {verdict})",
+        style="bold green" if goodput["met"] else "bold red",
+    )
 
 
 def _totals(result: Json) -> Any:  # noqa: ANN401 - rich is loaded where it is used
@@ -72,7 +91,8 @@ def _waste(result: Json) -> Any:  # noqa: ANN401
 
 def _latencies(result: Json) -> Any:  # noqa: ANN401
     columns = [(name, "right") for name in ("mean", "p50", "p90", "p99")]
-    table = tables.new_table("Seconds", ("", "left"), *columns)
+    label = "" if result["step_time"]["calibrated"] else ", not calibrated"
+    table = tables.new_table(f"Seconds{label}", ("", "left"), *columns)
     for name, label in LATENCIES:
         if result[name] is not None:
             table.add_row(label, *(f"{result[name][column]:,.4f}" for column, _ in columns))

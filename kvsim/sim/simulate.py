@@ -103,6 +103,7 @@ def simulate(
         block_size=setup.block_size,
         max_model_len=setup.config.max_model_len,
         step_time=step_time.source,
+        is_calibrated=step_time.is_calibrated,
         engine=EngineName.VLLM,
         engine_version=setup.engine_version,
         model=model,

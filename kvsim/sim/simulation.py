@@ -38,6 +38,7 @@ class Simulation:
     block_size: int  # tokens to which the scheduler aligns
     max_model_len: int  # longest prompt plus answer
     step_time: str  # where a step's seconds come from
+    is_calibrated: bool  # whether those rest on measurements
     engine: str
     engine_version: str
     model: str | None = None
@@ -143,7 +144,7 @@ class Simulation:
             "mean_block_utilization": self.mean_block_utilization,
             "waste": None if parts is None else asdict(parts),
             "prefix_cache": asdict(hits),
-            "step_time": {"source": self.step_time},
+            "step_time": {"source": self.step_time, "calibrated": self.is_calibrated},
             "ttft_s": _plain(self.ttft_s),
             "tpot_s": _plain(self.tpot_s),
             "itl_s": _plain(self.itl_s),

@@ -65,6 +65,13 @@ def test_one_seed_one_result(capsys):
         (["--num-gpu-blocks", "1"], "needs 17,179,869,184 bytes"),
         (["--num-gpu-blocks", "9000", "--rate", "-1"], "rate_per_s=-1 must be > 0"),
         (["--num-gpu-blocks", "9000", "--step-time", "0"], "step_time_s=0 must be > 0"),
+        (["--num-gpu-blocks", "9000", "--step-time", "nowhere.json"], "nowhere.json: No such file"),
+        (["--num-gpu-blocks", "9000", "--slo-ttft-s", "0"], "slo_ttft_s=0 must be > 0"),
+        (["--gpu", "h100", "--compute-efficiency", "1.5"], "compute_efficiency=1.5 must be in"),
+        (
+            ["--num-gpu-blocks", "9000", "--bandwidth-efficiency", "0.5"],
+            "gpu=None must be given where 100% of its operations and 50% of its bandwidth",
+        ),
         (["--num-gpu-blocks", "9000", "--num-requests", "0"], "num_requests=0"),
         (["--gpu", "h100", "--trace", "nowhere.csv"], "nowhere.csv"),
         (["--gpu", "h100", "--trace", "x.csv", "--workload", "poisson"], "exclude each other"),
@@ -89,6 +96,34 @@ def test_the_table_shows_what_the_json_holds(capsys):
     assert "constant 0.025 s per step" in shown
     assert "time to first token" in shown
     assert "of 300" in shown
+
+
+def test_limits_decide_the_exit_status(capsys):
+    """A missed limit is status 3; the goodput counts who kept it; no limit, no goodput."""
+    argv = ["llama-3.1-8b", "--gpu", "h100", "--rate", "50", *SMALL]
+    kept, missed = (run(capsys, *argv, "--slo-ttft-s", limit) for limit in ("10", "0.001"))
+
+    assert (kept[0], missed[0]) == (0, 3)
+    assert (kept[1]["fits"], missed[1]["fits"]) == (True, False)
+    assert kept[1]["goodput"]["requests"] == 20 > missed[1]["goodput"]["requests"]
+    jsonschema.Draft202012Validator(SCHEMA).validate(kept[1])
+    assert "goodput" not in run(capsys, *argv)[1]
+    main(["simulate", *argv, "--slo-ttft-s", "0.001"])
+    assert "kept TTFT 1 ms (99% must: missed)" in " ".join(capsys.readouterr().out.split())
+
+
+def test_measured_efficiencies_are_told_and_lengthen_every_step(capsys):
+    """Half of both speeds is twice the time, and no longer a bound without measurement."""
+    argv = ["llama-3.1-8b", "--gpu", "h100", *SMALL]
+    stated = ["--compute-efficiency", "0.5", "--bandwidth-efficiency", "0.5"]
+    whole, half = run(capsys, *argv)[1], run(capsys, *argv, *stated)[1]
+
+    assert half["tpot_s"]["mean"] == pytest.approx(2 * whole["tpot_s"]["mean"])
+    assert half["step_time"]["calibrated"]
+    assert "50% of its operations" in half["step_time"]["source"]
+    assert not whole["step_time"]["calibrated"]
+    main(["simulate", *argv])
+    assert "Seconds, not calibrated" in capsys.readouterr().out
 
 
 @pytest.mark.slow
