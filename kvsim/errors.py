@@ -7,6 +7,7 @@ KvsimError
 ├── UnsupportedError            kvsim, or the engine, does not do this; nothing was guessed
 ├── CapacityError               the cache memory holds no request of the longest length
 ├── FileError                   a file cannot be read, or is not what its name says
+├── WorkerError                 a cluster is not there, or workers die on the same task
 └── MissingExtraError           an optional dependency is not installed
 """
 
@@ -81,6 +82,10 @@ class CapacityError(KvsimError):
 
 class FileError(KvsimError):
     """A file that cannot be read as what it should be."""
+
+
+class WorkerError(KvsimError):
+    """A cluster that cannot be reached, or a task on which workers die again and again."""
 
 
 class MissingExtraError(KvsimError):
