@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         simulate_blocks,
         solve,
         summarize_workload,
+        sweep,
         token_notes,
         waste,
         waste_study,
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
         SpecError,
         UnknownNameError,
         UnsupportedError,
+        WorkerError,
     )
     from kvsim.io.bench import read_bench
     from kvsim.io.calibration import parse_calibration, read_calibration, write_calibration
@@ -88,6 +90,7 @@ if TYPE_CHECKING:
     from kvsim.io.models import parse_config
     from kvsim.io.overheads import overhead_model
     from kvsim.io.step_table import read_step_table, write_step_table
+    from kvsim.io.sweep_files import read_sweep
     from kvsim.io.traces import read_trace, write_trace
     from kvsim.io.workloads import named_workload, named_workloads
     from kvsim.planner.advise import Fix, FixPair
@@ -96,6 +99,7 @@ if TYPE_CHECKING:
     from kvsim.planner.compare import Comparison, EngineAnswer
     from kvsim.planner.engine_plan import DeviceShare, EnginePlan
     from kvsim.planner.solution import Binding, Side, Solution, Target
+    from kvsim.planner.sweep_table import SweepTable
     from kvsim.planner.waste import MethodWaste, WasteReport
     from kvsim.planner.waste_study import StudyCell, WasteStudy
     from kvsim.planner.workload_summary import WorkloadSummary
@@ -126,6 +130,7 @@ if TYPE_CHECKING:
     from kvsim.specs.sglang import Sglang
     from kvsim.specs.state import RecurrentState
     from kvsim.specs.step_table import StepTable
+    from kvsim.specs.sweep import SweepGrid, sweep_grid
     from kvsim.specs.tensorrt_llm import TensorrtLlm
     from kvsim.specs.tensors import Tensor, bytes_by_format
     from kvsim.specs.traffic import ArrivalProcess, Arrivals, PrefixLevel, Traffic
@@ -195,6 +200,7 @@ _HOMES = {
         "solve",
         "summarize_workload",
         "token_notes",
+        "sweep",
         "waste",
         "waste_study",
         "write_metrics",
@@ -208,6 +214,7 @@ _HOMES = {
         "SpecError",
         "UnknownNameError",
         "UnsupportedError",
+        "WorkerError",
     ),
     "kvsim.io.catalog": (
         "CatalogModel",
@@ -225,6 +232,9 @@ _HOMES = {
     "kvsim.io.metrics_page": ("parse_metrics", "read_metrics"),
     "kvsim.io.metrics_traffic": ("measured_traffic",),
     "kvsim.io.models": ("parse_config",),
+    "kvsim.io.sweep_files": ("read_sweep",),
+    "kvsim.planner.sweep_table": ("SweepTable",),
+    "kvsim.specs.sweep": ("SweepGrid", "sweep_grid"),
     "kvsim.io.traces": ("read_trace", "write_trace"),
     "kvsim.sim.config": ("SchedulerConfig",),
     "kvsim.sim.metrics": ("PrefixCacheUse", "Spread", "Waste"),
@@ -438,6 +448,8 @@ __all__ = [
     "StepRecord",
     "StepTable",
     "StudyCell",
+    "SweepGrid",
+    "SweepTable",
     "Target",
     "Tensor",
     "TensorrtLlm",
@@ -460,6 +472,7 @@ __all__ = [
     "Waste",
     "WasteReport",
     "WasteStudy",
+    "WorkerError",
     "Workload",
     "WorkloadSummary",
     "accelerator",
@@ -514,6 +527,7 @@ __all__ = [
     "read_engine_log",
     "read_metrics",
     "read_step_table",
+    "read_sweep",
     "read_trace",
     "request_cost",
     "search_accelerators",
@@ -525,6 +539,8 @@ __all__ = [
     "simulate_schedule",
     "solve",
     "summarize_workload",
+    "sweep",
+    "sweep_grid",
     "tensorrt_llm_layout",
     "tensorrt_llm_pools",
     "token_notes",

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     )
     from kvsim.api.solving import solve
     from kvsim.api.wasting import waste, waste_study
+    from kvsim.api.sweeping import sweep
 
 _HOMES = {
     "comparing": ("compare", "plan_engine"),
@@ -52,6 +53,7 @@ _HOMES = {
     ),
     "solving": ("solve",),
     "wasting": ("waste", "waste_study"),
+    "sweeping": ("sweep",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -75,6 +77,7 @@ __all__ = [
     "simulate_blocks",
     "solve",
     "summarize_workload",
+    "sweep",
     "token_notes",
     "waste",
     "waste_study",

@@ -16,6 +16,7 @@ from kvsim.cli.engine_plan_table import show_engine_plan
 from kvsim.cli.simulate import run_simulate
 from kvsim.cli.simulate_table import show_simulate
 from kvsim.cli.solve import run_solve, show_solve
+from kvsim.cli.sweep import run_sweep, show_sweep
 from kvsim.cli.validate import start_validation
 from kvsim.cli.waste import run_waste, show_waste
 from kvsim.cli.workload import run_workload, show_workload
@@ -157,6 +158,8 @@ COMMANDS = {
     "solve": Command(run_solve, show_solve),
     "compare": Command(run_compare, compare_table.show_compare),
     "simulate": Command(run_simulate, show_simulate),
+    "simulate": Command(run_simulate, simulate_table.show_simulate),
+    "sweep": Command(run_sweep, show_sweep),
     "workload": Command(run_workload, show_workload),
     "calibrate": Command(run_calibrate, show_calibrate),
     "waste": Command(run_waste, show_waste),

@@ -12,6 +12,7 @@ from kvsim.cli.engine_flags import add_engine_flags
 from kvsim.cli.flags import OneLineParser, add_fields, add_model, size
 from kvsim.cli.simulate import add_simulate
 from kvsim.cli.solve import add_solve
+from kvsim.cli.sweep import add_sweep
 from kvsim.cli.waste import add_waste
 from kvsim.cli.workload import add_workload
 from kvsim.specs.engine import EngineName, Vllm
@@ -186,6 +187,8 @@ _COMMANDS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None]], ...
     ("solve", "the longest context, most users, fewest devices ... that fit", _add_solve),
     ("compare", "every engine's bytes, capacity and concurrency side by side", _add_compare),
     ("simulate", "serve a trace or generated requests, step by step", add_simulate),
+    ("simulate", "serve a trace or generated requests, step by step", _add_simulate),
+    ("sweep", "a grid of plans or simulations as a table", add_sweep),
     ("workload", "list, generate, read, summarise or export requests", add_workload),
     ("calibrate", "a step's seconds from benchmarks of a server", add_calibrate),
     ("waste", "what reserving memory loses against paging it", add_waste),

@@ -96,17 +96,14 @@ class SweepStore:
             FileError: if the folder cannot be written.
         """
         held = read_description(self.output)
-        if held is None and self.output.exists():
-            msg = f"output={self.output} is there and no sweep's: name another file"
-            raise SpecError(msg)
-        if held is None and resume:
-            msg = f"output={self.output}: there is no sweep to resume"
-            raise SpecError(msg)
-        if held is not None and held["digest"] != digest:
+        if held is None:
+            self._check_new(resume=resume)
+        elif held["digest"] == digest:
+            if held["complete"] and self.output.exists():
+                return Kept(frozenset(), held["complete"])
+        elif self._holds_anything():
             msg = f"output={self.output} is another sweep's: name another file, or remove it"
             raise SpecError(msg)
-        if held is not None and held["complete"] and self.output.exists():
-            return Kept(frozenset(), held["complete"])
         self._describe(digest, sweep, complete=None)
         try:
             self.parts.mkdir(exist_ok=True)
@@ -114,6 +111,18 @@ class SweepStore:
             raise self._failed(error) from None
         found = (part.stem for part in self.parts.glob("*.parquet"))
         return Kept(frozenset(int(stem) for stem in found if stem.isdecimal()), None)
+
+    def _check_new(self, *, resume: bool) -> None:
+        if self.output.exists():
+            msg = f"output={self.output} is there and no sweep's: name another file"
+            raise SpecError(msg)
+        if resume:
+            msg = f"output={self.output}: there is no sweep to resume"
+            raise SpecError(msg)
+
+    def _holds_anything(self) -> bool:
+        """Whether another sweep's rows would be lost."""
+        return self.output.exists() or any(self.parts.glob("*.parquet"))
 
     def write_part(self, index: int, rows: Rows) -> None:
         """Keep a part: from now on a rerun skips it.

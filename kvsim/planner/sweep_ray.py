@@ -1,6 +1,9 @@
 """Runs a sweep's tasks on a Ray cluster; Ray gives those of a dead worker to another one."""
 
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +16,11 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_S = 10.0
 """Longest wait for something to listen at a cluster's address."""
+
+JOIN_TIMEOUT_S = 60.0
+"""Longest wait for a cluster to let somebody in: a busy one takes seconds, a dead one minutes."""
+
+_JOIN = "import ray, sys; ray.init(sys.argv[1], log_to_driver=False, logging_level='CRITICAL')"
 
 MOST_IN_FLIGHT = 256
 """Tasks that a cluster holds at once; more are sent as they get done."""
@@ -52,14 +60,11 @@ def _ray() -> "ModuleType":
 
 def _connect(ray: Any, address: str | None) -> None:  # noqa: ANN401 - a module without types
     """Join a running cluster; never start one."""
-    if address is not None:
-        _check_listens(address)
-    try:
-        ray.init(address=address or "auto", log_to_driver=False, logging_level="ERROR")
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError, SystemExit) as error:
-        first, *_ = str(error).splitlines() or [""]
-        msg = f"address={address or 'auto'}: no Ray cluster answers: {first}"
-        raise WorkerError(msg) from None
+    chosen = address or os.environ.get("RAY_ADDRESS") or "auto"
+    if chosen != "auto":
+        _check_listens(chosen)
+    _check_answers(chosen)
+    ray.init(address=chosen, log_to_driver=False, logging_level="ERROR")
 
 
 def _check_listens(address: str) -> None:
@@ -70,6 +75,23 @@ def _check_listens(address: str) -> None:
     except (OSError, ValueError) as error:
         msg = f"address={address}: no Ray cluster answers: {error}"
         raise WorkerError(msg) from None
+
+
+def _check_answers(address: str) -> None:
+    """WorkerError unless a process of its own can join in time: in this one Ray may not stop."""
+    command = [sys.executable, "-c", _JOIN, address]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=JOIN_TIMEOUT_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        reason = f"nothing within {JOIN_TIMEOUT_S:.0f} s"
+    else:
+        if done.returncode == 0:
+            return
+        reason = (done.stderr.strip().splitlines() or ["it ended"])[-1]
+    msg = f"address={address}: no Ray cluster answers: {reason}"
+    raise WorkerError(msg)
 
 
 def _run(

@@ -87,7 +87,7 @@ def planned(evaluation: Evaluation) -> dict[str, Cell]:
     """The figures of a plan, at the likely estimates where nothing else is said."""
     held, memory, fit = evaluation.capacity, evaluation.budget, evaluation.fit
     return {
-        "not_modeled": "; ".join(evaluation.not_modeled),
+        "not_modeled": "; ".join(evaluation.not_modeled) or None,
         "fits": fit.verdict.fits,
         "verdict": str(fit.verdict),
         "engine_max_model_len": evaluation.resolved.max_model_len,
@@ -116,7 +116,7 @@ def simulated(done: Simulation) -> dict[str, Cell]:
     same = set(SIMULATED) & set(found) - {"step_time"}
     return {
         **{name: found[name] for name in same},
-        "not_modeled": "; ".join(found["not_modeled"]),
+        "not_modeled": "; ".join(found["not_modeled"]) or None,
         "generated_tokens": found["output_tokens"],
         "tokens_per_block": found["block_size"],
         **{f"waste_{part}": waste.get(part) for part in PARTS},

@@ -1,6 +1,7 @@
 """Runs a sweep's tasks, here or on a Ray cluster; a worker that dies loses only its own."""
 
 import pickle
+import signal
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -142,11 +143,17 @@ def _round(
         backend="loky",
         batch_size=1,
         return_as="generator_unordered",
+        initializer=_leave_interrupts,
     )
     rows: Iterator[tuple[int, Sequence[Row]]] = pool(
         delayed(_work_in_process)(task.index, task.points, work, path) for task in todo
     )
     return rows
+
+
+def _leave_interrupts() -> None:
+    """Ctrl-C reaches every process of a terminal; the one that started the workers ends them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _work_in_process(index: int, points: range, work: Work, path: str) -> tuple[int, Sequence[Row]]:

@@ -25,10 +25,12 @@ class Axis:
         if not self.values:
             msg = f"{self.name}=[] must hold at least one value"
             raise SpecError(msg)
-        for i, value in enumerate(self.values):
-            if value in self.values[:i]:
+        seen: set[Value] = set()
+        for value in self.values:
+            if value in seen:
                 msg = f"{self.name}={value!s:.40} must not be given twice"
                 raise SpecError(msg)
+            seen.add(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,6 +41,9 @@ CASES = {
         ["compare", "llama-3.1-8b", "--gpu", "h100", "--num-tokens", "8192"],
         ["compare", "gemma-3-27b", "--gpu", "b200", "--num-gpus", "2", "--engines", "all"],
     ],
+    "sweep": [
+        ["sweep", "--grid=model=gpt2,llama-3.1-8b", "--grid=gpu=h100", "--grid=max_model_len=2048"]
+    ],
     "waste": [["waste", "--paper", "--num-requests", "50"]],
     "workload": [["workload"], ["workload", "chat", "--capacity-tokens", "100000"]],
     "claims": [
