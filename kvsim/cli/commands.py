@@ -158,7 +158,6 @@ COMMANDS = {
     "solve": Command(run_solve, show_solve),
     "compare": Command(run_compare, compare_table.show_compare),
     "simulate": Command(run_simulate, show_simulate),
-    "simulate": Command(run_simulate, simulate_table.show_simulate),
     "sweep": Command(run_sweep, show_sweep),
     "workload": Command(run_workload, show_workload),
     "calibrate": Command(run_calibrate, show_calibrate),

@@ -187,7 +187,6 @@ _COMMANDS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None]], ...
     ("solve", "the longest context, most users, fewest devices ... that fit", _add_solve),
     ("compare", "every engine's bytes, capacity and concurrency side by side", _add_compare),
     ("simulate", "serve a trace or generated requests, step by step", add_simulate),
-    ("simulate", "serve a trace or generated requests, step by step", _add_simulate),
     ("sweep", "a grid of plans or simulations as a table", add_sweep),
     ("workload", "list, generate, read, summarise or export requests", add_workload),
     ("calibrate", "a step's seconds from benchmarks of a server", add_calibrate),
