@@ -28,8 +28,8 @@ if TYPE_CHECKING:
         summarize_workload,
     )
     from kvsim.api.solving import solve
-    from kvsim.api.wasting import waste, waste_study
     from kvsim.api.sweeping import sweep
+    from kvsim.api.wasting import waste, waste_study
 
 _HOMES = {
     "comparing": ("compare", "plan_engine"),
