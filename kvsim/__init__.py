@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from kvsim.api import (
         accelerator,
         attention_variants,
+        bench_workload,
         cache_bytes,
         cache_curve,
         cache_formula,
@@ -182,6 +183,7 @@ _HOMES = {
     "kvsim.api": (
         "accelerator",
         "attention_variants",
+        "bench_workload",
         "cache_bytes",
         "cache_curve",
         "cache_formula",
@@ -478,6 +480,7 @@ __all__ = [
     "accelerator",
     "answer_costs",
     "attention_variants",
+    "bench_workload",
     "bytes_by_format",
     "cache_bytes",
     "cache_curve",

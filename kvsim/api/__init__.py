@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from kvsim.api.comparing import compare, plan_engine
     from kvsim.api.learning import attention_variants, check_claims, token_notes
-    from kvsim.api.measuring import calibrate, metrics_page, write_metrics
+    from kvsim.api.measuring import bench_workload, calibrate, metrics_page, write_metrics
     from kvsim.api.planning import (
         accelerator,
         cache_bytes,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "comparing": ("compare", "plan_engine"),
-    "measuring": ("calibrate", "metrics_page", "write_metrics"),
+    "measuring": ("bench_workload", "calibrate", "metrics_page", "write_metrics"),
     "learning": ("attention_variants", "check_claims", "token_notes"),
     "planning": (
         "accelerator",
@@ -60,6 +60,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "accelerator",
     "attention_variants",
+    "bench_workload",
     "cache_bytes",
     "cache_curve",
     "cache_formula",

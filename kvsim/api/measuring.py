@@ -11,6 +11,7 @@ from kvsim.specs.step_table import StepTable
 
 if TYPE_CHECKING:
     from kvsim.sim.simulation import Simulation
+    from kvsim.specs.workload import Workload
 
 
 def metrics_page(done: "Simulation", *, at_start: bool = False) -> tuple[Family, ...]:
@@ -46,6 +47,20 @@ def write_metrics(done: "Simulation", path: str | PathLike[str], *, at_start: bo
     """
     read_s = 0.0 if at_start else done.duration_s
     write_page(metrics_page(done, at_start=at_start), path, read_s=read_s)
+
+
+def bench_workload(result: BenchResult, *, seed: int = 0) -> "Workload":
+    """The requests that a benchmark sent, as `read_bench` read it.
+
+    Args:
+        result: lengths and times as recorded, or means and a rate.
+        seed: of the arrivals, where their rate is all that was recorded.
+    """
+    from numpy.random import PCG64, Generator  # noqa: PLC0415 - numpy takes long to load
+
+    from kvsim.sim.workloads import bench_workload as requests  # noqa: PLC0415
+
+    return requests(result, Generator(PCG64(seed)))
 
 
 def calibrate(results: Sequence[BenchResult]) -> StepTable:

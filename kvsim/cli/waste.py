@@ -83,6 +83,7 @@ def run_waste(args: argparse.Namespace) -> Json:
             "published_low": None,
             "published_high": None,
         },
+        "notes": [],
         "not_modeled": list(NOT_MODELED),
     }
 
@@ -132,6 +133,8 @@ def show_waste(result: Json) -> None:
         console.print(
             f"paging sustains {ratio['simulated']:.2f} times the oracle's rate{published}"
         )
+    for note in result["notes"]:
+        console.print(f"note: {note}")
     for left_out in result["not_modeled"]:
         console.print(f"not modelled: {left_out}", style="dim")
 

@@ -8,6 +8,7 @@ from kvsim import api
 from kvsim.cli import tables
 from kvsim.cli.measured import FROM_METRICS, measure, show_measured
 from kvsim.errors import SpecError
+from kvsim.io.bench import read_bench
 from kvsim.io.traces import read_trace, write_trace
 from kvsim.io.workloads import named_workload, named_workloads
 from kvsim.specs.traffic import ArrivalProcess, Arrivals, Traffic
@@ -16,6 +17,7 @@ from kvsim.specs.workload import Workload
 Json = dict[str, Any]
 
 DEFAULT_REQUESTS = 1000
+FROM_BENCH = "from-bench"
 ARRIVAL_FLAGS = {"rate_per_s": "--rate", "process": "--arrivals"}
 """Flags that are not their field's name."""
 
@@ -26,10 +28,13 @@ def add_workload(parser: argparse.ArgumentParser) -> None:
         "source",
         nargs="?",
         metavar="NAME|FILE",
-        help="a named workload, a trace, or from-metrics; none: list",
+        help="a named workload, a trace, from-metrics or from-bench; none: list",
     )
     parser.add_argument(
-        "files", nargs="*", metavar="FILE|URL", help="what NAME reads: from-metrics one page or two"
+        "files",
+        nargs="*",
+        metavar="FILE|URL",
+        help="what is read: from-metrics a page or two, from-bench one file",
     )
     parser.add_argument(
         "--seconds",
@@ -113,9 +118,14 @@ def _stated_arrivals(args: argparse.Namespace) -> Json:
 
 def _workload(args: argparse.Namespace) -> Workload:
     for name in ("files", "seconds", "max_model_len"):
-        if getattr(args, name):
+        if getattr(args, name) and (name != "files" or args.source != FROM_BENCH):
             msg = f"{name}={getattr(args, name)} must be left out: it is for {FROM_METRICS}"
             raise SpecError(msg)
+    if args.source == FROM_BENCH:
+        if len(args.files) != 1:
+            msg = f"files={len(args.files)} must be 1: {FROM_BENCH} BENCH.json"
+            raise SpecError(msg)
+        return api.bench_workload(read_bench(args.files[0]), seed=args.seed)
     if args.source in named_workloads():
         return _generated(args, args.source)
     stated = _stated_arrivals(args)

@@ -183,6 +183,8 @@ def read_own(row: Row, state: TraceState) -> Request:  # noqa: ARG001
         else whole(row, "output_segment", most=MOST_SEGMENTS),
         priority=_priority(row),
         num_samples=whole(row, "num_samples") if row.get("num_samples") else 1,
+        after=None if row.get("after") in (None, "") else whole(row, "after"),
+        pause_s=seconds(row, "pause_s") if row.get("pause_s") else 0.0,
     )
 
 
@@ -205,6 +207,8 @@ def own_row(request: Request) -> dict[str, object]:
         "output_segment": request.output_segment,
         "priority": request.priority,
         "num_samples": request.num_samples,
+        "after": request.after,
+        "pause_s": request.pause_s,
     }
 
 

@@ -85,7 +85,8 @@ def waste(
     """Where the pool goes under each method, from its first request to the last one's start.
 
     Args:
-        workload: requests in order of arrival; their prompts share nothing here.
+        workload: requests in order of arrival; here prompts share nothing, and nobody waits for
+            an answer before asking: all methods get the same arrivals.
         setting: the pool and how it is served.
         methods: of METHODS.
         warm_up_share: share of that time that is left out at its start.
@@ -94,7 +95,7 @@ def waste(
     Raises:
         SpecError: for an unknown method, or a request that a method could never serve.
     """
-    plain = replace(workload, requests=tuple(replace(r, prompt=()) for r in workload))
+    plain = replace(workload, requests=tuple(replace(r, prompt=(), after=None) for r in workload))
     queue = replace(plain, requests=tuple(replace(r, arrival_s=0.0) for r in plain))
     full = queue if with_sustained and len(queue) > 1 else None
     return WasteReport(

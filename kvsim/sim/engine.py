@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from kvsim.errors import SpecError
+from kvsim.sim.arrivals import Arrival, Arrivals
 from kvsim.sim.batch import Batch, Settled
 from kvsim.sim.content import Content, ContentTree
 from kvsim.sim.records import Preemption, RequestRecord, Stall, StepRecord
@@ -18,7 +19,7 @@ from kvsim.specs.workload import Request, Workload, output_segment, prompt_segme
 class Served:
     """What the loop notes about a request while it is served; it becomes its record."""
 
-    request: Request
+    arrival_s: float
     running: RunningRequest
     place: int  # of the request in the workload
     sample: int
@@ -64,7 +65,7 @@ class Engine:
         self._setup = setup
         self._step_time = step_time
         self._scheduler = setup.scheduler(accept)
-        self._pending = deque(enumerate(workload))
+        self._arrivals = Arrivals(workload)
         self._tree = ContentTree()
         self._served: dict[RunningRequest, Served] = {}
         self._under_way: deque[StepUnderWay] = deque()
@@ -88,12 +89,13 @@ class Engine:
         """Go to the end of the next step; None once all is served."""
         scheduler = self._scheduler
         if not scheduler.has_work:
-            if not self._pending:
+            next_s = self._arrivals.next_s
+            if next_s is None:
                 return None
             if not scheduler.has_unreported:
-                self.now = max(self.now, self._pending[0][1].arrival_s)  # idle: jump, don't tick
-        while self._pending and self._pending[0][1].arrival_s <= self.now:
-            self._arrive(*self._pending.popleft())
+                self.now = max(self.now, next_s)  # idle: jump, don't tick
+        for arrival in self._arrivals.until(self.now):
+            self._arrive(arrival)
         batch = scheduler.schedule()
         start_s, self.now = self.now, self.now + self._step_time(batch)
         record = self._record(batch, start_s)
@@ -107,8 +109,10 @@ class Engine:
         self.step += 1
         return record
 
-    def _arrive(self, place: int, request: Request) -> None:
+    def _arrive(self, arrival: Arrival) -> None:
         """Queue each answer that the request asks for, as a request of its own."""
+        place = arrival.place
+        request = self._arrivals.request(place)
         for sample in range(request.num_samples):
             index = self._num_arrived
             self._num_arrived += 1
@@ -127,7 +131,7 @@ class Engine:
                 tables=self._scheduler.new_tables(),
                 num_tokens=request.num_prompt_tokens,
             )
-            self._served[running] = Served(request, running, place, sample)
+            self._served[running] = Served(arrival.arrival_s, running, place, sample)
             self._scheduler.add(running)
 
     def _record(self, batch: Batch, start_s: float) -> StepRecord:
@@ -188,6 +192,7 @@ class Engine:
             served.first_token_step, served.first_token_s = self.step, done.end_s
         for running in settled.finished:
             served = self._served.pop(running)
+            self._arrivals.answered(served.place, done.end_s)
             self.requests.append(
                 RequestRecord(
                     index=served.place,
@@ -196,7 +201,7 @@ class Engine:
                     num_output_tokens=running.num_tokens - running.num_prompt_tokens,
                     num_cached_tokens=served.num_cached_tokens,
                     num_preemptions=running.num_preemptions,
-                    arrival_s=served.request.arrival_s,
+                    arrival_s=served.arrival_s,
                     first_step=served.first_step,
                     first_token_step=served.first_token_step,
                     last_step=self.step,
@@ -222,7 +227,7 @@ class Engine:
         """SpecError if nothing runs and nothing can: waiting for ever is not an answer."""
         if (
             self._scheduler.has_work
-            and not self._pending
+            and self._arrivals.next_s is None
             and not any(step.batch.tokens for step in self._under_way)
         ):
             request = self._served[self._scheduler.first_in_line]

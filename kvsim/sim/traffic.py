@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from heapq import heapify, heapreplace
 from math import ceil, inf, pi
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kvsim.errors import SpecError
+from kvsim.sim.closed_loop import closed_loop, settled_s
 from kvsim.sim.lengths import sample_lengths
 from kvsim.specs.attention import check_positive
 from kvsim.specs.lengths import Lengths
@@ -24,10 +25,6 @@ REPEATED_SEGMENT = FIRST_PREFIX_SEGMENT
 
 FIRST_SAID_SEGMENT = 5 * 10**12
 """Segments from here on are what users say and get, two per turn."""
-
-
-WARM_UP_QUANTILE = 0.95
-"""Share of conversations that are over when the first one's requests begin to count."""
 
 
 def generate(traffic: Traffic, generator: np.random.Generator, *, num_requests: int) -> Workload:
@@ -66,12 +63,13 @@ def _in_time(
     It begins when the first conversations are mostly over, and others are under way: the rate is
     even from the start. It ends with the last conversation's start.
     """
+    if traffic.arrivals.process is ArrivalProcess.CLOSED:
+        return closed_loop(traffic.arrivals, talks, generator)
     mean_turns = sum(map(len, talks)) / len(talks)
     starts = arrival_times(traffic.arrivals, generator, len(talks), per_arrival=mean_turns)
     begin_s, end_s = 0.0, inf
     if traffic.arrivals.process is not ArrivalProcess.AT_ONCE:
-        durations = sorted(turns[-1].arrival_s for turns in talks)
-        begin_s, end_s = durations[int(WARM_UP_QUANTILE * len(talks))], float(starts[-1])
+        begin_s, end_s = settled_s([turns[-1].arrival_s for turns in talks]), float(starts[-1])
     turns = (
         replace(turn, arrival_s=float(start) + turn.arrival_s - begin_s)
         for start, talk in zip(starts, talks, strict=True)
@@ -179,7 +177,8 @@ def arrival_times(
             return np.cumsum(generator.gamma(shape, gap / shape, n))
         case ArrivalProcess.DIURNAL:
             return _diurnal(arrivals, np.cumsum(generator.exponential(gap, n)))
-    return _closed(arrivals, generator, n)
+    msg = f"arrivals={arrivals.process} have no times before answers have"
+    raise SpecError(msg)
 
 
 def _diurnal(arrivals: Arrivals, even: Floats) -> Floats:
@@ -194,15 +193,3 @@ def _diurnal(arrivals: Arrivals, even: Floats) -> Floats:
     expected = points + arrivals.amplitude / turn * (1 - np.cos(turn * points))
     moved: Floats = np.interp(even, expected, points)
     return moved
-
-
-def _closed(arrivals: Arrivals, generator: np.random.Generator, n: int) -> Floats:
-    """Each user's next request comes after an answer and a pause."""
-    due = [float(generator.exponential(arrivals.think_time_s)) for _ in range(arrivals.num_users)]
-    heapify(due)
-    times = np.empty(n)
-    for i in range(n):
-        times[i] = due[0]
-        pause = float(generator.exponential(arrivals.think_time_s))
-        heapreplace(due, due[0] + arrivals.response_s + pause)
-    return times

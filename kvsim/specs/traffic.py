@@ -17,7 +17,7 @@ class ArrivalProcess(StrEnum):
     POISSON = "poisson"  # independent of each other
     GAMMA = "gamma"  # gaps of a stated variation: above 1, bursts
     DIURNAL = "diurnal"  # Poisson, the rate a sine over a period
-    CLOSED = "closed"  # so many users, each asking again after an answer and a pause
+    CLOSED = "closed"  # so many users, each asking again after its answer and a pause
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,8 @@ class Arrivals:
     """An arrival process with its numbers; those that it does not use are ignored.
 
     `rate_per_s` counts requests, later turns of a conversation among them. In the closed loop it
-    follows from the users: an answer is taken to need `response_s`, whatever the load.
+    follows from the users, who wait for their answers however long these take; where nothing
+    answers, as in a summary or an exported trace, an answer is taken to need `response_s`.
     """
 
     process: ArrivalProcess = option(ArrivalProcess.POISSON, "how requests are spread over time")
@@ -35,7 +36,7 @@ class Arrivals:
     period_s: float = option(86_400.0, "diurnal: seconds of a swing")
     num_users: int = option(16, "closed: users, each with one request at a time")
     think_time_s: float = option(30.0, "closed: mean pause after an answer, seconds")
-    response_s: float = option(10.0, "closed: seconds that an answer takes")
+    response_s: float = option(10.0, "closed: seconds of an answer where none is simulated")
 
     def __post_init__(self) -> None:
         if self.process not in list(ArrivalProcess):

@@ -44,6 +44,10 @@ class Request:
     `prompt` says which tokens the prompt is made of, as far as others share them; empty, it is
     shared with nobody. `output_segment` names the answer, for a later prompt that repeats it.
     `num_samples` answers are generated from one prompt, as requests of their own.
+
+    A request may wait for an answer: of the request `after`, by its place in the workload. It
+    then comes `pause_s` after that answer's end, whenever that is; `arrival_s` is when it would
+    come if answers took what the workload's description says.
     """
 
     num_prompt_tokens: int
@@ -54,6 +58,8 @@ class Request:
     priority: int = 0  # smaller is sooner
     num_samples: int = 1
     num_encoder_tokens: int = 0
+    after: int | None = None
+    pause_s: float = 0.0
 
     def __post_init__(self) -> None:
         check_positive(
@@ -63,6 +69,9 @@ class Request:
         )
         if not (isfinite(self.arrival_s) and self.arrival_s >= 0):
             msg = f"arrival_s={self.arrival_s} must be >= 0"
+            raise SpecError(msg)
+        if not (isfinite(self.pause_s) and self.pause_s >= 0):
+            msg = f"pause_s={self.pause_s} must be >= 0"
             raise SpecError(msg)
         if self.num_encoder_tokens < 0:
             msg = f"num_encoder_tokens={self.num_encoder_tokens} must be >= 0"
@@ -89,6 +98,10 @@ class Workload:
             before, after = self.requests[i - 1].arrival_s, self.requests[i].arrival_s
             if after < before:
                 msg = f"arrival_s={after:g} of request {i} must be >= {before:g}, the one before"
+                raise SpecError(msg)
+        for i, request in enumerate(self.requests):
+            if request.after is not None and not 0 <= request.after < i:
+                msg = f"after={request.after} of request {i} must be a request before it"
                 raise SpecError(msg)
 
     def __len__(self) -> int:

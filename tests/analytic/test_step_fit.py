@@ -138,6 +138,34 @@ def test_the_command_line_writes_what_simulate_reads(served, tmp_path, capsys):
     assert "made-up/gpt2" in told["source"]
 
 
+def test_a_benchmark_is_a_workload(served, tmp_path, capsys):
+    """
+    Lengths and times as recorded; without details, means at the stated rate or as many at once.
+    """
+    recorded = kvsim.bench_workload(parse_bench(bench(served)))
+    assert [r.num_prompt_tokens for r in recorded] == [
+        r.num_prompt_tokens for r in sorted(served.requests, key=lambda r: r.arrival_s)
+    ]
+    gap = recorded.requests[-1].arrival_s - (
+        served.requests[-1].arrival_s - served.requests[0].arrival_s
+    )
+    assert gap == pytest.approx(0, abs=1e-6)
+
+    rated = kvsim.bench_workload(parse_bench(bench(served, detailed=False, request_rate=5)))
+    assert len(rated) / rated.requests[-1].arrival_s == pytest.approx(5, rel=0.3)
+    assert len({r.num_prompt_tokens for r in rated}) == 1
+
+    closed = kvsim.bench_workload(parse_bench(bench(served, detailed=False, max_concurrency=4)))
+    assert [r.after for r in closed][:6] == [None, None, None, None, 0, 1]
+    assert max(step.num_running for step in simulated(closed).steps) == 4
+
+    path = tmp_path / "bench.json"
+    path.write_text(json.dumps(bench(served)))
+    assert main(["workload", "from-bench", str(path)]) == 0
+    assert "150 requests of recorded lengths, as recorded" in capsys.readouterr().out
+    assert main(["workload", "from-bench"]) == 2
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

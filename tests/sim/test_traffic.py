@@ -83,16 +83,55 @@ def test_diurnal_arrivals_swing_with_the_period():
     assert (times % 100 < 50).mean() == pytest.approx(0.75, abs=0.02)
 
 
+LOOP = Arrivals(process="closed", num_users=8, think_time_s=6.0, response_s=2.0)
+
+
 def test_a_closed_loop_never_has_more_requests_than_users():
     """
     Eight users with answers of 2 s and pauses of 6 s ask once in 8 s each: 1 per s.
     """
-    arrivals = Arrivals(process="closed", num_users=8, think_time_s=6.0, response_s=2.0)
-
-    times = arrival_times(arrivals, rng(), 4000)
+    workload = generate(traffic(arrivals=LOOP), rng(), num_requests=4000)
+    times = np.array([r.arrival_s for r in workload])
 
     assert 4000 / times[-1] == pytest.approx(1.0, rel=0.05)
     assert max(np.searchsorted(times, times + 2.0) - np.arange(4000)) <= 8
+
+
+@pytest.mark.parametrize("step_time_s", [0.1, 2.0])
+def test_users_wait_for_their_answers_however_long_they_take(step_time_s):
+    """
+    A slow engine is asked less often; no user asks before the answer, and the pause after it.
+    """
+    talk = traffic(arrivals=LOOP, num_turns=constant(3), turn_gap_s=1.0)
+    workload = generate(talk, rng(), num_requests=120)
+    engine = kvsim.Vllm(num_gpu_blocks_override=400, max_model_len=1024)
+    done = kvsim.simulate_blocks(
+        kvsim.load_model("gpt2"), workload, engine=engine, step_time_s=step_time_s
+    )
+    by_place = {r.index: r for r in done.requests}
+
+    assert len(by_place) == 120
+    waiting = [(i, r) for i, r in enumerate(workload) if r.after is not None]
+    assert len(waiting) > 100
+    for i, request in waiting:
+        answer_s = by_place[request.after].finish_s
+        assert by_place[i].arrival_s == pytest.approx(answer_s + request.pause_s)
+    starts = sorted(r.arrival_s for r in done.requests)
+    ends = sorted(r.finish_s for r in done.requests)
+    under_way = [np.searchsorted(starts, t, side="right") - np.searchsorted(ends, t) for t in ends]
+    assert max(under_way) <= 8
+    expected_s = workload.requests[-1].arrival_s
+    assert (done.duration_s > 2 * expected_s) == (step_time_s == 2.0)
+
+
+def test_a_closed_loop_survives_its_file(tmp_path):
+    """
+    Who waits for whom is written and read back.
+    """
+    workload = generate(traffic(arrivals=LOOP), rng(), num_requests=30)
+    for name in ("loop.csv", "loop.jsonl.gz", "loop.parquet"):
+        kvsim.write_trace(workload, tmp_path / name)
+        assert kvsim.read_trace(tmp_path / name).requests == workload.requests
 
 
 def test_all_at_once_is_second_0():
