@@ -3,7 +3,7 @@
 import datetime as dt
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -15,9 +15,19 @@ REQUIRED = ("command", "date", "device", "kvsim", "python", "seed", "versions")
 
 
 def provenance(
-    *, backend: str, arguments: Sequence[str], device: dict[str, object], seed: int
+    *,
+    backend: str,
+    arguments: Sequence[str],
+    device: dict[str, object],
+    seed: int,
+    versions: Mapping[str, str] | None = None,
 ) -> dict[str, object]:
-    """The facts that make a measurement repeatable; paths are cut to their names."""
+    """The facts that make a measurement repeatable; paths are cut to their names.
+
+    `versions` are those of another interpreter; None: what is installed here.
+    """
+    if versions is None:
+        versions = {name: found for name in PACKAGES if (found := version(name))}
     shown = [Path(text).name if Path(text).is_absolute() else text for text in arguments]
     return {
         "command": " ".join(["python -m validation live", backend, *shown]),
@@ -27,7 +37,7 @@ def provenance(
         "python": platform.python_version(),
         "platform": sys.platform,
         "seed": seed,
-        "versions": {name: found for name in PACKAGES if (found := version(name))},
+        "versions": dict(versions),
     }
 
 
