@@ -33,7 +33,7 @@ MODULES = {
     "record": "record",
 }
 
-BACKENDS = ("transformers", "with-and-without", "quantisation", "vllm", "ollama")
+BACKENDS = ("transformers", "with-and-without", "quantisation", "vllm")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

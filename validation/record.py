@@ -17,10 +17,16 @@ KINDS = {
     "live-transformers": ("rungs",),
     "with-and-without": ("answers", "exponents", "identical_tokens"),
     "quantisation": ("formats",),
+    "live-vllm": ("starts",),
 }
 """Kinds of live records, and what each must hold."""
 
-RUNG_FIELDS = ("subject", "rung", "case", "status", "predicted", "measured")
+ROWS = {
+    "rungs": ("subject", "rung", "case", "status", "predicted", "measured"),
+    "starts": ("case", "status", "predicted", "measured"),
+}
+"""Lists of a record, and what each of their entries must hold."""
+
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
@@ -83,8 +89,9 @@ def problem_of(record: object) -> str | None:
     missing += [name for name in KINDS[kind] if name not in record]
     if missing:
         return f"{', '.join(missing)} must be given"
-    for number, rung in enumerate(record.get("rungs", [])):
-        lacking = [n for n in RUNG_FIELDS if not isinstance(rung, Mapping) or n not in rung]
-        if lacking:
-            return f"rungs[{number}] lacks {', '.join(lacking)}"
+    for rows, needed in ROWS.items():
+        for number, row in enumerate(record.get(rows, [])):
+            lacking = [name for name in needed if not isinstance(row, Mapping) or name not in row]
+            if lacking:
+                return f"{rows}[{number}] lacks {', '.join(lacking)}"
     return None
