@@ -18,6 +18,7 @@ KINDS = {
     "with-and-without": ("answers", "exponents", "identical_tokens"),
     "quantisation": ("formats",),
     "live-vllm": ("starts",),
+    "live-llama.cpp": ("starts",),
 }
 """Kinds of live records, and what each must hold."""
 

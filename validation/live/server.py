@@ -18,9 +18,7 @@ import kvsim
 
 HOST = "127.0.0.1"
 LOOPBACK = (HOST, "localhost", "::1")
-POLL_S, STOP_S, REPLY_S = 0.2, 30.0, 600.0
-SHOWN_LINES = 40
-"""Last lines of a log that an error shows."""
+POLL_S, GRACE_S, STOP_S, REPLY_S = 0.2, 3.0, 30.0, 600.0
 
 
 class ServerError(kvsim.KvsimError):
@@ -58,11 +56,27 @@ class Server:
         while not is_ready():
             if self.has_ended:
                 msg = f"{what}: the server ended with status {self.process.returncode}"
-                raise ServerError(msg, self.lines[-SHOWN_LINES:])
+                raise ServerError(msg, self.lines)
             if time.monotonic() > end_s:
                 msg = f"{what}: not within {timeout_s:g} s"
-                raise ServerError(msg, self.lines[-SHOWN_LINES:])
+                raise ServerError(msg, self.lines)
             time.sleep(POLL_S)
+
+    @contextlib.contextmanager
+    def explaining(self, what: str) -> Iterator[None]:
+        """Turns a reply that does not come into the server's own end, if it has ended.
+
+        Raises:
+            ServerError: in place of UnsupportedError.
+        """
+        try:
+            yield
+        except kvsim.UnsupportedError:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(GRACE_S)
+            if self.has_ended:
+                self.wait_for(lambda: False, timeout_s=0, what=what)
+            raise
 
 
 @contextlib.contextmanager
@@ -158,6 +172,16 @@ def fetch(url: str, body: Mapping[str, object] | None = None, *, method: str | N
         msg = f"{url}: {error}"
         raise kvsim.UnsupportedError(msg) from None
     return text
+
+
+def metrics(url: str) -> kvsim.MetricsPage:
+    """The metrics page of a server.
+
+    Raises:
+        UnsupportedError: if it cannot be reached.
+        SpecError: if it is no metrics page.
+    """
+    return kvsim.parse_metrics(fetch(f"{url}/metrics"), name=f"{url}/metrics")
 
 
 def opener(url: str) -> urllib.request.OpenerDirector:

@@ -1,27 +1,22 @@
 """`python -m validation live vllm`: a real vLLM's start and load against their prediction."""
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from validation.live.provenance import provenance
-from validation.live.rung import Status
-from validation.live.server import ServerError
+import kvsim
+from validation.live.served import Facts, Outcome, add_output, report
+from validation.live.settings import parse_settings
 from validation.live.subject import read_config
 from validation.live.vllm_attached import attach, device_of
-from validation.live.vllm_case import Case, Outcome
+from validation.live.vllm_case import Case
 from validation.live.vllm_interpreter import probe
 from validation.live.vllm_load import Load
-from validation.live.vllm_models import ENGINE_MODELS, Settings, find
-from validation.live.vllm_predicted import parse_setting
+from validation.live.vllm_models import ENGINE_MODELS, find
 from validation.live.vllm_run import Setup, run
 
-SCHEMA_VERSION = 1
-EXIT_EXACT, EXIT_WRONG = 0, 3
-START_S = 600.0
+BACKEND = "vllm"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -31,29 +26,8 @@ def main(argv: Sequence[str]) -> int:
         0 if everything is as predicted, else 3.
     """
     args = parse(argv)
-    outcomes = []
-    try:
-        facts, found = look(args)
-        for outcome in found:
-            outcomes.append(outcome)
-            print(line(outcome), file=sys.stderr if args.json else sys.stdout, flush=True)
-    except ServerError as error:
-        print("\n".join(error.log), file=sys.stderr)
-        raise
-    record = {
-        "schema_version": SCHEMA_VERSION,
-        "kind": "live-vllm",
-        "provenance": provenance(backend="vllm", arguments=argv, seed=args.seed, **facts),
-        **{str(status): count(outcomes, status) for status in Status},
-        "starts": [outcome.as_dict() for outcome in outcomes],
-    }
-    if args.output:
-        args.output.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
-    if args.json:
-        print(json.dumps(record))
-    else:
-        summarize(record, outcomes)
-    return EXIT_WRONG if count(outcomes, Status.WRONG) else EXIT_EXACT
+    facts, outcomes = look(args)
+    return report(outcomes, facts, argv=argv, output=args.output, as_json=args.json)
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -71,21 +45,20 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--gpu", help="the GPU's name in kvsim's catalogue, if torch's is not")
     parser.add_argument("--no-load", action="store_true", help="start only")
-    parser.add_argument("--start-timeout-s", type=float, default=START_S)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--output", type=Path, help="write the record here")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_output(parser)
     args = parser.parse_args(argv)
     if args.attach and not (args.model or args.config):
         parser.error("argument --attach: needs --model or --config, to predict from")
     return args
 
 
-def look(args: argparse.Namespace) -> tuple[dict[str, Any], Iterator[Outcome]]:
-    """Device and versions, for the record; and the outcomes, each when it is asked for."""
+def look(args: argparse.Namespace) -> tuple[Facts, Iterator[Outcome]]:
+    """Where the record comes from, and the outcomes, each when it is asked for."""
     if args.attach:
-        found = attach(args.attach, own_case(args, given(args)), gpu=args.gpu)
-        return {"device": device_of(args.gpu), "versions": found.versions}, iter([found.outcome])
+        found = attach(args.attach, own_case(args), gpu=args.gpu)
+        facts = Facts(backend=BACKEND, device=device_of(args.gpu), versions=found.versions)
+        return facts, iter([found.outcome])
     interpreter = probe(args.python)
     setup = Setup(
         interpreter=interpreter,
@@ -94,34 +67,33 @@ def look(args: argparse.Namespace) -> tuple[dict[str, Any], Iterator[Outcome]]:
         start_timeout_s=args.start_timeout_s,
         has_weights=bool(args.model),
     )
-    facts = {
-        "device": interpreter.describe(),
-        "versions": {"vllm": interpreter.vllm, "torch": interpreter.torch},
-    }
-    return facts, (run(case, setup) for case in cases(args))
+    facts = Facts(
+        backend=BACKEND,
+        device=interpreter.describe(),
+        versions={"vllm": interpreter.vllm, "torch": interpreter.torch},
+        seed=args.seed,
+    )
+    found = list(cases(args, on_cpu=interpreter.device is None))
+    return facts, (run(case, setup) for case in found)
 
 
-def given(args: argparse.Namespace) -> Settings:
-    """Settings of the command line."""
-    return dict(parse_setting(text) for text in args.set)
-
-
-def cases(args: argparse.Namespace) -> Iterator[Case]:
+def cases(args: argparse.Namespace, *, on_cpu: bool) -> Iterator[Case]:
     """What is to be started; settings that were given come before a model's own."""
     if args.model or args.config:
-        yield own_case(args, given(args))
+        yield own_case(args)
         return
+    given = parse_settings(args.set, kvsim.Vllm)
     for model in [find(name) for name in args.models or ()] or ENGINE_MODELS:
         yield Case(
             name=model.name,
             mechanism=model.mechanism,
-            settings={"enforce_eager": True, "dtype": "bfloat16", **model.settings, **given(args)},
+            settings={"enforce_eager": True, "dtype": "bfloat16", **model.settings, **given},
             config=model.config,
-            load=None if args.no_load else model.load,
+            load=None if args.no_load or (on_cpu and not model.runs_on_cpu) else model.load,
         )
 
 
-def own_case(args: argparse.Namespace, settings: Settings) -> Case:
+def own_case(args: argparse.Namespace) -> Case:
     """A user's model: of a folder's or a file's config, or by its id."""
     path = args.config or Path(args.model) / "config.json"
     config = None
@@ -130,38 +102,7 @@ def own_case(args: argparse.Namespace, settings: Settings) -> Case:
     return Case(
         name=args.config.name if args.config else args.model,
         mechanism="",
-        settings=settings,
+        settings=parse_settings(args.set, kvsim.Vllm),
         config=config,
         load=None if args.no_load or args.attach else Load(),
     )
-
-
-def count(outcomes: Sequence[Outcome], status: Status) -> int:
-    """Servers that ended so."""
-    return sum(outcome.status is status for outcome in outcomes)
-
-
-def line(outcome: Outcome) -> str:
-    """One server on one line."""
-    measured = outcome.measured
-    said = ""
-    if measured:
-        said = "  {num_blocks:,} blocks of {block_size}, {tokens:,} tokens, {max_concurrency}x"
-    if "preemptions" in measured:
-        said += "; peak {peak_blocks}, {prefix_hit_tokens:,} hits, {preemptions} preemptions"
-    reason = f"  {outcome.reason}" if outcome.reason else ""
-    return f"{outcome.case.name:<16} {outcome.status}{said.format(**measured)}{reason}"
-
-
-def summarize(record: dict[str, Any], outcomes: Sequence[Outcome]) -> None:
-    """What was measured on what, each figure that differs, and the count."""
-    facts = record["provenance"]
-    print(f"measured on {facts['device']['kind']}: {facts['device']['name']}, {facts['versions']}")
-    for outcome in outcomes:
-        for name in outcome.wrong:
-            told = f"predicted {outcome.predicted[name]}, measured {outcome.measured[name]}"
-            print(f"  {outcome.case.name} {name}: {told}")
-    if number := count(outcomes, Status.REFUSED):
-        print(f"{number} refused")
-    measured = count(outcomes, Status.EXACT) + count(outcomes, Status.WRONG)
-    print(f"{count(outcomes, Status.EXACT)} of {measured} exact")

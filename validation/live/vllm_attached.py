@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 
 import kvsim
-from validation.live.server import checked, fetch
-from validation.live.vllm_case import Case, Outcome, judge, predict, start_figures
+from validation.live.served import Outcome
+from validation.live.server import checked, fetch, metrics
+from validation.live.settings import Setting, Settings
+from validation.live.vllm_case import Case, judge, predict, start_figures
 from validation.live.vllm_predicted import CPU
 from validation.live.vllm_readings import config_of, start_of, usage_of
 
@@ -33,7 +35,7 @@ def attach(url: str, case: Case, *, gpu: str | None) -> Attached:
         UnsupportedError: if it cannot be reached, or is no vLLM.
     """
     root = checked(url).rstrip("/").removesuffix("/metrics")
-    page = fetch(f"{root}/metrics")
+    page = metrics(root)
     length = longest(fetch(f"{root}/v1/models"))
     start = start_of(page, None, max_model_len=length)
     case = replace(case, settings={"max_model_len": length, **stated(page), **case.settings})
@@ -58,10 +60,10 @@ def longest(models: str) -> int:
         raise kvsim.UnsupportedError(msg) from None
 
 
-def stated(page: str) -> dict[str, int | str | bool]:
+def stated(page: kvsim.MetricsPage) -> Settings:
     """Settings that the metrics page states, as far as they were given to the server."""
     found = config_of(page)
-    settings: dict[str, int | str | bool] = {
+    settings: dict[str, Setting] = {
         RENAMED.get(name, name): kind(found[name])
         for name, kind in READ.items()
         if found.get(name, NO_VALUE) != NO_VALUE

@@ -1,16 +1,16 @@
 """A vLLM that is started, or that runs already, and how it compares."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import kvsim
 from validation.live.rung import Status
+from validation.live.served import Figures, Outcome
+from validation.live.settings import Settings
 from validation.live.vllm_load import Load, Sampled
-from validation.live.vllm_models import Settings
 from validation.live.vllm_predicted import (
     SAMPLED,
-    Figures,
     Subject,
     differing,
     predict_load,
@@ -57,29 +57,6 @@ class Case:
         return cls(**{**case, "load": None if load is None else Load(**load)})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """One server's figures; `reason` says what is not exact, `log` the lines that were read."""
-
-    case: Case
-    status: Status
-    reason: str = ""
-    predicted: Figures = field(default_factory=dict)
-    measured: Figures = field(default_factory=dict)
-    notes: dict[str, float | None] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
-    log: tuple[str, ...] = ()
-
-    @property
-    def wrong(self) -> list[str]:
-        """Names of the figures that are not as predicted."""
-        return differing(self.predicted, self.measured)
-
-    def as_dict(self) -> dict[str, Any]:
-        """The figures as plain values."""
-        return asdict(self) | {"status": str(self.status), "log": list(self.log)}
-
-
 def predict(subject: Subject, case: Case, measured: Start) -> Figures:
     """Start and load as kvsim has them.
 
@@ -92,7 +69,7 @@ def predict(subject: Subject, case: Case, measured: Start) -> Figures:
     else:
         figures = predict_start(subject, memory)
     if case.load is not None:
-        figures |= predict_load(subject, case.load, int(figures["num_blocks"]))
+        figures |= predict_load(subject, case.load, figures["num_blocks"])
     return figures
 
 
@@ -119,14 +96,16 @@ def load_figures(usage: Usage, seen: Sampled, num_blocks: int) -> Figures:
 def judge(case: Case, predicted: Figures, measured: Figures, **facts: Any) -> Outcome:  # noqa: ANN401 - fields of Outcome
     """The verdict, with the names of the figures that differ or were missed."""
     wrong = differing(predicted, measured)
-    missed = [n for n in SAMPLED if n in measured and int(measured[n]) < int(predicted[n])]
+    missed = [n for n in SAMPLED if n in measured and measured[n] < predicted[n]]
     reason = f"differs in {', '.join(wrong)}" if wrong else ""
     if missed and not wrong:
         reason = f"no sample caught the highest {', '.join(missed)}"
     return Outcome(
-        case=case,
+        name=case.name,
+        case=case.as_dict(),
         status=Status.WRONG if wrong else Status.EXACT,
         reason=reason,
+        wrong=tuple(wrong),
         predicted=predicted,
         measured=measured,
         **facts,

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 
 import kvsim
-from validation.live.server import Server, fetch
+from validation.live.server import Server, fetch, metrics
 from validation.live.vllm_readings import Usage, usage_of
 
 QUEUED_S, SETTLED_S = 120.0, 30.0
@@ -148,7 +148,7 @@ def sample(url: str, senders: list[Sender]) -> Sampled:
     """The gauges' highest values while any completion is under way."""
     number, usage, running = 0, 0.0, 0
     while any(sender.is_alive() for sender in senders):
-        now = usage_of(fetch(f"{url}/metrics"))
+        now = usage_of(metrics(url))
         number += 1
         usage, running = max(usage, now.kv_cache_usage), max(running, now.num_running)
         time.sleep(SAMPLE_S)
@@ -164,7 +164,7 @@ def settled(url: str, load: Load) -> Usage:
     asked = sum(request.num_output_tokens for request in load.workload())
     end_s = time.monotonic() + SETTLED_S
     while time.monotonic() < end_s:
-        usage = usage_of(fetch(f"{url}/metrics"))
+        usage = usage_of(metrics(url))
         if usage.generation_tokens >= asked and not usage.num_running:
             return usage
         time.sleep(SAMPLE_S)

@@ -1,12 +1,11 @@
 """What kvsim says of a vLLM's start and of a load that it serves."""
 
 from dataclasses import dataclass, fields, replace
-from types import NoneType, UnionType
-from typing import get_args
 
 import kvsim
+from validation.live.served import Figures
+from validation.live.settings import Settings
 from validation.live.vllm_load import Load
-from validation.live.vllm_models import Settings
 from validation.live.vllm_readings import Start
 
 GIB_DIGITS = 0.005
@@ -17,8 +16,6 @@ CPU = kvsim.Accelerator(name="CPU", vendor="any", architecture="CPU", nominal_by
 
 SAMPLED = ("peak_blocks", "peak_running")
 """Gauges are read now and then, so their highest values may be missed, but not exceeded."""
-
-Figures = dict[str, int | str | bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,36 +45,9 @@ def read_settings(settings: Settings) -> kvsim.Vllm:
     """
     known = {field.name for field in fields(kvsim.Vllm)}
     if unknown := sorted(settings.keys() - known):
-        msg = f"set={unknown[0]} must be one of {', '.join(sorted(known))}"
+        msg = f"settings: {unknown[0]} must be one of {', '.join(sorted(known))}"
         raise kvsim.SpecError(msg)
-    return kvsim.Vllm(**settings)  # type: ignore[arg-type]
-
-
-def parse_setting(text: str) -> tuple[str, bool | int | float | str]:
-    """NAME=VALUE, the value in the field's own type.
-
-    Raises:
-        SpecError: for a name that kvsim does not know, or a value of another type.
-
-    Example:
-        >>> parse_setting("block_size=32")
-        ('block_size', 32)
-    """
-    name, _, value = text.partition("=")
-    kinds = {field.name: field.type for field in fields(kvsim.Vllm)}
-    if name not in kinds:
-        msg = f"set={name} must be one of {', '.join(sorted(kinds))}"
-        raise kvsim.SpecError(msg)
-    kind = kinds[name]
-    if isinstance(kind, UnionType):
-        kind = next(one for one in get_args(kind) if one is not NoneType)
-    try:
-        if kind is bool:
-            return name, {"true": True, "false": False}[value.lower()]
-        return name, {int: int, float: float}.get(kind, str)(value)
-    except (KeyError, ValueError):
-        msg = f"{name}={value} must be of type {getattr(kind, '__name__', kind)}"
-        raise kvsim.SpecError(msg) from None
+    return kvsim.Vllm(**settings)
 
 
 def predict_start(subject: Subject, available_bytes: int) -> Figures:
@@ -154,5 +124,5 @@ def differing(predicted: Figures, measured: Figures) -> list[str]:
     return [
         name
         for name, value in measured.items()
-        if value != predicted[name] and not (name in SAMPLED and int(value) < int(predicted[name]))
+        if value != predicted[name] and not (name in SAMPLED and value < predicted[name])
     ]

@@ -1,22 +1,12 @@
-"""What a running vLLM says of itself: its start-up lines, and its metrics page."""
+"""What a running vLLM says of itself: its start-up log, and its metrics page."""
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import kvsim
 
-SIZE_LINE = re.compile(
-    r"(?P<device>CPU|GPU) KV cache size: (?P<tokens>[\d,]+) tokens, Maximum concurrency for "
-    r"(?P<length>[\d,]+) tokens per request: (?P<concurrency>[\d.]+)x"
-)
-BATCHED_LINE = re.compile(r"Chunked prefill is enabled with max_num_batched_tokens=(\d+)")
-AVAILABLE_LINE = re.compile(r"Available KV cache memory: ([\d.]+) GiB")
-"""The engine rounds it to two digits."""
-
-SAMPLE = re.compile(r"(?P<name>[a-zA-Z_:][\w:]*)(?:\{(?P<labels>.*)\})? (?P<value>\S+)")
-LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 CONFIG = "vllm:cache_config_info"
+SHOWN = ("kv_cache_gib", "kv_tokens")
+"""Figures of the log whose lines a record keeps: they name no path."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,85 +49,69 @@ COUNTERS = {
 }
 
 
-def start_of(page: str, log: str | None, *, max_model_len: int | None = None) -> Start:
+def start_of(
+    page: kvsim.MetricsPage, log: kvsim.EngineLog | None, *, max_model_len: int | None = None
+) -> Start:
     """A start from the metrics page, and from the log where there is one.
 
     Raises:
         UnsupportedError: if the engine does not say what is compared.
     """
-    settings = config_of(page)
-    tokens, concurrency = settings["kv_cache_size_tokens"], settings["kv_cache_max_concurrency"]
-    found: dict[str, object] = {
-        "tokens": int(tokens),
-        "max_concurrency": f"{float(concurrency):.2f}",
+    stated = config_of(page)
+    figures: dict[str, object] = {
+        "tokens": int(stated["kv_cache_size_tokens"]),
+        "max_concurrency": f"{float(stated['kv_cache_max_concurrency']):.2f}",
         "max_model_len": max_model_len,
     }
     if log is not None:
-        line, batched = SIZE_LINE.search(log), BATCHED_LINE.search(log)
-        if line is None:
-            msg = "the log has no line on the KV cache's size"
+        if missing := {"kv_tokens", "max_concurrency", "max_model_len"} - log.measured.keys():
+            msg = f"the log does not say {', '.join(sorted(missing))}"
             raise kvsim.UnsupportedError(msg)
-        available = AVAILABLE_LINE.search(log)
-        found = {
-            "tokens": number(line["tokens"]),
-            "max_concurrency": line["concurrency"],
-            "max_model_len": number(line["length"]),
-            "max_num_batched_tokens": None if batched is None else int(batched[1]),
-            "available_gib": None if available is None else float(available[1]),
+        figures = {
+            "tokens": log.measured["kv_tokens"],
+            "max_concurrency": f"{log.measured['max_concurrency']:.2f}",
+            "max_model_len": log.measured["max_model_len"],
+            "max_num_batched_tokens": log.settings.get("max_num_batched_tokens"),
+            "available_gib": log.measured.get("kv_cache_gib"),
         }
     return Start(
-        num_blocks=int(settings["num_gpu_blocks"]),
-        block_size=int(settings["block_size"]),
-        enable_prefix_caching=settings["enable_prefix_caching"] == "True",
-        **found,  # type: ignore[arg-type]
+        num_blocks=int(stated["num_gpu_blocks"]),
+        block_size=int(stated["block_size"]),
+        enable_prefix_caching=stated["enable_prefix_caching"] == "True",
+        **figures,
     )
 
 
-def told(log: str) -> tuple[str, ...]:
-    """What the log says on memory, without stamps and process ids."""
-    patterns = (AVAILABLE_LINE, BATCHED_LINE, SIZE_LINE)
-    return tuple(found[0] for pattern in patterns if (found := pattern.search(log)))
+def shown_lines(log: kvsim.EngineLog, text: str) -> tuple[str, ...]:
+    """The lines of a log that say what is compared, without stamps and process ids."""
+    lines = text.splitlines()
+    numbers = sorted({log.lines[name] for name in SHOWN if name in log.lines})
+    return tuple(lines[number - 1].split("] ", 1)[-1] for number in numbers)
 
 
-def number(text: str) -> int:
-    """A whole number that is written with commas."""
-    return int(text.replace(",", ""))
-
-
-def config_of(page: str) -> Mapping[str, str]:
+def config_of(page: kvsim.MetricsPage) -> dict[str, str]:
     """The settings of the cache that the metrics page states.
 
     Raises:
         UnsupportedError: if it states none.
     """
-    for labels in samples_of(page).get(CONFIG, {}):
+    for labels in page.samples.get(CONFIG, {}):
         return dict(labels)
-    msg = f"the metrics page has no {CONFIG}: is this vLLM?"
+    msg = f"{page.name} has no {CONFIG}: is this vLLM?"
     raise kvsim.UnsupportedError(msg)
 
 
-def usage_of(page: str) -> Usage:
+def usage_of(page: kvsim.MetricsPage) -> Usage:
     """Gauges and counters of the metrics page.
 
     Raises:
         UnsupportedError: if one is missing.
     """
-    samples = samples_of(page)
     values = {}
     for field, name in (GAUGES | COUNTERS).items():
-        if name not in samples:
-            msg = f"the metrics page has no {name}: is this vLLM?"
+        if name not in page.samples:
+            msg = f"{page.name} has no {name}: is this vLLM?"
             raise kvsim.UnsupportedError(msg)
-        values[field] = sum(samples[name].values())
+        values[field] = sum(page.samples[name].values())
     usage = values.pop("kv_cache_usage")
     return Usage(kv_cache_usage=usage, **{name: round(value) for name, value in values.items()})
-
-
-def samples_of(page: str) -> dict[str, dict[tuple[tuple[str, str], ...], float]]:
-    """A metrics page's samples by name and labels."""
-    samples: dict[str, dict[tuple[tuple[str, str], ...], float]] = {}
-    for line in page.splitlines():
-        if found := SAMPLE.fullmatch(line):
-            labels = tuple(LABEL.findall(found["labels"] or ""))
-            samples.setdefault(found["name"], {})[labels] = float(found["value"])
-    return samples

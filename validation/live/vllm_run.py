@@ -8,12 +8,14 @@ from pathlib import Path
 
 import kvsim
 from validation.live.rung import Status
-from validation.live.server import HOST, Server, fetch, free_port, replies, started
-from validation.live.vllm_case import Case, Outcome, judge, load_figures, predict, start_figures
+from validation.live.served import Figures, Outcome
+from validation.live.server import HOST, Server, free_port, metrics, replies, started
+from validation.live.settings import flags
+from validation.live.vllm_case import Case, judge, load_figures, predict, start_figures
 from validation.live.vllm_interpreter import Interpreter
 from validation.live.vllm_load import serve
 from validation.live.vllm_models import write_model
-from validation.live.vllm_readings import start_of, told
+from validation.live.vllm_readings import shown_lines, start_of
 
 SERVED = "kvsim"
 ENVIRONMENT = {
@@ -48,7 +50,12 @@ def run(case: Case, setup: Setup) -> Outcome:
         try:
             subject.cache.start(memory)
         except kvsim.KvsimError as error:
-            return Outcome(case=case, status=Status.REFUSED, reason=str(error))
+            return Outcome(
+                name=case.name,
+                case=case.as_dict(),
+                status=Status.REFUSED,
+                reason=str(error),
+            )
     with tempfile.TemporaryDirectory() as folder:
         if not setup.has_weights:
             write_model(Path(folder), case.config or {})
@@ -61,7 +68,9 @@ def run(case: Case, setup: Setup) -> Outcome:
                 timeout_s=setup.start_timeout_s,
                 what=f"{case.name}: the start",
             )
-            return measure(case, setup, server, url=url, start_s=time.monotonic() - begin_s)
+            start_s = time.monotonic() - begin_s
+            with server.explaining(f"{case.name}: the load"):
+                return measure(case, setup, server, url=url, start_s=start_s)
 
 
 def command(case: Case, setup: Setup, *, model: str, port: int) -> Iterator[str]:
@@ -71,23 +80,18 @@ def command(case: Case, setup: Setup, *, model: str, port: int) -> Iterator[str]
     yield from ("--served-model-name", SERVED, "--seed", str(setup.seed), "--enable-log-requests")
     if not setup.has_weights:
         yield from ("--load-format", "dummy")
-    for name, value in case.settings.items():
-        flag = name.replace("_", "-")
-        if name == "auto_max_model_len" and value:
-            yield from ("--max-model-len", "-1")
-        elif name in UNPASSED:
-            continue
-        elif isinstance(value, bool):
-            yield f"--{flag}" if value else f"--no-{flag}"
-        else:
-            yield from (f"--{flag}", str(value))
+    if case.settings.get("auto_max_model_len"):
+        yield from ("--max-model-len", "-1")
+    yield from flags(case.settings, unpassed=UNPASSED)
 
 
 def measure(case: Case, setup: Setup, server: Server, *, url: str, start_s: float) -> Outcome:
     """What a server says of itself, and of its load."""
-    start = start_of(fetch(f"{url}/metrics"), server.log)
+    text = server.log
+    log = kvsim.read_engine_log(text)
+    start = start_of(metrics(url), log)
     measured, seconds = start_figures(start), {"start": start_s}
-    notes: dict[str, float | None] = {"available_gib": start.available_gib}
+    notes: Figures = {"available_gib": start.available_gib}
     if case.load is not None:
         begin_s = time.monotonic()
         usage, seen = serve(server, url, case.load, model=SERVED, seed=setup.seed)
@@ -95,4 +99,6 @@ def measure(case: Case, setup: Setup, server: Server, *, url: str, start_s: floa
         measured |= load_figures(usage, seen, start.num_blocks)
         notes |= {"num_samples": seen.num_samples, "usage_at_end": usage.kv_cache_usage}
     predicted = predict(case.subject(setup.accelerator), case, start)
-    return judge(case, predicted, measured, notes=notes, seconds=seconds, log=told(server.log))
+    return judge(
+        case, predicted, measured, notes=notes, seconds=seconds, log=shown_lines(log, text)
+    )
