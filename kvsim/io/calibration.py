@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from kvsim.errors import FileError, SpecError
+from kvsim.io.limits import MAX_CALIBRATION_BYTES
 from kvsim.specs.calibration import Calibration
 from kvsim.specs.overheads import Interval, Overheads, exact
 
 SCHEMA_VERSION = 1
-MAX_FILE_BYTES = 2**20
 LARGEST_BYTES = 2**60
 FIGURES = tuple(f.name for f in fields(Overheads))
 DEGREES = ("tensor_parallel_size", "pipeline_parallel_size")
@@ -34,8 +34,8 @@ def read_calibration(path: str | PathLike[str]) -> Calibration:
     """
     file = Path(path)
     try:
-        if file.stat().st_size > MAX_FILE_BYTES:
-            msg = f"{file.name}: larger than {MAX_FILE_BYTES} bytes, so no calibration"
+        if file.stat().st_size > MAX_CALIBRATION_BYTES:
+            msg = f"{file.name}: larger than {MAX_CALIBRATION_BYTES} bytes, so no calibration"
             raise FileError(msg)
         content = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:

@@ -9,11 +9,11 @@ from kvsim.errors import FileError, SpecError
 from kvsim.io.gguf_fields import GgufFields
 from kvsim.io.gguf_header import GgufHeader, read_header
 from kvsim.io.gguf_models import model_from_gguf
+from kvsim.io.limits import MAX_GGUF_PARTS
 from kvsim.specs.attention import FullAttention
 from kvsim.specs.model import ModelSpec
 from kvsim.specs.tensors import Tensor
 
-MAX_PARTS = 1000  # files of one split model
 _PART = re.compile(r"(.*)-(\d{5})-of-(\d{5})\.gguf", re.ASCII)
 _BLOCK = re.compile(r"blk\.(\d{1,6})\.", re.ASCII)
 KIND = "general.architecture"
@@ -42,8 +42,8 @@ def read_gguf(path: Path) -> ModelSpec:
 def _other_parts(path: Path, header: GgufHeader) -> tuple[Tensor, ...]:
     """Tensors of the further files of a split model; the first holds the metadata."""
     count = header.metadata.get("split.count", 1)
-    if not isinstance(count, int) or not 1 <= count <= MAX_PARTS:
-        msg = f"{path.name}: split.count={str(count)[:20]} must be 1 to {MAX_PARTS}"
+    if not isinstance(count, int) or not 1 <= count <= MAX_GGUF_PARTS:
+        msg = f"{path.name}: split.count={str(count)[:20]} must be 1 to {MAX_GGUF_PARTS}"
         raise FileError(msg)
     if count == 1:
         return ()

@@ -6,16 +6,18 @@ from pathlib import Path
 from typing import BinaryIO, NoReturn
 
 from kvsim.errors import FileError
+from kvsim.io.limits import (
+    MAX_GGUF_ARRAY,
+    MAX_GGUF_ENTRIES,
+    MAX_GGUF_HEADER_BYTES,
+    MAX_GGUF_NAME_BYTES,
+    MAX_GGUF_STRINGS,
+)
 from kvsim.specs.tensors import Tensor
-from kvsim.units import MiB, format_bytes, round_up
+from kvsim.units import format_bytes, round_up
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
-MAX_HEADER_BYTES = 256 * MiB  # the largest seen, with vocabulary and merges, are 16 MiB
-MAX_ENTRIES = 2**16  # metadata keys, or tensors; the largest models have some 4000
-MAX_ARRAY = 2**22  # values of one array; the largest vocabularies have 262144 tokens
-MAX_NAME_BYTES = 2**16
-MAX_STRINGS = 2**22  # of all arrays together; the largest vocabularies with merges have 800,000
 KEPT_VALUES = 4096  # arrays longer than this are counted, not kept
 MAX_DIMS = 4  # GGML_MAX_DIMS
 DEFAULT_ALIGNMENT = 32  # GGUF_DEFAULT_ALIGNMENT
@@ -67,7 +69,7 @@ class _Reader:
         self._name = name
         self._file_bytes = num_bytes
         self._position = 0
-        self._strings_left = MAX_STRINGS
+        self._strings_left = MAX_GGUF_STRINGS
 
     def header(self) -> GgufHeader:
         """Everything before the data."""
@@ -93,8 +95,8 @@ class _Reader:
         if kind != ARRAY:
             return self._scalar(self._format(kind, key), key)
         of_kind, count = self._scalar("<I", key), self._scalar("<Q", key)
-        if count > MAX_ARRAY:
-            self._refuse(f"{key[:60]} claims {count} values, at most {MAX_ARRAY} are read")
+        if count > MAX_GGUF_ARRAY:
+            self._refuse(f"{key[:60]} claims {count} values, at most {MAX_GGUF_ARRAY} are read")
         if of_kind == STRING:
             return self._strings(key, count)
         layout = self._format(of_kind, key)
@@ -106,7 +108,7 @@ class _Reader:
     def _strings(self, key: str, count: int) -> object:
         self._strings_left -= count
         if self._strings_left < 0:
-            self._refuse(f"{key[:60]}: more than {MAX_STRINGS} strings are not read")
+            self._refuse(f"{key[:60]}: more than {MAX_GGUF_STRINGS} strings are not read")
         kept = [self._string_bytes(key) for _ in range(count)] if count <= KEPT_VALUES else None
         if kept is not None:
             return [one.decode("utf-8", "replace") for one in kept]
@@ -173,8 +175,8 @@ class _Reader:
 
     def _count(self, what: str) -> int:
         count = self._scalar("<Q", what)
-        if count > MAX_ENTRIES:
-            self._refuse(f"the {what} is {count}, at most {MAX_ENTRIES} are read")
+        if count > MAX_GGUF_ENTRIES:
+            self._refuse(f"the {what} is {count}, at most {MAX_GGUF_ENTRIES} are read")
         return count
 
     def _text(self, what: str) -> str:
@@ -182,7 +184,7 @@ class _Reader:
 
     def _string_bytes(self, what: str) -> bytes:
         length = self._scalar("<Q", what)
-        if what in ("metadata key", "tensor name") and length > MAX_NAME_BYTES:
+        if what in ("metadata key", "tensor name") and length > MAX_GGUF_NAME_BYTES:
             self._refuse(f"a {what} claims {length} bytes")
         return self._take(length, what)
 
@@ -199,8 +201,8 @@ class _Reader:
         end = self._position + num_bytes
         if end > self._file_bytes:
             self._refuse(f"its header is truncated at {what[:60]}")
-        if end > MAX_HEADER_BYTES:
-            limit = format_bytes(MAX_HEADER_BYTES)
+        if end > MAX_GGUF_HEADER_BYTES:
+            limit = format_bytes(MAX_GGUF_HEADER_BYTES)
             self._refuse(f"its header is larger than {limit} at {what[:60]}")
         raw = self._file.read(num_bytes)
         if len(raw) != num_bytes:

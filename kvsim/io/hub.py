@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from kvsim.errors import FileError
+from kvsim.io.limits import MAX_CONFIG_BYTES
 from kvsim.io.safetensors import DTYPE_BITS
 from kvsim.specs.tensors import Tensor
 
@@ -16,7 +17,6 @@ MODELSCOPE = "modelscope:"
 _ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 CONFIG = "config.json"
 TIMEOUT_S = 10
-MAX_CONFIG_BYTES = 2**23
 
 
 @dataclass(frozen=True, slots=True)

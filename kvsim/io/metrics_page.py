@@ -11,9 +11,9 @@ from urllib.parse import SplitResult, urlsplit
 from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, build_opener
 
 from kvsim.errors import FileError, SpecError
+from kvsim.io.limits import MAX_METRICS_BYTES
 from kvsim.specs.metrics import UNBOUNDED, Family, Histogram, Labels, MetricKind, MetricsPage
 
-MAX_PAGE_BYTES = 2**24
 TIMEOUT_S = 10
 URL_SCHEMES = ("http", "https")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -148,9 +148,9 @@ def _opener(host: str | None) -> OpenerDirector:
 
 
 def _text(file: IO[bytes], name: str) -> str:
-    raw = file.read(MAX_PAGE_BYTES + 1)
-    if len(raw) > MAX_PAGE_BYTES:
-        msg = f"{name}: a metrics page must have at most {MAX_PAGE_BYTES:,} bytes"
+    raw = file.read(MAX_METRICS_BYTES + 1)
+    if len(raw) > MAX_METRICS_BYTES:
+        msg = f"{name}: a metrics page must have at most {MAX_METRICS_BYTES:,} bytes"
         raise FileError(msg)
     return raw.decode("utf-8", "replace")
 

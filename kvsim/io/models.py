@@ -13,21 +13,16 @@ from kvsim.io.gguf import read_gguf
 from kvsim.io.gguf_models import model_from_gguf
 from kvsim.io.hf_config import model_from_config
 from kvsim.io.hub import MODELSCOPE, fetch_model, is_hub_id
+from kvsim.io.limits import MAX_CONFIG_BYTES, MAX_CONFIG_DEPTH
 from kvsim.io.safetensors import holds_safetensors, read_tensors
 from kvsim.specs.model import ModelSpec
-from kvsim.units import MiB, format_bytes
-
-MAX_CONFIG_BYTES = 8 * MiB
-"""Largest config.json read; the largest seen are 0.2 MiB."""
+from kvsim.units import format_bytes
 
 SAFETENSORS_NAMES = (".safetensors", ".safetensors.index.json")
 """How the names of weights and of their index end."""
 
 GGUF_KIND = "general.architecture"
 """The key that only a GGUF file's metadata have."""
-
-MAX_DEPTH = 64
-"""Deepest nesting of a config; composite models reach 5."""
 
 
 def read_model(source: str | PathLike[str] | Mapping[str, object]) -> ModelSpec:
@@ -77,7 +72,7 @@ def parse_config(text: str, *, name: str = "config") -> Mapping[str, object]:
         msg = f"{name}: {error}"
         raise FileError(msg) from None
     except RecursionError:
-        msg = f"{name}: nested deeper than {MAX_DEPTH} levels"
+        msg = f"{name}: nested deeper than {MAX_CONFIG_DEPTH} levels"
         raise FileError(msg) from None
     except ValueError as error:
         msg = f"{name} is no valid JSON: {error}"
@@ -85,8 +80,8 @@ def parse_config(text: str, *, name: str = "config") -> Mapping[str, object]:
     if not isinstance(values, dict):
         msg = f"{name} holds a {type(values).__name__}, a config is an object"
         raise FileError(msg)
-    if _depth(values) > MAX_DEPTH:
-        msg = f"{name}: nested deeper than {MAX_DEPTH} levels"
+    if _depth(values) > MAX_CONFIG_DEPTH:
+        msg = f"{name}: nested deeper than {MAX_CONFIG_DEPTH} levels"
         raise FileError(msg)
     return values
 
@@ -188,7 +183,7 @@ def _depth(values: object) -> int:
             if isinstance(value, dict | list)
             for child in (value.values() if isinstance(value, dict) else value)
         ]
-        if depth > MAX_DEPTH:
+        if depth > MAX_CONFIG_DEPTH:
             break
     return depth
 

@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import NoReturn, TypeGuard
 
 from kvsim.errors import FileError
+from kvsim.io.limits import (
+    MAX_SAFETENSORS_HEADER_BYTES,
+    MAX_SAFETENSORS_INDEX_BYTES,
+    MAX_SAFETENSORS_TENSORS,
+)
 from kvsim.specs.tensors import Tensor
-from kvsim.units import MiB, format_bytes
+from kvsim.units import format_bytes
 
 LENGTH_BYTES = 8  # the header's own length, before it
-MAX_HEADER_BYTES = 32 * MiB  # the largest seen are 6 MiB; the format allows 100 MB
-MAX_INDEX_BYTES = 64 * MiB  # the largest seen, of 90,000 tensors, has 9 MiB
-MAX_TENSORS = 2**20
 MAX_DIMS = 16
 INDEX_NAME = "model.safetensors.index.json"
 WHOLE_NAME = "model.safetensors"
@@ -74,7 +76,7 @@ def read_tensors(path: Path) -> tuple[Tensor, ...]:
 
 
 def _of_index(path: Path) -> tuple[Tensor, ...]:
-    values = _parse(path.name, _read(path, 0, MAX_INDEX_BYTES))
+    values = _parse(path.name, _read(path, 0, MAX_SAFETENSORS_INDEX_BYTES))
     where = values.get("weight_map")
     if not isinstance(where, Mapping) or not where:
         _refuse(path.name, "weight_map must name a file for every tensor")
@@ -106,14 +108,17 @@ def _of_file(path: Path) -> tuple[Tensor, ...]:
     if size < LENGTH_BYTES:
         _refuse(path.name, "it is truncated before its header's length")
     length = int.from_bytes(_read(path, 0, LENGTH_BYTES, exact=LENGTH_BYTES), "little")
-    if length > MAX_HEADER_BYTES:
-        _refuse(path.name, f"its header claims {length:,} bytes, at most {MAX_HEADER_BYTES:,}")
+    if length > MAX_SAFETENSORS_HEADER_BYTES:
+        _refuse(
+            path.name,
+            f"its header claims {length:,} bytes, at most {MAX_SAFETENSORS_HEADER_BYTES:,}",
+        )
     if LENGTH_BYTES + length > size:
         _refuse(path.name, f"its header claims {length:,} bytes, the file has {size:,}")
     values = _parse(path.name, _read(path, LENGTH_BYTES, length, exact=length))
     entries = {name: value for name, value in values.items() if name != METADATA}
-    if len(entries) > MAX_TENSORS:
-        _refuse(path.name, f"it claims {len(entries)} tensors, at most {MAX_TENSORS}")
+    if len(entries) > MAX_SAFETENSORS_TENSORS:
+        _refuse(path.name, f"it claims {len(entries)} tensors, at most {MAX_SAFETENSORS_TENSORS}")
     spans, tensors = [], []
     for name, value in entries.items():
         tensor, start, end = _tensor(path.name, name, value)

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from kvsim.errors import SpecError
+from kvsim.io.limits import MAX_REQUEST_TOKENS
 from kvsim.specs.workload import PromptSegment, Request
 
 Row = Mapping[str, Any]
@@ -15,9 +16,6 @@ FIRST_HASH_SEGMENT = 2 * 10**12
 
 FIRST_TURN_SEGMENT = 3 * 10**12
 """Segments from here on are the turns of a trace's conversations, in the order of the file."""
-
-MOST_TOKENS = 10**9
-"""Of a prompt or an answer; the longest context of any model is a hundredth of it."""
 
 MOST_SEGMENTS = 2**53  # whole numbers up to here are exact as floats
 
@@ -48,7 +46,7 @@ class TraceFormat:
     read: Callable[[Row, TraceState], Request]
 
 
-def whole(row: Row, name: str, *, most: int = MOST_TOKENS) -> int:
+def whole(row: Row, name: str, *, most: int = MAX_REQUEST_TOKENS) -> int:
     """A count of tokens, or an id, from text or a number; 12.0 is one, True and 12.5 are not."""
     value = row.get(name)
     try:

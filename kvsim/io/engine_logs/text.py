@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kvsim.errors import FileError
-
-MAX_BYTES = 64 * 2**20
-MAX_LINE = 400_000
-"""Letters of a line that are read; the longest seen, with a compilation's config, has 10,000."""
+from kvsim.io.limits import MAX_LOG_BYTES, MAX_LOG_LINE
 
 WRAPPED_LINES = 4
 """Lines that one record can be broken over by whoever pasted it."""
@@ -56,8 +53,8 @@ def load(source: str | Path | bytes) -> str:
         return _bounded(decode(source), "the log")
     path = Path(source)
     try:
-        if path.stat().st_size > MAX_BYTES:
-            msg = f"{path.name}: larger than {MAX_BYTES // 2**20} MiB, so no start-up log"
+        if path.stat().st_size > MAX_LOG_BYTES:
+            msg = f"{path.name}: larger than {MAX_LOG_BYTES // 2**20} MiB, so no start-up log"
             raise FileError(msg)
         content = path.read_bytes()
     except (OSError, ValueError) as error:
@@ -67,8 +64,8 @@ def load(source: str | Path | bytes) -> str:
 
 
 def _bounded(text: str, name: str) -> str:
-    if len(text) > MAX_BYTES:
-        msg = f"{name}: larger than {MAX_BYTES // 2**20} MiB, so no start-up log"
+    if len(text) > MAX_LOG_BYTES:
+        msg = f"{name}: larger than {MAX_LOG_BYTES // 2**20} MiB, so no start-up log"
         raise FileError(msg)
     if not text.strip():
         msg = f"{name}: is empty"
@@ -104,7 +101,7 @@ def lines_of(text: str) -> list[Line]:
                 break
             parts.append(cleaned[j][1][:2000])
         joined: tuple[str, ...] = ()
-        if len(parts) > 1 and len(line) < MAX_LINE // 10:
+        if len(parts) > 1 and len(line) < MAX_LOG_LINE // 10:
             joined = ("".join(parts), " ".join(part.strip() for part in parts))
         lines.append(Line(number, line, joined))
     return lines
@@ -120,9 +117,9 @@ def continued(lines: list[Line], start: int, most: int) -> Iterator[str]:
 
 def _cleaned(text: str) -> Iterator[tuple[int, str]]:
     for number, raw in enumerate(text.split("\n"), start=1):
-        for piece in raw[: 4 * MAX_LINE].split("\r"):
+        for piece in raw[: 4 * MAX_LOG_LINE].split("\r"):
             for line in _unwrapped(piece):
-                yield number, line[:MAX_LINE]
+                yield number, line[:MAX_LOG_LINE]
 
 
 def _unwrapped(line: str) -> list[str]:

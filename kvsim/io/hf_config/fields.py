@@ -5,10 +5,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from kvsim.errors import MissingFieldError, SpecError
-
-MAX_LAYERS = 10_000
-MAX_SIZE = 2**40
-"""Largest size that any field may state: far past every model, and products stay exact."""
+from kvsim.io.limits import MAX_CONFIG_LAYERS, MAX_CONFIG_SIZE
 
 MAX_SHOWN_BITS = 128
 """Longest whole number that a message spells out."""
@@ -89,7 +86,7 @@ class Fields:
         return tuple(name for name, value in self._values.items() if value is not None)
 
     def whole(
-        self, *aliases: str, default: int | None = None, low: int = 1, high: int = MAX_SIZE
+        self, *aliases: str, default: int | None = None, low: int = 1, high: int = MAX_CONFIG_SIZE
     ) -> int:
         """A whole number in [low, high]; the default if absent, SpecError if there is none."""
         value = self.optional_whole(*aliases, low=low, high=high)
@@ -100,7 +97,9 @@ class Fields:
             raise MissingFieldError(msg)
         return default
 
-    def optional_whole(self, *aliases: str, low: int = 1, high: int = MAX_SIZE) -> int | None:
+    def optional_whole(
+        self, *aliases: str, low: int = 1, high: int = MAX_CONFIG_SIZE
+    ) -> int | None:
         """A whole number in [low, high], or None if no alias is there."""
         found = self._find(aliases)
         if found is None:
@@ -152,12 +151,13 @@ class Fields:
         return value
 
     def items(self, *aliases: str) -> tuple[object, ...] | None:
-        """A list, or None if no alias is there; at most MAX_LAYERS long."""
+        """A list, or None if no alias is there; at most MAX_CONFIG_LAYERS long."""
         value = self.raw(*aliases)
         if value is None:
             return None
-        if not isinstance(value, list | tuple) or len(value) > MAX_LAYERS:
-            msg = f"{self._stated_name(*aliases)} must be a list of at most {MAX_LAYERS} entries"
+        if not isinstance(value, list | tuple) or len(value) > MAX_CONFIG_LAYERS:
+            name = self._stated_name(*aliases)
+            msg = f"{name} must be a list of at most {MAX_CONFIG_LAYERS} entries"
             raise SpecError(msg)
         return tuple(value)
 
@@ -176,7 +176,7 @@ class Fields:
         value = self.raw(alias)
         if not isinstance(value, str):
             return self.wholes(alias)
-        parts = [part.strip() for part in value.split(",", MAX_LAYERS)]
+        parts = [part.strip() for part in value.split(",", MAX_CONFIG_LAYERS)]
         if not all(part.isascii() and part.isdigit() and len(part) < 6 for part in parts):
             msg = f"{self.name_of(alias)} must be whole numbers, separated by commas"
             raise SpecError(msg)
@@ -214,7 +214,9 @@ class Fields:
             msg = f"{pairs}: they are one quantity and must agree"
             raise SpecError(msg)
 
-    def _check_whole(self, field: str, value: object, *, low: int = 1, high: int = MAX_SIZE) -> int:
+    def _check_whole(
+        self, field: str, value: object, *, low: int = 1, high: int = MAX_CONFIG_SIZE
+    ) -> int:
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:

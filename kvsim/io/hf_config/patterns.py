@@ -1,10 +1,11 @@
 """Which kind each layer is: explicit lists, letters, periods, and what files leave implicit."""
 
 from kvsim.errors import SpecError, UnsupportedError
-from kvsim.io.hf_config.fields import MAX_LAYERS, Fields
+from kvsim.io.hf_config.fields import Fields
 from kvsim.io.hf_config.implicit import FIELD_RULES, IMPLICIT, LIST_RULES
 from kvsim.io.hf_config.kinds import Kind, check_count
 from kvsim.io.hf_config.towers import Tower
+from kvsim.io.limits import MAX_CONFIG_LAYERS
 
 WORDS = {
     "full_attention": Kind.FULL,
@@ -72,7 +73,7 @@ def layer_kinds(f: Fields, tower: Tower) -> tuple[Kind, ...]:
         UnsupportedError: for a layer word that no rule knows.
     """
     f.must_agree("num_hidden_layers", "n_layer", "n_layers", "num_transformer_layers")
-    count = f.optional_whole(*LAYER_COUNT_FIELDS, high=MAX_LAYERS)
+    count = f.optional_whole(*LAYER_COUNT_FIELDS, high=MAX_CONFIG_LAYERS)
     stated = _stated(f, count)
     if stated:
         names = list(stated)
@@ -137,14 +138,16 @@ def _with_indexer(f: Fields, kinds: tuple[Kind, ...]) -> tuple[Kind, ...]:
 
 def _from_letters(f: Fields) -> tuple[Kind, ...]:
     field, pattern = f.name_of("hybrid_override_pattern"), f.raw("hybrid_override_pattern")
-    if not isinstance(pattern, str) or not 1 <= len(pattern) <= MAX_LAYERS:
-        msg = f"{field} must be a string of 1 to {MAX_LAYERS} layer letters"
+    if not isinstance(pattern, str) or not 1 <= len(pattern) <= MAX_CONFIG_LAYERS:
+        msg = f"{field} must be a string of 1 to {MAX_CONFIG_LAYERS} layer letters"
         raise SpecError(msg)
     for letter in pattern:
         if letter not in LETTERS:
             msg = f"{field}: layer letter {letter!r} is not one of {' '.join(LETTERS)}"
             raise UnsupportedError(msg)
-    check_count(f, field, len(pattern), f.optional_whole("num_hidden_layers", high=MAX_LAYERS))
+    check_count(
+        f, field, len(pattern), f.optional_whole("num_hidden_layers", high=MAX_CONFIG_LAYERS)
+    )
     return tuple(LETTERS[letter] for letter in pattern)
 
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from kvsim.io.hf_config.fields import MAX_LAYERS, Fields
+from kvsim.io.hf_config.fields import Fields
+from kvsim.io.limits import MAX_CONFIG_LAYERS
 from kvsim.specs.attention import CacheBehaviour, FullAttention, SlidingWindow
 from kvsim.specs.latent import CompressedAttention, LatentAttention, SlidingLatentAttention
 from kvsim.specs.model import Layer
@@ -217,7 +218,7 @@ def _draft_layers(
     f: Fields, architecture: str, layers: Sequence[Layer], *, usual: int
 ) -> tuple[Layer, ...]:
     """What multi-token prediction caches: each of its modules is one more attention layer."""
-    stated = f.optional_whole(*DRAFT_COUNT_FIELDS, low=0, high=MAX_LAYERS)
+    stated = f.optional_whole(*DRAFT_COUNT_FIELDS, low=0, high=MAX_CONFIG_LAYERS)
     count = usual if stated is None else stated
     if not count:
         return ()
