@@ -40,6 +40,8 @@ if TYPE_CHECKING:
         waste,
         waste_study,
         write_metrics,
+        write_table,
+        write_timeline,
     )
     from kvsim.dtypes import CacheFormat, DType, cache_format, model_dtype
     from kvsim.engines.llama_cpp import LlamaCppLayout, llama_cpp_layout
@@ -206,6 +208,8 @@ _HOMES = {
         "waste",
         "waste_study",
         "write_metrics",
+        "write_table",
+        "write_timeline",
     ),
     "kvsim.errors": (
         "CapacityError",
@@ -558,6 +562,8 @@ __all__ = [
     "write_calibration",
     "write_metrics",
     "write_step_table",
+    "write_table",
+    "write_timeline",
     "write_trace",
 ]
 

@@ -25,7 +25,7 @@ MAY_IMPORT = {
 MAY_INSTALL = {
     "engines": {"numpy"},
     "analytic": {"numpy"},
-    "sim": {"numpy", "numba", "rich"},
+    "sim": {"numpy", "numba", "polars", "rich"},
     "planner": {"numpy", "joblib", "ray", "rich"},
     "io": {"numpy", "polars", "gguf", "huggingface_hub"},
     "api": {"numpy"},

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from kvsim.api.comparing import compare, plan_engine
     from kvsim.api.learning import attention_variants, check_claims, token_notes
-    from kvsim.api.measuring import bench_workload, calibrate, metrics_page, write_metrics
+    from kvsim.api.measuring import (
+        bench_workload,
+        calibrate,
+        metrics_page,
+        write_metrics,
+        write_table,
+        write_timeline,
+    )
     from kvsim.api.planning import (
         accelerator,
         cache_bytes,
@@ -33,7 +40,14 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "comparing": ("compare", "plan_engine"),
-    "measuring": ("bench_workload", "calibrate", "metrics_page", "write_metrics"),
+    "measuring": (
+        "bench_workload",
+        "calibrate",
+        "metrics_page",
+        "write_metrics",
+        "write_table",
+        "write_timeline",
+    ),
     "learning": ("attention_variants", "check_claims", "token_notes"),
     "planning": (
         "accelerator",
@@ -83,6 +97,8 @@ __all__ = [
     "waste",
     "waste_study",
     "write_metrics",
+    "write_table",
+    "write_timeline",
 ]
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from os import PathLike
 from typing import TYPE_CHECKING
 
+from kvsim.io.frames import write_events, write_frame
 from kvsim.io.metrics_page import write_metrics as write_page
 from kvsim.specs.bench import BenchResult
 from kvsim.specs.metrics import Family
@@ -47,6 +48,37 @@ def write_metrics(done: "Simulation", path: str | PathLike[str], *, at_start: bo
     """
     read_s = 0.0 if at_start else done.duration_s
     write_page(metrics_page(done, at_start=at_start), path, read_s=read_s)
+
+
+def write_timeline(done: "Simulation", path: str | PathLike[str]) -> None:
+    """Write a run as a trace that Perfetto and Chrome open: requests, preemptions, occupancy.
+
+    Args:
+        done: what `simulate` returned.
+        path: the file, JSON.
+
+    Raises:
+        FileError: if the file cannot be written.
+    """
+    from kvsim.sim.timeline import Timeline  # noqa: PLC0415 - the simulator
+
+    timeline = Timeline(done=done)
+    write_events(timeline.events(), path, about=timeline.about)
+
+
+def write_table(done: "Simulation", path: str | PathLike[str], *, table: str = "requests") -> None:
+    """Write a run's records: requests, steps or preemptions, as JSON, CSV or Parquet.
+
+    Args:
+        done: what `simulate` returned.
+        path: the file; its ending says the format.
+        table: which records.
+
+    Raises:
+        FileError: for another ending, or if the file cannot be written.
+        SpecError: for another table.
+    """
+    write_frame(done.to_polars(table), path)
 
 
 def bench_workload(result: BenchResult, *, seed: int = 0) -> "Workload":

@@ -9,6 +9,7 @@ from kvsim import api
 from kvsim.cli.deployments import stated
 from kvsim.cli.flags import add_fields, add_model, from_args, size
 from kvsim.errors import SpecError
+from kvsim.io.frames import check_ending
 from kvsim.io.step_table import read_step_table
 from kvsim.io.traces import read_trace
 from kvsim.specs.deployment import Deployment
@@ -20,6 +21,9 @@ from kvsim.specs.parallel import Parallelism
 from kvsim.specs.workload import PoissonTraffic, Workload
 
 Json = dict[str, object]
+
+TABLES = ("requests", "steps", "preemptions")
+"""Records of a run that can be written; the first under the shortest flag."""
 
 
 def add_simulate(parser: argparse.ArgumentParser) -> None:
@@ -64,6 +68,17 @@ def add_simulate(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="chance that a drafted token is right (default: 0)",
     )
+    for name in TABLES:
+        flag = "--output" if name == TABLES[0] else f"--output-{name}"
+        parser.add_argument(
+            flag,
+            dest=f"output_{name}",
+            metavar="FILE",
+            help=f"write a row for each of the {name}: .json, .csv or .parquet",
+        )
+    parser.add_argument(
+        "--trace-out", metavar="FILE", help="write the run as a trace for Perfetto or Chrome: .json"
+    )
     parser.add_argument(
         "--metrics-out",
         nargs="+",
@@ -86,6 +101,10 @@ def run_simulate(args: argparse.Namespace) -> Json:
     if len(args.metrics_out) > 2:
         msg = f"metrics_out={len(args.metrics_out)} files must be 1 or 2: the end, or start and end"
         raise SpecError(msg)
+    outputs = {name: getattr(args, f"output_{name}") for name in TABLES}
+    outputs = {name: path for name, path in outputs.items() if path is not None}
+    for path in outputs.values():
+        check_ending(path)
     limits, efficiencies = from_args(ServiceLimits, args), from_args(Efficiencies, args)
     model, workload = api.load_model(args.model), _workload(args)
     engine, parallel = from_args(Vllm, args), from_args(Parallelism, args)
@@ -118,6 +137,10 @@ def run_simulate(args: argparse.Namespace) -> Json:
         api.write_metrics(done, path)
     for path in args.metrics_out[:-1]:
         api.write_metrics(done, path, at_start=True)
+    for name, path in outputs.items():
+        api.write_table(done, path, table=name)
+    if args.trace_out is not None:
+        api.write_timeline(done, args.trace_out)
     result = done.as_dict(cpu_s=cpu_s) | {"workload": workload.source}
     if limits.is_open:
         return result

@@ -1,6 +1,7 @@
 """Simulation: a run's records, and the figures that follow from them."""
 
 from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
 
 from kvsim.sim.engine import Engine
 from kvsim.sim.latency import Goodput, StepEnds, goodput, queue_times, weighted_spread
@@ -14,7 +15,11 @@ from kvsim.sim.metrics import (
     waste,
 )
 from kvsim.sim.records import Preemption, RequestRecord, StepRecord
+from kvsim.sim.tables import frame
 from kvsim.specs.limits import ServiceLimits
+
+if TYPE_CHECKING:
+    from polars import DataFrame
 
 Json = dict[str, object]
 
@@ -111,6 +116,17 @@ class Simulation:
     def duration_s(self) -> float:
         """From time 0 to the end of the last step."""
         return self.steps[-1].end_s if self.steps else 0.0
+
+    def to_polars(self, table: str = "requests") -> "DataFrame":
+        """The records as a Polars table.
+
+        Args:
+            table: requests, steps or preemptions.
+
+        Raises:
+            SpecError: for another table.
+        """
+        return frame(self, table)
 
     def as_dict(self, *, cpu_s: float | None = None) -> Json:
         """The figures as plain values; counts in place of the records.
