@@ -7,10 +7,11 @@ from kvsim.sim.request import RunningRequest
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """A request that begins, or comes back, and what of it the cache had."""
+    """A request that begins, or comes back, and what of it the device's cache had."""
 
     request: RunningRequest
     num_hit_tokens: int
+    num_loaded_tokens: int = 0  # from outside the device
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +54,27 @@ class Batch:
         self.drafts.pop(request, None)
         self.preempted.append(Eviction(request, by, request.num_computed_tokens))
 
-    def admit(self, request: RunningRequest, *, num_tokens: int, num_hit_tokens: int) -> None:
-        """Take a request in whose first `num_hit_tokens` tokens the cache has."""
+    def admit(
+        self,
+        request: RunningRequest,
+        *,
+        num_tokens: int,
+        num_hit_tokens: int,
+        num_cached_tokens: int | None = None,
+        num_loaded_tokens: int = 0,
+    ) -> None:
+        """Take a request in whose first `num_hit_tokens` tokens need no computing.
+
+        Of these the device had `num_cached_tokens` (None: all), and `num_loaded_tokens` came
+        from outside it.
+        """
         self.tokens[request] = num_tokens
         self.budget -= num_tokens
         drafts = num_hit_tokens + num_tokens - request.num_tokens
         if drafts > 0:
             self.drafts[request] = drafts
-        self.admitted.append(Admission(request, num_hit_tokens))
+        cached = num_hit_tokens if num_cached_tokens is None else num_cached_tokens
+        self.admitted.append(Admission(request, cached, num_loaded_tokens))
 
     def count_lookup(self, request: RunningRequest, *, num_hit_tokens: int) -> None:
         """Count what the prefix cache was asked for and had, first comers apart."""

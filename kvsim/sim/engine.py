@@ -12,6 +12,7 @@ from kvsim.sim.content import Content, ContentTree
 from kvsim.sim.records import Preemption, RequestRecord, Stall, StepRecord
 from kvsim.sim.request import RunningRequest
 from kvsim.sim.setup import EngineSetup
+from kvsim.sim.tiers import TierUse
 from kvsim.specs.workload import Request, Workload, output_segment, prompt_segments
 
 
@@ -25,6 +26,7 @@ class Served:
     sample: int
     first_step: int = -1
     num_cached_tokens: int = 0
+    num_loaded_tokens: int = 0
     first_token_step: int = -1
     first_token_s: float = 0.0
     last_token_step: int = -1
@@ -76,6 +78,12 @@ class Engine:
         self.preemptions: list[Preemption] = []
 
     @property
+    def tiers(self) -> tuple[TierUse, ...]:
+        """What the tiers below the device did so far."""
+        connector = self._scheduler.connector
+        return () if connector is None else connector.tiers()
+
+    @property
     def num_free_blocks(self) -> int:
         """Blocks that nobody holds now."""
         return self._setup.num_gpu_blocks - 1 - self._scheduler.occupancy.num_used_blocks
@@ -96,8 +104,13 @@ class Engine:
                 self.now = max(self.now, next_s)  # idle: jump, don't tick
         for arrival in self._arrivals.until(self.now):
             self._arrive(arrival)
+        connector = scheduler.connector
+        if connector is not None:
+            connector.begin(self.now)
         batch = scheduler.schedule()
-        start_s, self.now = self.now, self.now + self._step_time(batch)
+        start_s, self.now = self.now, self.now + self._seconds(batch)
+        if connector is not None:
+            connector.end(self.now)
         record = self._record(batch, start_s)
         self._note_admissions(batch)
         if batch.preempted:
@@ -108,6 +121,17 @@ class Engine:
             self._settle(self._under_way.popleft())
         self.step += 1
         return record
+
+    def _seconds(self, batch: Batch) -> float:
+        """Seconds of a step; one that waits for a transfer ends with it, or with an arrival."""
+        connector = self._scheduler.connector
+        if connector is None or batch.tokens or self._under_way:
+            return self._step_time(batch)
+        end_s = connector.next_end_s
+        if end_s is None:
+            return self._step_time(batch)
+        next_s = self._arrivals.next_s
+        return max(0.0, min(end_s, end_s if next_s is None else next_s) - self.now)
 
     def _arrive(self, arrival: Arrival) -> None:
         """Queue each answer that the request asks for, as a request of its own."""
@@ -142,7 +166,7 @@ class Engine:
             end_s=self.now,
             num_tokens=batch.num_tokens,
             num_running=len(self._scheduler.running),
-            num_waiting=len(self._scheduler.waiting),
+            num_waiting=self._scheduler.num_waiting,
             num_used_blocks=occupancy.num_used_blocks,
             reserved_blocks=occupancy.reserved_blocks,
             idle_blocks=occupancy.idle_blocks,
@@ -159,8 +183,10 @@ class Engine:
             if served.first_step < 0:
                 served.first_step = self.step
                 served.num_cached_tokens = admission.num_hit_tokens
+                served.num_loaded_tokens = admission.num_loaded_tokens
             else:
-                lost = served.num_lost_tokens - admission.num_hit_tokens
+                kept = admission.num_hit_tokens + admission.num_loaded_tokens
+                lost = served.num_lost_tokens - kept
                 served.num_recomputed_tokens += max(0, lost)
 
     def _note_preemptions(self, batch: Batch, time_s: float) -> None:
@@ -200,6 +226,7 @@ class Engine:
                     num_prompt_tokens=running.num_prompt_tokens,
                     num_output_tokens=running.num_tokens - running.num_prompt_tokens,
                     num_cached_tokens=served.num_cached_tokens,
+                    num_loaded_tokens=served.num_loaded_tokens,
                     num_preemptions=running.num_preemptions,
                     arrival_s=served.arrival_s,
                     first_step=served.first_step,
@@ -225,9 +252,11 @@ class Engine:
 
     def _check_progress(self) -> None:
         """SpecError if nothing runs and nothing can: waiting for ever is not an answer."""
+        connector = self._scheduler.connector
         if (
             self._scheduler.has_work
             and self._arrivals.next_s is None
+            and (connector is None or connector.next_end_s is None)
             and not any(step.batch.tokens for step in self._under_way)
         ):
             request = self._served[self._scheduler.first_in_line]

@@ -133,18 +133,23 @@ class KVCache:
         num_new_tokens: int,
         *,
         hit: Hit | None = None,
+        num_loaded_tokens: int = 0,
         whole_prompt: bool = False,
         num_spare_blocks: int = 0,
+        num_reserved_blocks: int = 0,
     ) -> bool:
         """Give the request slots for its next tokens; False, and nothing taken, if they lack.
 
-        `hit` is a cached prefix that a request from the queue starts with. With `whole_prompt`
-        the whole request so far must have room, not this chunk alone, and with
-        `num_spare_blocks` so many blocks must stay free.
+        `hit` is a cached prefix that a request from the queue starts with; `num_loaded_tokens`
+        after it will be written from outside, and are published when they are there. With
+        `whole_prompt` the whole request so far must have room, not this chunk alone. With
+        `num_spare_blocks` so many blocks must stay free, and `num_reserved_blocks` more of those
+        that this chunk could take.
         """
         rules = self._rules
         found: Sequence[Sequence[int]] = hit.blocks if hit else [()] * len(self.groups)
         computed = request.num_computed_tokens + (hit.num_tokens if hit else 0)
+        computed += num_loaded_tokens
         room = self.pool.num_free - num_spare_blocks
         if whole_prompt:
             whole = min(request.num_tokens, rules.max_model_len)
@@ -154,16 +159,18 @@ class KVCache:
         settled = max(0, computed - request.num_in_flight_tokens)
         for group in self.groups:
             group.release_behind(request, settled)
-        room = self.pool.num_free - num_spare_blocks
-        slots = min(end + rules.num_lookahead_tokens, rules.max_model_len)
+        room = self.pool.num_free - num_spare_blocks - num_reserved_blocks
+        lookahead = 0 if num_loaded_tokens else rules.num_lookahead_tokens
+        slots = min(end + lookahead, rules.max_model_len)
         if self._missing(request, (end, slots), computed, found, admission=False) > room:
             return False
-        if hit and any(hit.blocks):
+        if hit and (any(hit.blocks) or num_loaded_tokens):
             for group, blocks in zip(self.groups, hit.blocks, strict=True):
-                group.adopt(request, blocks, hit.num_tokens)
+                group.adopt(request, blocks, computed)
         for group in self.groups:
             group.grow(request, num_tokens=end, num_slots=slots)
-        self.publish(request, min(end, request.num_tokens))
+        if not num_loaded_tokens:
+            self.publish(request, min(end, request.num_tokens))
         request.quiet_until = self._quiet_until(request, settled)
         return True
 
@@ -194,6 +201,13 @@ class KVCache:
             for i, group in enumerate(self.groups)
         )
 
+    def num_missing(self, request: RunningRequest) -> int:
+        """Free blocks that a request which holds some still needs for all that is known of it."""
+        whole = min(request.num_tokens, self._rules.max_model_len)
+        nothing: Sequence[Sequence[int]] = [()] * len(self.groups)
+        computed = request.num_computed_tokens
+        return self._missing(request, (whole, whole), computed, nothing, admission=True)
+
     def publish(self, request: RunningRequest, num_tokens: int) -> None:
         """Let others find the content of the first `num_tokens` tokens, as far as hits can end."""
         rules = self._rules
@@ -204,6 +218,12 @@ class KVCache:
         for group in self.groups:
             group.publish(request, aligned if len(self.groups) > 1 else num_tokens)
         request.next_publication = aligned + border
+
+    def release_behind(self, request: RunningRequest) -> None:
+        """Free the blocks that no later token of a request attends to."""
+        settled = max(0, request.num_computed_tokens - request.num_in_flight_tokens)
+        for group in self.groups:
+            group.release_behind(request, settled)
 
     def free(self, request: RunningRequest) -> None:
         """Take all blocks back, group by group."""

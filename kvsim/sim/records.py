@@ -68,6 +68,7 @@ class RequestRecord:
     finish_s: float
     num_recomputed_tokens: int = 0  # had before a preemption, and not found cached after it
     stalls: tuple[Stall, ...] = ()
+    num_loaded_tokens: int = 0  # beyond the cached ones, from a tier below or another engine
 
     @property
     def ttft_s(self) -> float:

@@ -6,6 +6,7 @@ from kvsim.errors import SpecError
 from kvsim.sim.batch import Batch, Settled
 from kvsim.sim.chunks import Chunks
 from kvsim.sim.config import Policy, SchedulerConfig
+from kvsim.sim.connector import Connector
 from kvsim.sim.kv_cache import KVCache, Occupancy
 from kvsim.sim.queues import urgency, waiting_queue
 from kvsim.sim.request import BlockTable, RunningRequest, Status
@@ -47,11 +48,17 @@ class Scheduler:
         self._num_computed_tokens = 0  # of all requests that hold blocks
         self.waiting = waiting_queue(config.policy)
         self.running: list[RunningRequest] = []
+        self.connector: Connector | None = None  # nothing comes from outside the device
 
     @property
     def has_work(self) -> bool:
         """Whether any request is waiting or running."""
         return bool(self.running) or len(self.waiting) > 0
+
+    @property
+    def num_waiting(self) -> int:
+        """Requests that hold no blocks yet, or none any more."""
+        return len(self.waiting)
 
     @property
     def has_unreported(self) -> bool:
@@ -190,12 +197,16 @@ class Scheduler:
             batch.continues = bool(batch.tokens)
         while batch.budget > 0 and len(self.running) < config.active_seqs and self.waiting:
             request = self.waiting.first()
-            if request.num_stale_tokens:
+            if self._waits(request):
                 held_back.append(self.waiting.pop())
                 continue
             if not self._admit(request, batch, most_tokens):
                 break
         self.waiting.push_back(held_back)
+
+    def _waits(self, request: RunningRequest) -> bool:
+        """Whether a request is passed over in this step: tokens of its are still to come."""
+        return request.num_stale_tokens > 0
 
     def _admit(self, request: RunningRequest, batch: Batch, most_tokens: int) -> bool:
         """Let the first in the queue run if its next chunk, and its whole prompt, have room."""

@@ -20,7 +20,10 @@ from kvsim.sim.block_pool import BlockPool
 from kvsim.sim.config import SchedulerConfig
 from kvsim.sim.groups import CacheGroup, CacheRules
 from kvsim.sim.kv_cache import EqualGroups, KVCache
+from kvsim.sim.loading import LoadingScheduler
 from kvsim.sim.local_groups import ChunkGroup, CrossGroup, RingGroup, WindowGroup
+from kvsim.sim.offload import TierConnector, TierSizes
+from kvsim.sim.offload_groups import OffloadGroup
 from kvsim.sim.scheduler import Scheduler
 from kvsim.sim.state_chunks import Checkpoints, StateChunks
 from kvsim.sim.state_groups import AlignedStateGroup, StateGroup
@@ -38,6 +41,7 @@ class EngineSetup:
     num_gpu_blocks: int  # the null block counted
     engine_version: str = NEWEST_VLLM
     num_encoder_tokens: int = 0  # of requests that state none
+    tiers: TierSizes | None = None  # below the device's cache
 
     def __post_init__(self) -> None:
         if not self.groups:
@@ -70,7 +74,37 @@ class EngineSetup:
         config = self.config
         limits = [config.max_num_batched_tokens, config.long_prefill_token_threshold]
         chunks = StateChunks(self._checkpoints(), min(n for n in limits if n))
-        return Scheduler(config, cache, state_chunks=chunks if has_states else None, accept=accept)
+        states = chunks if has_states else None
+        if self.tiers is None:
+            return Scheduler(config, cache, state_chunks=states, accept=accept)
+        tiers = TierConnector(
+            [
+                self._offloaded(cache, i)
+                for i, group in enumerate(self.groups)
+                if group.spec.prefix_cacheable
+            ],
+            self.tiers,
+            shares_loads=config.enable_prefix_caching,
+        )
+        return LoadingScheduler(config, cache, tiers, state_chunks=states, accept=accept)
+
+    def _offloaded(self, cache: KVCache, index: int) -> OffloadGroup:
+        """A group as the tiers see it.
+
+        Raises:
+            UnsupportedError: for layers whose chunks are stored by rules that are not known here.
+        """
+        group = self.groups[index]
+        spec = group.spec
+        num_bytes = sum(len(m.layers) * m.spec.unpadded_page_size_bytes for m in group.members)
+        if isinstance(spec, SlidingWindowSpec):
+            return OffloadGroup(
+                cache.groups[index], num_bytes, spec.sliding_window, spec.extra_retained_tokens
+            )
+        if isinstance(spec, FullAttentionSpec):
+            return OffloadGroup(cache.groups[index], num_bytes)
+        msg = f"kv_offloading_size: stores of {type(spec).__name__} layers are not modelled"
+        raise UnsupportedError(msg)
 
     def _checkpoints(self) -> Checkpoints:
         """What all groups of states can save inside a chunk."""
