@@ -112,6 +112,7 @@ if TYPE_CHECKING:
     from kvsim.sim.records import RequestRecord, StepRecord
     from kvsim.sim.simulate import simulate_schedule
     from kvsim.sim.simulation import Simulation
+    from kvsim.sim.tiers import TierUse
     from kvsim.specs.attention import FullAttention, SlidingWindow
     from kvsim.specs.bench import BenchResult
     from kvsim.specs.calibration import Calibration
@@ -127,6 +128,7 @@ if TYPE_CHECKING:
     from kvsim.specs.llama_cpp import FlashAttention, LlamaCpp, LlamaCppTraits, Ollama, Variant
     from kvsim.specs.metrics import MeasuredTraffic, MetricsPage
     from kvsim.specs.model import ModelSpec
+    from kvsim.specs.offload import Offload
     from kvsim.specs.overheads import Coefficient, Interval, OverheadModel, Overheads, exact
     from kvsim.specs.paging_study import BatchTime
     from kvsim.specs.parallel import Parallelism
@@ -276,6 +278,8 @@ _HOMES = {
         "Overheads",
         "exact",
     ),
+    "kvsim.specs.offload": ("Offload",),
+    "kvsim.sim.tiers": ("TierUse",),
     "kvsim.specs.parallel": ("Parallelism",),
     "kvsim.specs.paging_study": ("BatchTime",),
     "kvsim.specs.transformers": ("CacheImplementation", "QuantizedBackend", "Transformers"),
@@ -419,6 +423,7 @@ __all__ = [
     "MissingExtraError",
     "MissingFieldError",
     "ModelSpec",
+    "Offload",
     "OffloadCapacity",
     "OffloadedGroup",
     "Ollama",
@@ -461,6 +466,7 @@ __all__ = [
     "TensorrtLlm",
     "TensorrtLlmLayout",
     "TensorrtLlmPools",
+    "TierUse",
     "TimedAnswer",
     "TokenNotes",
     "Traffic",

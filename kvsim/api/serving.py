@@ -14,7 +14,7 @@ from kvsim.planner.plan import (
     evaluate,
 )
 from kvsim.planner.workload_summary import WorkloadSummary, summarize
-from kvsim.sim.simulate import deployed_setup
+from kvsim.sim.simulate import deployed_setup, offload_limits
 from kvsim.sim.simulate import limits as simulation_limits
 from kvsim.sim.simulate import simulate as run_simulation
 from kvsim.sim.simulation import Simulation
@@ -28,6 +28,7 @@ from kvsim.specs.deployment import Deployment
 from kvsim.specs.efficiencies import Efficiencies
 from kvsim.specs.engine import EngineName, ResolvedVllm, Vllm
 from kvsim.specs.model import ModelSpec
+from kvsim.specs.offload import Offload
 from kvsim.specs.overheads import OverheadModel
 from kvsim.specs.parallel import Parallelism
 from kvsim.specs.step_table import StepTable
@@ -101,6 +102,7 @@ def simulate(
     step_time_s: float | None = None,
     step_table: StepTable | None = None,
     efficiencies: Efficiencies | None = None,
+    offload: Offload | None = None,
     acceptance_rate: float = 0.0,
     seed: int = 0,
     keep_partial: bool = False,
@@ -114,6 +116,8 @@ def simulate(
         step_time_s: seconds of every step; None means the roofline of the device.
         step_table: measured steps, in place of the roofline.
         efficiencies: shares of the device's stated speeds that were measured.
+        offload: speeds of the tiers below the device, where the engine's `kv_offloading_size`
+            asks for them.
         acceptance_rate: chance that a drafted token is right, if those before it were.
         seed: of that chance.
         keep_partial: on Ctrl-C return what was done, in place of raising.
@@ -142,7 +146,9 @@ def simulate(
         model, engine, accelerator=deployment.accelerator, parallel=deployment.parallel
     )
     layout = cache.start(evaluation.budget.kv_cache_bytes.best)
-    setup = deployed_setup(layout, cache.settings, engine, acceptance_rate=acceptance_rate)
+    setup = deployed_setup(
+        layout, cache.settings, engine, acceptance_rate=acceptance_rate, offload=offload
+    )
     return run_simulation(
         setup,
         workload,
@@ -160,6 +166,7 @@ def simulate(
         not_modeled=(
             *evaluation.not_modeled,
             *simulation_limits(cache.settings, engine, deployment.parallel),
+            *offload_limits(engine, offload),
         ),
     )
 
@@ -210,6 +217,7 @@ def simulate_blocks(
     parallel: Parallelism | None = None,
     step_time_s: float | None = None,
     step_table: StepTable | None = None,
+    offload: Offload | None = None,
     acceptance_rate: float = 0.0,
     seed: int = 0,
     keep_partial: bool = False,
@@ -223,6 +231,8 @@ def simulate_blocks(
         parallel: degrees that share the model; None means one rank.
         step_time_s: seconds of every step; None means a round figure, without a table.
         step_table: measured steps.
+        offload: speeds of the tiers below the device, where the engine's `kv_offloading_size`
+            asks for them.
         acceptance_rate: chance that a drafted token is right, if those before it were.
         seed: of that chance.
         keep_partial: on Ctrl-C return what was done, in place of raising.
@@ -236,7 +246,9 @@ def simulate_blocks(
         msg = "num_gpu_blocks_override must be given where no device says how many blocks there are"
         raise SpecError(msg)
     cache = vllm_cache(model, engine, parallel=parallel)
-    setup = deployed_setup(cache.start(0), cache.settings, engine, acceptance_rate=acceptance_rate)
+    setup = deployed_setup(
+        cache.start(0), cache.settings, engine, acceptance_rate=acceptance_rate, offload=offload
+    )
     return run_simulation(
         setup,
         workload,
@@ -247,5 +259,6 @@ def simulate_blocks(
         not_modeled=(
             *model.not_modeled,
             *simulation_limits(cache.settings, engine, parallel or Parallelism()),
+            *offload_limits(engine, offload),
         ),
     )

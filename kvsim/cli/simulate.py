@@ -16,6 +16,7 @@ from kvsim.specs.deployment import Deployment
 from kvsim.specs.efficiencies import Efficiencies
 from kvsim.specs.engine import Vllm
 from kvsim.specs.limits import ServiceLimits
+from kvsim.specs.offload import Offload
 from kvsim.specs.overheads import Overheads
 from kvsim.specs.parallel import Parallelism
 from kvsim.specs.workload import PoissonTraffic, Workload
@@ -86,6 +87,7 @@ def add_simulate(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="the metrics page at the end of the run; of two files, the first is that at its start",
     )
+    add_fields(parser, Offload, skip=set())
     add_fields(parser, Vllm, skip={"num_gpu_blocks_override"})
     add_fields(parser, Parallelism, skip=set())
     parser.add_argument(
@@ -114,6 +116,7 @@ def run_simulate(args: argparse.Namespace) -> Json:
         "acceptance_rate": args.acceptance_rate,
         "seed": args.seed,
         "keep_partial": True,
+        "offload": from_args(Offload, args),
     }
     chance |= _step_time(args.step_time)
     if args.gpu is None:

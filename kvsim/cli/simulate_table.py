@@ -3,7 +3,7 @@
 from typing import Any
 
 from kvsim.cli import tables
-from kvsim.units import format_seconds
+from kvsim.units import format_bytes, format_seconds
 
 Json = dict[str, Any]
 
@@ -34,6 +34,8 @@ def show_simulate(result: Json) -> None:
     console.print(_totals(result))
     if result["waste"] is not None:
         console.print(_waste(result))
+    if result["tiers"]:
+        console.print(_tiers(result))
     if result["ttft_s"] is not None:
         console.print(_latencies(result))
     if "goodput" in result:
@@ -86,6 +88,24 @@ def _waste(result: Json) -> Any:  # noqa: ANN401
     table = tables.new_table("Where the blocks were", ("", "left"), ("share of time", "right"))
     for name, label in WASTE:
         table.add_row(label, f"{result['waste'][name]:.2%}")
+    return table
+
+
+def _tiers(result: Json) -> Any:  # noqa: ANN401
+    table = tables.new_table(
+        "Tiers below the device",
+        ("", "left"),
+        *((name, "right") for name in ("chunks", "tokens found", "loaded", "stored", "evicted")),
+    )
+    for tier in result["tiers"]:
+        table.add_row(
+            tier["name"],
+            f"{tier['peak_chunks']:,} of {tier['capacity_chunks']:,}",
+            f"{tier['hit_tokens']:,}",
+            format_bytes(tier["loaded_bytes"]),
+            format_bytes(tier["stored_bytes"]),
+            f"{tier['evicted_chunks']:,}",
+        )
     return table
 
 

@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING
 from kvsim.engines.vllm_cache_config import VllmCacheConfig
 from kvsim.engines.vllm_groups import group_layers
 from kvsim.engines.vllm_layout import VllmLayout
+from kvsim.engines.vllm_offload import vllm_offload
 from kvsim.engines.vllm_spec_base import KVCacheSpec
+from kvsim.errors import SpecError, UnsupportedError
 from kvsim.sim.config import SchedulerConfig
 from kvsim.sim.engine import Engine
+from kvsim.sim.offload import TierSizes
 from kvsim.sim.setup import EngineSetup
 from kvsim.sim.simulation import Simulation, run
 from kvsim.sim.step_times import ConstantStepTime, StepTime
 from kvsim.specs.engine import EngineName, ResolvedVllm, Vllm
+from kvsim.specs.offload import Offload
 from kvsim.specs.parallel import Parallelism
 from kvsim.specs.speculative import DRAFTERS
 from kvsim.specs.workload import Workload
@@ -97,6 +101,7 @@ def simulate(
         steps=done.steps,
         requests=done.requests,
         preemptions=done.preemptions,
+        tiers=done.tiers,
         num_requests=sum(request.num_samples for request in workload),
         num_gpu_blocks=setup.num_gpu_blocks,
         num_free_blocks=done.num_free_blocks,
@@ -127,7 +132,12 @@ def accepting(rate: float, generator: "Generator | None") -> Callable[[int], int
 
 
 def deployed_setup(
-    layout: VllmLayout, settings: ResolvedVllm, engine: Vllm, *, acceptance_rate: float
+    layout: VllmLayout,
+    settings: ResolvedVllm,
+    engine: Vllm,
+    *,
+    acceptance_rate: float,
+    offload: Offload | None = None,
 ) -> EngineSetup:
     """An engine as it stands after its start: blocks from its layout, settings as resolved.
 
@@ -136,6 +146,11 @@ def deployed_setup(
         settings: every default filled in.
         engine: what was asked, for the drafter.
         acceptance_rate: chance that a draft is accepted, if those before it were.
+        offload: speeds of the tiers below the device, where the engine has some.
+
+    Raises:
+        SpecError: for speeds of tiers that there are not.
+        UnsupportedError: for an offload whose rules are not known.
     """
     method = engine.speculative_method
     drafts = settings.num_speculative_tokens
@@ -156,7 +171,43 @@ def deployed_setup(
         config=config,
         num_gpu_blocks=layout.num_blocks,
         engine_version=settings.engine_version,
+        tiers=_tiers(layout, engine, offload or Offload()),
     )
+
+
+def _tiers(layout: VllmLayout, engine: Vllm, offload: Offload) -> TierSizes | None:
+    """Chunks of the host tier that the engine asks for, and of the disk behind it."""
+    if not engine.kv_offloading_bytes:
+        if offload != Offload():
+            msg = "kv_offloading_size must be given where the speed of an offload is"
+            raise SpecError(msg)
+        return None
+    if engine.speculative_method and DRAFTERS[engine.speculative_method].adds_layers:
+        msg = f"kv_offloading_size with speculative_method={engine.speculative_method}: what is "
+        raise UnsupportedError(msg + "stored of the drafter's layers is not modelled")
+    held = vllm_offload(
+        layout, size_bytes=engine.kv_offloading_bytes, engine_version=engine.engine_version
+    )
+    return TierSizes(
+        num_host_chunks=held.num_chunks,
+        num_disk_chunks=(offload.disk_bytes or 0) // held.chunk_bytes,
+        chunk_bytes=held.chunk_bytes,
+        copies=held.copies,
+        links=offload,
+    )
+
+
+def offload_limits(engine: Vllm, offload: Offload | None) -> tuple[str, ...]:
+    """What a run with tiers leaves out."""
+    if not engine.kv_offloading_bytes:
+        return ()
+    links = offload or Offload()
+    left_out = ["steps that wait until a block is stored before it is taken again"]
+    if links.offload_bytes_per_s is None:
+        left_out.append("the time of transfers to host memory: no rate of the link was given")
+    if links.disk_bytes is not None:
+        left_out.append("vLLM deletes no file of a disk tier; here the longest unused goes first")
+    return tuple(left_out)
 
 
 def limits(settings: ResolvedVllm, engine: Vllm, parallel: Parallelism) -> tuple[str, ...]:

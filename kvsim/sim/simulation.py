@@ -16,6 +16,7 @@ from kvsim.sim.metrics import (
 )
 from kvsim.sim.records import Preemption, RequestRecord, StepRecord
 from kvsim.sim.tables import frame
+from kvsim.sim.tiers import TierUse
 from kvsim.specs.limits import ServiceLimits
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Simulation:
     num_gpu_blocks: int  # the null block counted
     num_free_blocks: int  # that nobody held when the run ended
     preemptions: tuple[Preemption, ...] = ()
+    tiers: tuple[TierUse, ...] = ()  # below the device, the nearest first
     block_size: int  # tokens to which the scheduler aligns
     max_model_len: int  # longest prompt plus answer
     step_time: str  # where a step's seconds come from
@@ -160,6 +162,7 @@ class Simulation:
             "mean_block_utilization": self.mean_block_utilization,
             "waste": None if parts is None else asdict(parts),
             "prefix_cache": asdict(hits),
+            "tiers": [asdict(tier) for tier in self.tiers],
             "step_time": {"source": self.step_time, "calibrated": self.is_calibrated},
             "ttft_s": _plain(self.ttft_s),
             "tpot_s": _plain(self.tpot_s),
@@ -182,6 +185,7 @@ class Run:
     steps: tuple[StepRecord, ...]
     requests: tuple[RequestRecord, ...]
     preemptions: tuple[Preemption, ...]
+    tiers: tuple[TierUse, ...]
     interrupted: bool
     num_free_blocks: int
 
@@ -207,6 +211,7 @@ def run(engine: Engine, *, keep_partial: bool) -> Run:
         steps=tuple(steps),
         requests=tuple(requests),
         preemptions=tuple(engine.preemptions),
+        tiers=engine.tiers,
         interrupted=interrupted,
         num_free_blocks=engine.num_free_blocks,
     )
