@@ -10,15 +10,19 @@ that grows by whole pages of 2 or 20 MiB, and free neighbours become one.
 
 import contextlib
 from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import pytest
+
+torch = pytest.importorskip("torch")
+StorageWeakRef = pytest.importorskip("torch.multiprocessing.reductions").StorageWeakRef
+TorchDispatchMode = pytest.importorskip("torch.utils._python_dispatch").TorchDispatchMode
+tree_leaves = pytest.importorskip("torch.utils._pytree").tree_leaves
 
 MIB = 2**20
 GRAIN = 512
 SMALL, MEDIUM = MIB, 10 * MIB
 SMALL_SEGMENT, MEDIUM_SEGMENT, LARGE_GRAIN = 2 * MIB, 20 * MIB, 2 * MIB
-
-
-class OutOfMemoryError(RuntimeError):
-    """What torch raises when the device has no segment left."""
 
 
 @dataclass
@@ -102,6 +106,9 @@ class FakeCuda:
     def get_device_name(self, _index):
         return "Fake"
 
+    def get_device_properties(self, index):
+        return SimpleNamespace(uuid=f"fake-{index}")
+
     def device_count(self):
         return len(self.gpus)
 
@@ -137,7 +144,8 @@ class Gpu:
         sizes = {SMALL: SMALL_SEGMENT, MEDIUM: MEDIUM_SEGMENT}
         whole = sizes.get(pool, -(-size // LARGE_GRAIN) * LARGE_GRAIN)
         if self.context + self.others + self.reserved() + whole > self.total:
-            raise OutOfMemoryError
+            message = f"CUDA out of memory. Tried to allocate {size} bytes."
+            raise torch.OutOfMemoryError(message)
         self.segments.append(Segment(whole, pool))
         return self.segments[-1]
 
@@ -168,10 +176,6 @@ class Gpu:
 @contextlib.contextmanager
 def counting(fake, index=0):
     """Every storage that torch makes meanwhile is a block of the device until torch frees it."""
-    from torch.multiprocessing.reductions import StorageWeakRef  # noqa: PLC0415
-    from torch.utils._python_dispatch import TorchDispatchMode  # noqa: PLC0415
-    from torch.utils._pytree import tree_leaves  # noqa: PLC0415
-
     gpu, held = fake.gpus[index], {}
 
     def expired():

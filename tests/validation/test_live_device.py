@@ -1,11 +1,14 @@
 """The adapters of devices, on a fake that follows the allocator's documented rules."""
 
+import os
+
 import pytest
 
 import kvsim
 from tests.validation.fake_cuda import MIB, FakeCuda
 from validation.live.appends import PeakMeter, peak_over_end
-from validation.live.device import Cpu, Cuda, Others, rss_bytes, select
+from validation.live.device import Cpu, Cuda, rss_bytes, select
+from validation.live.driver import Others
 
 torch = pytest.importorskip("torch")
 
@@ -57,6 +60,41 @@ def test_a_growing_cache_reserves_more_than_it_holds():
     assert device.reserved_bytes() < device.allocated_bytes() + 2 * MIB
 
 
+def test_an_expandable_range_reserves_less_for_a_growing_cache():
+    """
+    Free neighbours become one hole, which the next copy but one fits into.
+    """
+    plain, expandable = FakeCuda(), FakeCuda(expandable=True)
+    for fake in (plain, expandable):
+        grow(fake, steps=20, size=20 * MIB)
+
+    assert Cuda(plain).allocated_bytes() == Cuda(expandable).allocated_bytes()
+    assert 2 * Cuda(expandable).reserved_bytes() < Cuda(plain).reserved_bytes()
+
+
+def test_the_record_says_how_the_allocator_was_set(monkeypatch):
+    """
+    Reserved memory means little without it.
+    """
+    assert Cuda(FakeCuda()).describe()["allocator"] is None
+    monkeypatch.setenv("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
+
+    assert Cuda(FakeCuda()).describe()["allocator"] == "expandable_segments:True"
+
+
+def test_each_of_several_devices_is_measured_by_itself():
+    """
+    Figures are of the device that the index names.
+    """
+    fake = FakeCuda(count=2)
+    fake.allocate(4 * MIB, index=1)
+    first, second = Cuda(fake, 0), Cuda(fake, 1)
+
+    assert (first.allocated_bytes(), second.allocated_bytes()) == (0, 4 * MIB)
+    assert (first.describe()["index"], second.describe()["index"]) == (0, 1)
+    assert (first.torch_name, second.torch_name) == ("cuda:0", "cuda:1")
+
+
 def test_a_static_cache_reserves_what_it_holds():
     """
     It is allocated once.
@@ -79,16 +117,59 @@ def test_context_is_what_the_allocator_does_not_hold():
     assert device.context_bytes() == 300 * MIB
 
 
-def test_a_busy_device_says_what_is_taken():
+@pytest.fixture
+def smi(tmp_path, monkeypatch):
+    """Makes the driver's tool print rows of processes."""
+
+    def say(*rows):
+        tool = tmp_path / "nvidia-smi"
+        tool.write_text("#!/bin/sh\ncat <<'END'\n" + "\n".join(rows) + "\nEND\n")
+        tool.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+    return say
+
+
+def test_a_busy_device_says_what_is_taken(smi):
     """
     A baseline that hides other work makes every figure after it wrong.
     """
-    others = Cuda(FakeCuda(context=0, others=7 * MIB)).others()
+    smi(f"GPU-fake-0, {os.getpid()}, 400 MiB", "GPU-fake-0, 5, 3 MiB", "GPU-fake-0, 6, 4 MiB")
+    device = Cuda(FakeCuda(context=400 * MIB, others=7 * MIB))
 
-    assert others.used_bytes == 7 * MIB
-    assert Others(used_bytes=7 * MIB, count=2).line == (
-        "7,340,032 bytes are taken before this run, other processes: 2"
-    )
+    assert device.others() == Others(used_bytes=7 * MIB, count=2)
+    assert device.context_bytes() == 400 * MIB
+    assert device.others().line == ("7,340,032 bytes are taken before this run, other processes: 2")
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [],
+        ["GPU-fake-0, 5, 3 MiB"],
+        ["GPU-fake-0, {own}, [N/A]", "GPU-fake-0, 5, [N/A]"],
+        ["GPU-other, {own}, 400 MiB"],
+        ["No devices were found"],
+    ],
+)
+def test_a_tool_that_does_not_name_this_process_tells_nothing_apart(rows, smi):
+    """
+    As in a container: what is taken may be this process's own context.
+    """
+    smi(*(row.format(own=os.getpid()) for row in rows))
+    others = Cuda(FakeCuda(context=400 * MIB, others=7 * MIB)).others()
+
+    assert others == Others(used_bytes=407 * MIB, count=None)
+    assert others.line.endswith("this process's context among them, other processes: not known")
+
+
+def test_an_idle_device_has_no_others(smi):
+    """
+    This process is none of them.
+    """
+    smi(f"GPU-fake-0, {os.getpid()}, 400 MiB", "GPU-fake-1, 9, 3 MiB")
+
+    assert Cuda(FakeCuda()).others() == Others(used_bytes=0, count=0)
 
 
 def test_available_memory_includes_free_segments():

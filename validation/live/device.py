@@ -3,34 +3,17 @@
 import ctypes
 import gc
 import platform
-import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import kvsim
+from validation.live.driver import Others, allocator_settings, driver_version, others_of
 from validation.live.extras import load
 
 CUDA_GRAIN_BYTES = 512
 """Each tensor is rounded up to it: `kMinBlockSize`, torch c10/cuda/CUDACachingAllocator."""
 
-NVIDIA_SMI = ("nvidia-smi", "--query-compute-apps=pid,used_memory", "--format=csv,noheader")
-SMI_TIMEOUT_S = 20
 KIB = 1024
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Others:
-    """What other processes take of a device, and how many; None where no tool says it."""
-
-    used_bytes: int
-    count: int | None
-
-    @property
-    def line(self) -> str:
-        """One line for the report."""
-        who = "a number of processes that is not known" if self.count is None else f"{self.count}"
-        return f"{self.used_bytes:,} bytes are taken before this run, other processes: {who}"
 
 
 class Device(Protocol):
@@ -161,7 +144,7 @@ class Cuda:
         self._cuda, self._index = cuda, index
         self.torch_name = f"cuda:{index}"
         free, self._total = cuda.mem_get_info(index)
-        self._taken_at_start = self._total - free
+        self._others = others_of(self._total - free, uuid=device_uuid(cuda, index))
 
     def describe(self) -> dict[str, object]:
         """Name, memory, versions and how many devices there are."""
@@ -172,6 +155,7 @@ class Cuda:
             "count": self._cuda.device_count(),
             "total_bytes": self._total,
             "driver": driver_version(),
+            "allocator": allocator_settings(),
         }
 
     def wait(self) -> None:
@@ -189,7 +173,15 @@ class Cuda:
         return int(self._cuda.memory_allocated(self._index))
 
     def reserved_bytes(self) -> int | None:
-        """Segments: 2 MiB for tensors up to 1 MiB, 20 MiB up to 10 MiB, else whole 2 MiB."""
+        """Segments: 2 MiB for tensors up to 1 MiB, 20 MiB up to 10 MiB, else whole 2 MiB.
+
+        A segment that no tensor is in stays reserved, so a cache that is copied to grow leaves
+        segments behind that its next copy does not fit in. `expandable_segments` grows one range
+        of addresses by pages instead; a cache that is allocated once leaves none.
+
+        Source:
+            torch c10/cuda/CUDACachingAllocator.cpp, `get_allocation_size`, 2.13.0.
+        """
         return int(self._cuda.memory_reserved(self._index))
 
     def reset_peak(self) -> None:
@@ -208,17 +200,17 @@ class Cuda:
         return int(free) + int(self.reserved_bytes() or 0) - self.allocated_bytes()
 
     def context_bytes(self) -> int | None:
-        """Taken of the device since the start, less the allocator's segments.
+        """Taken of the device, less the allocator's segments and what other processes took.
 
-        The first reading is made when this process's context exists already, so a device that
-        is otherwise idle shows its context in `others`, too; `nvidia-smi` tells them apart.
+        Where the driver's tool does not tell processes apart, the others' memory is in it.
         """
         free, total = self._cuda.mem_get_info(self._index)
-        return int(total - free) - int(self.reserved_bytes() or 0)
+        elsewhere = 0 if self._others.count is None else self._others.used_bytes
+        return int(total - free) - int(self.reserved_bytes() or 0) - elsewhere
 
     def others(self) -> Others | None:
         """What was taken at the start, and the processes that the driver's tool lists."""
-        return Others(used_bytes=int(self._taken_at_start), count=count_processes())
+        return self._others
 
 
 def select(name: str, *, index: int = 0) -> Device:
@@ -257,24 +249,7 @@ def cpu_name() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def driver_version() -> str | None:
-    """The NVIDIA driver's version; None without its tool."""
-    query = ("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
-    lines = _lines(query)
-    return lines[0] if lines else None
-
-
-def count_processes() -> int | None:
-    """Compute processes that the driver's tool lists; None without the tool."""
-    lines = _lines(NVIDIA_SMI)
-    return None if lines is None else len(lines)
-
-
-def _lines(command: tuple[str, ...]) -> list[str] | None:
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=True, timeout=SMI_TIMEOUT_S
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return [line.strip() for line in done.stdout.splitlines() if line.strip()]
+def device_uuid(cuda: Any, index: int) -> str | None:  # noqa: ANN401 - torch.cuda
+    """How the driver's tool calls a device, whose own numbers may be others; None: not known."""
+    found = getattr(cuda.get_device_properties(index), "uuid", None)
+    return None if found is None else f"GPU-{found}"

@@ -161,7 +161,7 @@ def allocator_notes(
     reserved: int,
 ) -> dict[str, int]:
     """What the allocator says, less what a generation keeps beside its cache."""
-    peak = device.peak_bytes()
+    peak, before = device.peak_bytes(), device.reserved_bytes()
     device.settle()
     beside = holdings([generation.encoder_output]).rounded_bytes(device.grain_bytes)
     notes = {
@@ -170,8 +170,9 @@ def allocator_notes(
     }
     if peak is not None:
         notes[f"{phase}_peak_bytes"] = peak - base
-    if (now := device.reserved_bytes()) is not None:
-        notes[f"{phase}_reserved_growth_bytes"] = now - reserved
+    if before is not None:
+        notes[f"{phase}_reserved_bytes"] = before - reserved
+        notes[f"{phase}_reserved_growth_bytes"] = (device.reserved_bytes() or 0) - reserved
     return notes
 
 

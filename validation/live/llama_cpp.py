@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import kvsim
-from validation.live.device import Cpu, driver_version
+from validation.live.device import Cpu
+from validation.live.driver import driver_version
 from validation.live.rung import Status
 from validation.live.served import Facts, Figures, Outcome, add_output, report
 from validation.live.server import HOST, Server, free_port, replies, started

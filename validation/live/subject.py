@@ -61,13 +61,13 @@ class Generation:
     token: Any = None
     encoder_output: Any = None
 
-    def prefill(self, ids: Any) -> None:  # noqa: ANN401 - a tensor
+    def prefill(self, ids: Any, **options: Any) -> None:  # noqa: ANN401 - a tensor; a model's own
         """The prompt in one step; an encoder-decoder starts its decoder with one token."""
         if self.subject.is_encoder_decoder:
-            out = self._step(input_ids=ids, decoder_input_ids=ids[:, :1])
+            out = self._step(input_ids=ids, decoder_input_ids=ids[:, :1], **options)
             self.encoder_output = out.encoder_last_hidden_state
         else:
-            out = self._step(input_ids=ids)
+            out = self._step(input_ids=ids, **options)
         self._read(out)
 
     def decode(self) -> None:

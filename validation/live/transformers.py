@@ -4,14 +4,16 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import kvsim
+from validation.live import calibrate
 from validation.live import device as devices
 from validation.live.architectures import ARCHITECTURES, Architecture, find, load_rows, resized
 from validation.live.extras import load
-from validation.live.ladder import Outcome, Rung, Status, climb
+from validation.live.ladder import JUDGED_BYTES, Outcome, Rung, Status, climb
 from validation.live.provenance import provenance
 from validation.live.subject import Subject, from_config, from_name, read_config
 
@@ -38,33 +40,55 @@ def main(argv: Sequence[str]) -> int:
     torch = load("torch")
     if args.threads:
         torch.set_num_threads(args.threads)
-    device = devices.select(args.device, index=args.device_index)
-    outcomes = []
-    for subject, rungs in subjects(args, device.torch_name):
-        for outcome in climb(subject, rungs, device, seed=args.seed):
-            outcomes.append(outcome)
-            print(line(outcome), file=sys.stderr if args.json else sys.stdout, flush=True)
-    others = device.others()
+    found = [devices.select(args.device, index=index) for index in args.device_index]
+    if args.calibration and found[0].context_bytes() is None:
+        msg = "calibration is of a GPU's memory, and this is a CPU"
+        raise kvsim.UnsupportedError(msg)
+    outcomes: list[Outcome] = []
+    measured = [figures for device in found for figures in stand(args, device, outcomes)]
     record = {
         "schema_version": SCHEMA_VERSION,
         "kind": "live-transformers",
-        "provenance": provenance(
-            backend="transformers", arguments=argv, device=device.describe(), seed=args.seed
-        )
-        | {"dtype": args.dtype, "others": None if others is None else others.line},
+        "provenance": origin(found, args, argv),
         **{str(status): count(outcomes, status) for status in Status},
         "rungs": [outcome.as_dict() for outcome in outcomes],
     }
-    text = json.dumps(record, indent=1, sort_keys=False)
     if args.output:
-        args.output.write_text(text + "\n", "utf-8")
-    if args.calibration:
-        write_calibration(args.calibration, record, device)
+        args.output.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+    if measured:
+        calibrate.write(args.calibration, measured[0], record["provenance"])
     if args.json:
         print(json.dumps(record))
     else:
         summarize(record, outcomes)
     return EXIT_WRONG if count(outcomes, Status.WRONG) else EXIT_EXACT
+
+
+def stand(
+    args: argparse.Namespace, device: devices.Device, outcomes: list[Outcome]
+) -> Iterator[calibrate.Measured]:
+    """Every rung on a device, added to the outcomes; the figures of a calibration if asked for."""
+    index = device.describe().get("index")
+    for subject, rungs in subjects(args, device.torch_name):
+        for outcome in climb(subject, rungs, device, seed=args.seed):
+            where = {} if index is None else {"device_index": int(str(index))}
+            outcomes.append(replace(outcome, notes={**outcome.notes, **where}))
+            print(line(outcome), file=sys.stderr if args.json else sys.stdout, flush=True)
+        if args.calibration:
+            tokens = args.step_tokens
+            yield calibrate.measure(subject, device, step_tokens=tokens, seed=args.seed)
+
+
+def origin(
+    found: Sequence[devices.Device], args: argparse.Namespace, argv: Sequence[str]
+) -> dict[str, Any]:
+    """Where a record comes from: the first device is `device`, all of several are `devices`."""
+    described = [device.describe() for device in found]
+    others = [seen.line for device in found if (seen := device.others())]
+    facts = provenance(
+        backend="transformers", arguments=argv, device=described[0], seed=args.seed
+    ) | {"dtype": args.dtype, "others": "; ".join(others) or None}
+    return facts if len(found) == 1 else facts | {"devices": described}
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -84,15 +108,20 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--witness", action="store_true", help="add a large rung per census row")
     parser.add_argument("--dtype", choices=("bfloat16", "float16", "float32"), default="bfloat16")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--device-index", type=int, default=0)
+    parser.add_argument("--device-index", type=int, nargs="+", default=[0], help="one or more")
     parser.add_argument("--threads", type=positive, help="torch's threads")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, help="write the record here")
     parser.add_argument("--calibration", type=Path, help="write a CUDA device's figures here")
+    parser.add_argument(
+        "--step-tokens", type=positive, help="calibrate a step's activations, too: its tokens"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     args = parser.parse_args(argv)
     if args.decoded < LEAST_DECODED:
         parser.error(f"argument --decoded: {args.decoded} must be >= {LEAST_DECODED}")
+    if args.step_tokens and not (args.model or args.config):
+        parser.error("argument --step-tokens: needs --model or --config: activations are a model's")
     return args
 
 
@@ -188,6 +217,8 @@ def summarize(record: dict[str, Any], outcomes: Sequence[Outcome]) -> None:
         print("host memory, not VRAM: storages are the same on any device, an allocator is not")
     if facts["others"]:
         print(facts["others"])
+    for kind, share in reserved_shares(outcomes).items():
+        print(f"{kind} caches: up to {share:.2f} times as much is reserved as they hold")
     measured = count(outcomes, Status.EXACT) + count(outcomes, Status.WRONG)
     for status in (Status.SKIPPED, Status.REFUSED, Status.OUT_OF_MEMORY):
         if number := count(outcomes, status):
@@ -195,24 +226,16 @@ def summarize(record: dict[str, Any], outcomes: Sequence[Outcome]) -> None:
     print(f"{count(outcomes, Status.EXACT)} of {measured} exact")
 
 
-def write_calibration(path: Path, record: dict[str, Any], device: devices.Device) -> None:
-    """A CUDA device's total and context for `kvsim plan --calibration`.
+def reserved_shares(outcomes: Sequence[Outcome]) -> dict[str, float]:
+    """Memory that the allocator reserved while a cache grew, over the cache's; the most, by class.
 
-    Raises:
-        UnsupportedError: on a CPU, whose figures are no GPU's.
+    Of caches that are large enough for a segment's rounding not to show.
     """
-    context = device.context_bytes()
-    if context is None:
-        msg = "calibration is of a GPU's memory, and this was measured on a CPU"
-        raise kvsim.UnsupportedError(msg)
-    facts = device.describe()
-    source = f"live transformers on {facts['name']}"
-    figures = {"non_torch_bytes": context, "total_bytes": int(str(facts["total_bytes"]))}
-    measured = {name: kvsim.exact(value, source) for name, value in figures.items()}
-    kvsim.write_calibration(
-        path,
-        kvsim.Calibration(
-            provenance={**record["provenance"], "source": source},
-            overheads=kvsim.Overheads(**measured),
-        ),
-    )
+    shares: dict[str, float] = {}
+    for outcome in outcomes:
+        held = outcome.measured.get("decode_storage_bytes", 0)
+        reserved = outcome.notes.get("decode_reserved_bytes")
+        if reserved is not None and held >= JUDGED_BYTES:
+            kind = outcome.case["cache"]["cache_implementation"]
+            shares[kind] = max(shares.get(kind, 0.0), reserved / held)
+    return shares

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import kvsim
-from validation.live.device import Cpu, driver_version
+from validation.live.device import Cpu
+from validation.live.driver import driver_version
 from validation.live.vllm_predicted import CPU
 
 PROBE_S = 120
