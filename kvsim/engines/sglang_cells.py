@@ -35,6 +35,12 @@ CACHE_DTYPES = {
 _UNKNOWN = (ChunkedAttention, CrossAttention, SlidingLatentAttention)
 """Behaviours that SGLang serves by rules that were not read."""
 
+ASCEND = "ascend"
+"""The backend of Huawei's NPUs; it keeps index keys in the cache's own format.
+
+Source: a start-up log of DeepSeek-V3.2 on it: 5.45 GiB for 67,968 tokens are 704 values a layer.
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenCells:
@@ -117,7 +123,7 @@ def token_cells(
 
 
 def _cell(group: LayerGroup, settings: Sglang, dtype: DType, ranks: int) -> TokenCells | None:
-    index = sum(_index_bytes(b) for b in group.layer if isinstance(b, Indexer))
+    index = sum(_index_bytes(b, settings, dtype) for b in group.layer if isinstance(b, Indexer))
     for b in group.layer:
         if isinstance(b, RecurrentState | SharedCache | Indexer):
             continue
@@ -141,9 +147,11 @@ def _cell(group: LayerGroup, settings: Sglang, dtype: DType, ranks: int) -> Toke
     return None
 
 
-def _index_bytes(b: Indexer) -> int:
+def _index_bytes(b: Indexer, settings: Sglang, dtype: DType) -> int:
     if b.compress_rate > 1:
         raise _unknown(b)
+    if settings.attention_backend == ASCEND:
+        return dtype.nbytes(b.index_head_dim)
     return INDEX_FP8.nbytes(b.index_head_dim)
 
 

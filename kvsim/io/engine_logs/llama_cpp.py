@@ -46,6 +46,11 @@ RULES = (
     ),
     rule(
         "llama_kv_cache",
+        r"llama_kv_cache\w{0,20} *: size *= *{n} MiB \( *(?P<kv_cells>\d+) cells, *"
+        r"(?P<kv_layers>\d+) layers",
+    ),
+    rule(
+        "llama_kv_cache",
         r"llama_kv_cache\w{0,20} *: size *= *" + _K_AND_V,
         cache_type_k=str,
         cache_type_v=str,
@@ -68,7 +73,8 @@ RULES = (
 _SINGLE = {"cache_type_k", "cache_type_v", "offloaded", "fit_projected_mib", "fit_free_mib"}
 _SETTINGS = ("cache_type_k", "cache_type_v")
 _OF_A_CONTEXT = (
-    *("kv_mib", "k_mib", "v_mib", "ckv_mib", "rs_mib", "r_mib", "s_mib", "full_cells", "swa_cells"),
+    *("kv_mib", "k_mib", "v_mib", "ckv_mib", "rs_mib", "r_mib", "s_mib"),
+    *("full_cells", "swa_cells", "kv_cells", "kv_layers"),
     *(name for name, _ in BUFFERS),
 )
 IK_MARKS = re.compile(

@@ -71,6 +71,11 @@ RULES = (
         r"tokens that can be stored in KV cache\s?\((?P<kv_tokens>\d[\d,]{0,20})\)",
         wraps=True,
     ),
+    rule(
+        "resolved query dtypes",
+        r"resolved query dtypes:.{0,120}?kv_cache_dtype=(?P<resolved_kv_cache_dtype>[\w.]+)",
+        resolved_kv_cache_dtype=str,
+    ),
     rule("padding layers", r"Add (?P<padding_layers>\d+) padding layers"),
     rule(
         "attention block size",

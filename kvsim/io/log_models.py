@@ -1,0 +1,53 @@
+"""The catalogue's model behind a name in a log: a hub id, a folder, a file's title."""
+
+import re
+
+from kvsim.errors import UnknownNameError
+from kvsim.io.catalog import CatalogModel, catalog_models, find_model
+
+_SNAPSHOT = re.compile(r"models--[^/]+?--([^/]+)/snapshots/")
+_SAME_SHAPE = frozenset(
+    (
+        *("instruct", "it", "chat", "base", "hf", "pt", "thinking", "2507", "exp", "v1.0", "gguf"),
+        *("awq", "gptq", "fp8", "nvfp4", "fp4", "mxfp4", "int4", "int8", "bnb", "4bit", "8bit"),
+        *("bit", "dynamic", "quantized", "w4a16", "w8a8", "w8a16", "bf16", "fp16", "mlx", "q4"),
+        *("k", "m", "q8", "q5", "q6", "g128", "mindie", "unsloth", "autoround", "marlin"),
+    )
+)
+"""Words of a checkpoint's name that change its weights or their format, not its cache."""
+
+
+def model_named(name: str) -> CatalogModel | None:
+    """The catalogue's model of that name; None where the name says another or an unknown one.
+
+    Paths count by their last folder. Tunes and quantised copies have their base's cache.
+
+    Example:
+        >>> model_named("/data/models/Meta-Llama-3.1-8B-Instruct").id
+        'llama-3.1-8b'
+        >>> model_named("acme/secret-7b") is None
+        True
+    """
+    try:
+        return find_model(name)
+    except UnknownNameError:
+        pass
+    snapshot = _SNAPSHOT.search(name)
+    last = snapshot[1] if snapshot else re.split(r"[/\\]", name.strip().rstrip("/\\"))[-1]
+    wanted = _shape(last)
+    if not wanted:
+        return None
+    for model in catalog_models():
+        if wanted in (_shape(model.hub_id.split("/")[-1]), _shape(model.name), _shape(model.id)):
+            return model
+    return None
+
+
+def _shape(name: str) -> tuple[str, ...]:
+    """The words of a name that decide its shape, without case, dashes and vendors."""
+    plain = name[:200].lower().replace("___", ".").removesuffix(".gguf")
+    words = [word for word in re.split(r"[-_ ]+", plain) if word]
+    words = [re.sub(r"^(qwen|llama|gemma|phi|gpt)(\d)", r"\1 \2", word) for word in words]
+    split = [part for word in words for part in word.split()]
+    kept = [word for word in split if word not in _SAME_SHAPE and word not in ("meta", "nvidia")]
+    return tuple(kept)

@@ -1,0 +1,122 @@
+"""TensorRT-LLM's figures explained: the fraction of what is free, and blocks of tokens."""
+
+from dataclasses import replace
+
+from kvsim.engines.tensorrt_llm import tensorrt_llm_layout
+from kvsim.errors import KvsimError
+from kvsim.planner.reconciliation import (
+    Findings,
+    Part,
+    fraction,
+    numbers,
+    printed,
+    scaled,
+    whole_number,
+)
+from kvsim.specs.engine_log import EngineLog
+from kvsim.specs.model import ModelSpec
+from kvsim.specs.overheads import Interval, exact
+from kvsim.specs.parallel import Parallelism
+from kvsim.specs.tensorrt_llm import TensorrtLlm
+from kvsim.units import GiB
+
+PEAK_PARTS = (
+    ("weights, inside torch", "weights_inside_torch_gib"),
+    ("inference, inside torch", "inference_inside_torch_gib"),
+    ("outside torch", "outside_torch_gib"),
+)
+
+
+def reconcile_tensorrt_llm(log: EngineLog, model: ModelSpec | None) -> Findings:
+    """Every check that the log's figures allow."""
+    found = Findings()
+    _peak(log, found)
+    _available(log, found)
+    _tokens(log, found)
+    _width(log, model, found)
+    return found
+
+
+def _peak(log: EngineLog, found: Findings) -> None:
+    """Torch's peak and what is outside torch."""
+    peak = numbers(log, "peak_gib")
+    parts = [(name, numbers(log, figure)) for name, figure in PEAK_PARTS]
+    if peak and all(values for _, values in parts):
+        found.check(
+            "peak of the profiling run",
+            "bytes",
+            Part(name="printed peak", value=printed(peak[0], GiB)),
+            [Part(name=name, value=printed(values[0], GiB)) for name, values in parts],
+        )
+
+
+def _available(log: EngineLog, found: Findings) -> None:
+    """Cache = (total - peak + temporary pool) x fraction."""
+    names = ("total_gpu_gib", "peak_gib", "temporary_kv_gib", "available_kv_gib")
+    total, peak, temporary, available = (numbers(log, name) for name in names)
+    share = fraction(log, "free_gpu_memory_fraction")
+    if not (total and peak and temporary and available and share):
+        found.not_checked.append("memory of a rank: the profiling line is not printed")
+        return
+    free = printed(total[0], GiB) - printed(peak[0], GiB)
+    free = free + printed(temporary[0], GiB)
+    held = scaled(free, share)
+    found.predicted["available_kv_gib"] = held
+    found.check(
+        "memory of a rank",
+        "bytes",
+        Part(name="printed cache", value=printed(available[0], GiB)),
+        [Part(name=f"{share:g} of total - peak + temporary pool", value=held)],
+    )
+
+
+def _tokens(log: EngineLog, found: Findings) -> None:
+    """Whole blocks of the printed memory at the printed width."""
+    memory, tokens = numbers(log, "available_kv_gib"), numbers(log, "kv_tokens")
+    width, block = numbers(log, "kv_bytes_per_token"), whole_number(log, "tokens_per_block")
+    if not (memory and tokens and width and block) or width[0] < 1:
+        found.not_checked.append("tokens: memory or width is not printed")
+        return
+    size = printed(memory[0], GiB)
+    low, best, high = (int(end // width[0]) for end in (size.low, size.best, size.high))
+    # the estimator's token count is rounded up to whole blocks, the pool's down
+    held = Interval(low // block * block, best, -(-high // block) * block, "printed memory / width")
+    found.predicted["kv_tokens"] = held
+    found.check(
+        "tokens from memory",
+        "tokens",
+        Part(name="printed tokens", value=exact(int(tokens[0]), "printed")),
+        [Part(name=f"whole blocks of {block} tokens", value=held)],
+    )
+
+
+def _width(log: EngineLog, model: ModelSpec | None, found: Findings) -> None:
+    """Bytes of a token in all layers."""
+    width = numbers(log, "kv_bytes_per_token")
+    if not width:
+        return
+    if model is None:
+        found.not_checked.append("bytes per token: the model is not known")
+        return
+    ranks = whole_number(log, "tp_size", 1) or 1
+    widths = []
+    for kind in ("auto", "fp8"):  # auto is the checkpoint's own, which the log does not print
+        try:
+            layout = tensorrt_llm_layout(
+                replace(model, max_model_len=None),
+                TensorrtLlm(dtype=kind),
+                Parallelism(tensor_parallel_size=ranks),
+            )
+        except KvsimError as error:
+            found.not_checked.append(f"bytes per token: {error}")
+            return
+        widths.append(layout.charged_token_bytes)
+    predicted = widths[1] if int(width[0]) == widths[1] else widths[0]
+    kind = "fp8, as the checkpoint says" if predicted == widths[1] else "the model's format"
+    found.predicted["kv_bytes_per_token"] = exact(predicted, kind)
+    found.check(
+        "bytes per token",
+        "bytes",
+        Part(name="printed width", value=exact(int(width[0]), "printed")),
+        [Part(name=f"keys and values of all layers, {kind}", value=exact(predicted, "predicted"))],
+    )
