@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         check_claims,
         compare,
         explain_cache,
+        explain_log,
         generate_workload,
         load_model,
         metrics_page,
@@ -101,6 +102,10 @@ if TYPE_CHECKING:
     from kvsim.planner.claims import Claim, ClaimName, ClaimVerdict
     from kvsim.planner.compare import Comparison, EngineAnswer
     from kvsim.planner.engine_plan import DeviceShare, EnginePlan
+    from kvsim.planner.explained_log import ExplainedLog
+    from kvsim.planner.log_advice import Advice
+    from kvsim.planner.reconciliation import Check, Part
+    from kvsim.planner.running_server import RunningServer
     from kvsim.planner.solution import Binding, Side, Solution, Target
     from kvsim.planner.sweep_table import SweepTable
     from kvsim.planner.waste import MethodWaste, WasteReport
@@ -195,6 +200,7 @@ _HOMES = {
         "check_claims",
         "compare",
         "explain_cache",
+        "explain_log",
         "generate_workload",
         "load_model",
         "metrics_page",
@@ -339,6 +345,10 @@ _HOMES = {
     ),
     "kvsim.specs.calibration": ("Calibration",),
     "kvsim.io.engine_logs": ("read_engine_log",),
+    "kvsim.planner.explained_log": ("ExplainedLog",),
+    "kvsim.planner.log_advice": ("Advice",),
+    "kvsim.planner.reconciliation": ("Check", "Part"),
+    "kvsim.planner.running_server": ("RunningServer",),
     "kvsim.specs.engine_log": (
         "EngineLog",
         "LogEngine",
@@ -364,6 +374,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Accelerator",
+    "Advice",
     "AnswerCost",
     "ArrivalProcess",
     "Arrivals",
@@ -379,6 +390,7 @@ __all__ = [
     "CapacityError",
     "CatalogModel",
     "Cause",
+    "Check",
     "Claim",
     "ClaimName",
     "ClaimVerdict",
@@ -394,6 +406,7 @@ __all__ = [
     "EngineName",
     "EnginePlan",
     "ExplainedGroup",
+    "ExplainedLog",
     "FileError",
     "FittedTrace",
     "Fix",
@@ -431,6 +444,7 @@ __all__ = [
     "OverheadModel",
     "Overheads",
     "Parallelism",
+    "Part",
     "Placement",
     "Plan",
     "PoissonTraffic",
@@ -442,6 +456,7 @@ __all__ = [
     "RecurrentState",
     "Request",
     "RequestRecord",
+    "RunningServer",
     "SchedulerConfig",
     "Segment",
     "SegmentName",
@@ -506,6 +521,7 @@ __all__ = [
     "decode_total_flops",
     "exact",
     "explain_cache",
+    "explain_log",
     "fitted_trace",
     "fitted_traces",
     "format_bytes",

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
         write_table,
         write_timeline,
     )
+    from kvsim.api.measuring import bench_workload, calibrate, metrics_page, write_metrics
+    from kvsim.api.explaining import explain_log
+    from kvsim.api.learning import attention_variants, check_claims
+    from kvsim.api.measuring import metrics_page, write_metrics
     from kvsim.api.planning import (
         accelerator,
         cache_bytes,
@@ -49,6 +53,9 @@ _HOMES = {
         "write_timeline",
     ),
     "learning": ("attention_variants", "check_claims", "token_notes"),
+    "measuring": ("metrics_page", "write_metrics"),
+    "explaining": ("explain_log",),
+    "learning": ("attention_variants", "check_claims"),
     "planning": (
         "accelerator",
         "cache_bytes",
@@ -82,6 +89,7 @@ __all__ = [
     "check_claims",
     "compare",
     "explain_cache",
+    "explain_log",
     "generate_workload",
     "load_model",
     "metrics_page",

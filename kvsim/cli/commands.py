@@ -13,6 +13,7 @@ from kvsim.cli.deployments import deployment_from, stated
 from kvsim.cli.doctor import examine
 from kvsim.cli.engine_flags import engine_settings
 from kvsim.cli.engine_plan_table import show_engine_plan
+from kvsim.cli.explain import run_explain, show_explain
 from kvsim.cli.simulate import run_simulate
 from kvsim.cli.simulate_table import show_simulate
 from kvsim.cli.solve import run_solve, show_solve
@@ -163,6 +164,7 @@ COMMANDS = {
     "calibrate": Command(run_calibrate, show_calibrate),
     "waste": Command(run_waste, show_waste),
     "claims": Command(run_claims, show_claims),
+    "explain": Command(run_explain, show_explain),
     "models": Command(run_models, tables.show_models),
     "gpus": Command(run_gpus, tables.show_gpus),
     "doctor": Command(run_doctor, tables.show_doctor),

@@ -9,6 +9,7 @@ from kvsim.cli.calibrate import add_calibrate
 from kvsim.cli.claims import add_claims
 from kvsim.cli.deployments import add_deployment
 from kvsim.cli.engine_flags import add_engine_flags
+from kvsim.cli.explain import add_explain
 from kvsim.cli.flags import OneLineParser, add_fields, add_model, size
 from kvsim.cli.simulate import add_simulate
 from kvsim.cli.solve import add_solve
@@ -192,6 +193,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None]], ...
     ("calibrate", "a step's seconds from benchmarks of a server", add_calibrate),
     ("waste", "what reserving memory loses against paging it", add_waste),
     ("claims", "what tutorials say of caches, put to one deployment", add_claims),
+    ("explain", "where an engine's start-up log says that memory went", add_explain),
     ("models", "list or search the models of the catalogue", _add_search),
     ("gpus", "list or search the devices of the catalogue", _add_search),
     ("doctor", "driver, devices, versions and extras on this machine", _add_nothing),

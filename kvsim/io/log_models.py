@@ -4,6 +4,8 @@ import re
 
 from kvsim.errors import UnknownNameError
 from kvsim.io.catalog import CatalogModel, catalog_models, find_model
+from kvsim.io.hf_config import model_from_config
+from kvsim.specs.model import ModelSpec
 
 _SNAPSHOT = re.compile(r"models--[^/]+?--([^/]+)/snapshots/")
 _SAME_SHAPE = frozenset(
@@ -41,6 +43,15 @@ def model_named(name: str) -> CatalogModel | None:
         if wanted in (_shape(model.hub_id.split("/")[-1]), _shape(model.name), _shape(model.id)):
             return model
     return None
+
+
+def catalog_model(name: str) -> ModelSpec | None:
+    """The model itself; None where the catalogue has none of that name."""
+    entry = model_named(name)
+    if entry is None:
+        return None
+    spec = model_from_config(entry.config, name=entry.id, is_complete=True)
+    return spec.with_hub_id(entry.hub_id)
 
 
 def _shape(name: str) -> tuple[str, ...]:

@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 from kvsim.planner.reconcile_llama_cpp import reconcile_llama_cpp
 from kvsim.planner.reconcile_sglang import reconcile_sglang
 from kvsim.planner.reconcile_tensorrt_llm import reconcile_tensorrt_llm
-from kvsim.planner.reconcile_vllm import VllmFacts, reconcile_vllm
+from kvsim.planner.reconcile_vllm import reconcile_vllm
 from kvsim.planner.reconciliation import Findings
+from kvsim.planner.vllm_log import VllmFacts
 from kvsim.specs.engine_log import EngineLog, LogEngine
 
 Reconcile = Callable[[EngineLog, VllmFacts], Findings]

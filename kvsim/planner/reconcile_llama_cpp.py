@@ -1,5 +1,7 @@
 """llama.cpp's figures explained from the shape that the log itself prints."""
 
+from dataclasses import dataclass
+
 from kvsim.errors import KvsimError
 from kvsim.planner.reconciliation import Findings, Part, numbers, printed, whole_number
 from kvsim.specs.engine_log import EngineLog
@@ -7,15 +9,24 @@ from kvsim.specs.llama_cpp import cache_type
 from kvsim.specs.overheads import Interval, exact, total
 from kvsim.units import MiB
 
-ON_HOST = ("CPU", "_Host", "BLAS", "_Mapped")
-"""Buffers that are no device's memory."""
-
 PADDING = ("CUDA", "ROCm")
 ROW_VALUES = 512
 """Quantised rows end on a multiple of this many values in these devices' buffers.
 
 Source: ggml `MATRIX_ROW_PADDING`, ggml-cuda/common.cuh.
 """
+
+
+SIDES = (("k_mib", "n_embd_k_gqa", "keys"), ("v_mib", "n_embd_v_gqa", "values"))
+"""Printed sizes, the widths that make them up, and what they are; formats by the first letter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Cells over all streams, and layers, of one cache."""
+
+    cells: int
+    layers: int
 
 
 def reconcile_llama_cpp(log: EngineLog) -> Findings:
@@ -103,53 +114,63 @@ def devices(log: EngineLog, name: str) -> list[tuple[str, float]]:
 
 def _cells(log: EngineLog, found: Findings) -> None:
     """Cells x layers x width of keys and values in their formats."""
-    caches, cells = numbers(log, "kv_mib"), numbers(log, "kv_cells")
-    layers = numbers(log, "kv_layers")
-    if not cells and len(caches) == 1 and (length := whole_number(log, "n_ctx")):
-        cells = [float(length)]
-        layers = numbers(log, "n_layer")
-    widths = [_widths(log, name) for name in ("n_embd_k_gqa", "n_embd_v_gqa")]
-    if not caches or len(cells) != len(caches) or len(layers) != len(caches):
-        found.not_checked.append("cells: their number or that of the layers is not printed")
+    caches, shapes = numbers(log, "kv_mib"), _shapes(log)
+    if not caches or len(shapes) != len(caches) or "ckv_mib" in log.measured:
+        found.not_checked.append("cells: their number or the layers' is not printed")
         return
-    if not widths[0] or not widths[1] or "ckv_mib" in log.measured:
-        found.not_checked.append("cells: the width of keys and values is not printed")
+    depth = numbers(log, "n_layer")
+    if not depth or sum(shape.layers for shape in shapes) > depth[0]:
+        found.not_checked.append("cells: more than one model is loaded, or none is described")
         return
-    for i, size in enumerate(caches):
-        predicted = _cell_bytes(log, widths, int(layers[i]), int(cells[i]), found)
-        if predicted is None:
-            return
-        name = f"{int(cells[i]):,} cells x {int(layers[i])} layers of keys and values"
-        found.predicted[_named("kv_mib", i, len(caches))] = predicted
-        found.check(
-            _named("cells and layers", i, len(caches)),
-            "bytes",
-            Part(name="printed cache", value=printed(size, MiB)),
-            [Part(name=name, value=predicted)],
-        )
+    for side, width, kind in SIDES:
+        sizes = numbers(log, side)
+        if len(sizes) != len(caches):
+            continue
+        for i, size in enumerate(sizes):
+            if size == 0:  # values that are part of the keys
+                continue
+            predicted = _side_bytes(log, shapes[i], width, kind, found)
+            if predicted is None:
+                return
+            cells, layers = shapes[i].cells, shapes[i].layers
+            name = _named(side, i, len(sizes))
+            found.predicted[name] = predicted
+            found.check(
+                _named(f"{kind} of all cells", i, len(sizes)),
+                "bytes",
+                Part(name="printed size", value=printed(size, MiB)),
+                [Part(name=f"{cells:,} cells x {layers} layers x width", value=predicted)],
+            )
 
 
-def _widths(log: EngineLog, name: str) -> list[int]:
-    return [int(width) for width in numbers(log, name)]
+def _shapes(log: EngineLog) -> list[Shape]:
+    """Cells and layers of each cache, as its line has them; else the whole context's."""
+    cells, layers = numbers(log, "kv_cells"), numbers(log, "kv_layers")
+    streams = numbers(log, "kv_streams") or [1.0] * len(cells)
+    if cells and len(cells) == len(layers) == len(streams):
+        return [Shape(int(c * s), int(n)) for c, n, s in zip(cells, layers, streams, strict=True)]
+    length, depth = whole_number(log, "n_ctx"), numbers(log, "n_layer")
+    return [] if cells or not length or not depth else [Shape(length, int(depth[0]))]
 
 
-def _cell_bytes(
-    log: EngineLog, widths: list[list[int]], layers: int, cells: int, found: Findings
+def _side_bytes(
+    log: EngineLog, shape: Shape, width: str, kind: str, found: Findings
 ) -> Interval | None:
-    """Bytes of a cache whose layers are as wide as printed; lists are one width per layer."""
-    num_bytes = 0
-    for side, name in zip(widths, ("cache_type_k", "cache_type_v"), strict=True):
-        try:
-            kind = cache_type(str(log.settings.get(name, "")), field=name)
-        except KvsimError as error:
-            found.not_checked.append(f"cells: {error}")
-            return None
-        per_layer = side if len(side) > 1 else side * layers
-        if len(per_layer) != layers:
-            found.not_checked.append("cells: layers of different widths are in different caches")
-            return None
-        num_bytes += cells * sum(kind.nbytes(width) for width in per_layer)
-    return exact(num_bytes, "cells x layers x width")
+    """Bytes of the keys or values of a cache; a list holds one width per layer, 0 without."""
+    widths = [int(each) for each in numbers(log, width)]
+    try:
+        stored = cache_type(str(log.settings.get(f"cache_type_{kind[0]}", "")), field=kind)
+    except KvsimError as error:
+        found.not_checked.append(f"cells: {error}")
+        return None
+    if len(widths) == 1:
+        widths *= shape.layers
+    held = widths if len(widths) == shape.layers else [each for each in widths if each]
+    if len(held) != shape.layers:
+        found.not_checked.append("cells: layers of different widths are in different caches")
+        return None
+    row = sum(stored.nbytes(each) for each in held)
+    return exact(shape.cells * row, "cells x layers x width")
 
 
 def _fit(log: EngineLog, found: Findings) -> None:
@@ -160,10 +181,12 @@ def _fit(log: EngineLog, found: Findings) -> None:
         Part(name=f"{device}, {name.removesuffix('_mib').replace('_', ' ')}", value=size)
         for name in names
         for device, mib in devices(log, name)
-        if not any(mark in device for mark in ON_HOST)
+        if not (device.startswith(("CPU", "BLAS")) or device.endswith("_Host"))
         for size in [printed(mib, MiB)]
     ]
-    if not projected or not numbers(log, "kv_mib") or not held:
+    if not projected or not numbers(log, "fit_left_mib") or not numbers(log, "kv_mib"):
+        return  # not fitted, or changed until it did
+    if not held or sum(shape.layers for shape in _shapes(log)) > max(numbers(log, "n_layer")):
         return
     whole = int(projected[0])
     found.check(

@@ -23,11 +23,15 @@ from kvsim.specs.parallel import Parallelism
 from kvsim.specs.sglang import NEWEST_SGLANG, Sglang
 from kvsim.units import GiB, MiB
 
-SLACK_BYTES = (0, 64 * MiB, 640 * MiB)
-"""Free lists and the allocator's rounding of every layer's buffers.
+SLACK_BYTES = (-256 * MiB, 64 * MiB, 1024 * MiB)
+"""Free lists and the allocator's rounding of every layer's buffers; what loading gave back.
 
-Source: SGLang's rule of 2 MiB per buffer above 10 MiB, two buffers a layer, up to 160 layers.
+Source: torch's rule of 2 MiB per buffer above 10 MiB, two buffers a layer, up to 160 layers; seven
+logs show 0.00 to 0.12 GiB.
 """
+
+BASELINE_BYTES = GiB // 2
+"""Most that is set up between the engine's reading of what is free and the load's."""
 
 KNOWN_FP8 = {"fp8_e4m3": "fp8_e4m3", "fp8_e5m2": "fp8_e5m2", "fp8": "fp8_e4m3"}
 
@@ -83,7 +87,10 @@ def sglang_settings(log: EngineLog) -> Sglang:
     Raises:
         SpecError: for a setting that is impossible.
     """
+    resolved = log.measured.get("resolved_kv_cache_dtype")
     named = text(log, "kv_cache_dtype")
+    if named == "auto" and isinstance(resolved, str) and "float8" in resolved:
+        named = resolved.removeprefix("torch.").removesuffix("fn").replace("float8", "fp8")
     share = fraction(log, "mem_fraction_static")
     ratio = fraction(log, "swa_full_tokens_ratio", 0.8)
     return Sglang(
@@ -147,7 +154,13 @@ def _budget(log: EngineLog, layout: SglangLayout, found: Findings) -> None:
     if "speculative_algorithm" in log.settings or layout.is_multimodal:
         found.not_checked.append("tokens: what a draft or images reserve is not printed")
         return
-    budget = printed(after[0], GiB) - scaled(printed(before[0], GiB), 1 - share)
+    if "max_total_tokens" in log.settings or text(log, "attention_backend") == "aiter":
+        found.not_checked.append("tokens: they are limited, or the fraction is not the printed one")
+        return
+    start = printed(min([*before, *numbers(log, "ranks_avail_before_gib")]), GiB)
+    start = start + Interval(0, 0, BASELINE_BYTES, "set up before the load")
+    least = printed(min([*after, *numbers(log, "ranks_avail_after_weights_gib")]), GiB)
+    budget = least - scaled(start, 1 - share)
     width, page = layout.full_token_bytes, layout.page_size
     low, best, high = (max(0, end) // width // page * page for end in _ends(budget))
     held = Interval(low, best, high, "predicted from what is free")
@@ -168,7 +181,8 @@ def _ends(value: Interval) -> tuple[int, int, int]:
 def _after_pools(log: EngineLog, found: Findings) -> None:
     """What the first model's pools left."""
     after, left = numbers(log, "avail_after_weights_gib"), numbers(log, "avail_after_pool_gib")
-    if "speculative_algorithm" in log.settings or not after or not left:
+    is_plain = not {"speculative_algorithm", "enable_lora"} & set(log.settings)
+    if not is_plain or not after or not left:
         return
     pools = _pool_parts(log)
     rows, length = numbers(log, "max_running_requests"), numbers(log, "context_len")

@@ -20,6 +20,9 @@ from kvsim.specs.parallel import Parallelism
 from kvsim.specs.tensorrt_llm import TensorrtLlm
 from kvsim.units import GiB
 
+CUT_GIB = 0.02
+"""Between what was there and the pool: more than this, and a limit was given."""
+
 PEAK_PARTS = (
     ("weights, inside torch", "weights_inside_torch_gib"),
     ("inference, inside torch", "inference_inside_torch_gib"),
@@ -71,22 +74,32 @@ def _available(log: EngineLog, found: Findings) -> None:
 
 
 def _tokens(log: EngineLog, found: Findings) -> None:
-    """Whole blocks of the printed memory at the printed width."""
-    memory, tokens = numbers(log, "available_kv_gib"), numbers(log, "kv_tokens")
+    """The pool's tokens at the printed width, and whole blocks of the printed memory."""
+    held, tokens = numbers(log, "kv_cache_gib"), numbers(log, "kv_tokens")
     width, block = numbers(log, "kv_bytes_per_token"), whole_number(log, "tokens_per_block")
-    if not (memory and tokens and width and block) or width[0] < 1:
+    if not (held and tokens and width) or width[0] < 1:
         found.not_checked.append("tokens: memory or width is not printed")
         return
+    pool = exact(int(tokens[0] * width[0]), "tokens x width")
+    found.check(
+        "cache from tokens",
+        "bytes",
+        Part(name="printed cache", value=printed(held[0], GiB)),
+        [Part(name=f"{int(tokens[0]):,} tokens x {int(width[0]):,} bytes", value=pool)],
+    )
+    memory = numbers(log, "available_kv_gib")
+    if not memory or not block or abs(memory[0] - held[0]) > CUT_GIB:
+        return  # the pool was limited by something else
     size = printed(memory[0], GiB)
     low, best, high = (int(end // width[0]) for end in (size.low, size.best, size.high))
     # the estimator's token count is rounded up to whole blocks, the pool's down
-    held = Interval(low // block * block, best, -(-high // block) * block, "printed memory / width")
-    found.predicted["kv_tokens"] = held
+    fits = Interval(low // block * block, best, -(-high // block) * block, "memory / width")
+    found.predicted["kv_tokens"] = fits
     found.check(
         "tokens from memory",
         "tokens",
         Part(name="printed tokens", value=exact(int(tokens[0]), "printed")),
-        [Part(name=f"whole blocks of {block} tokens", value=held)],
+        [Part(name=f"whole blocks of {block} tokens", value=fits)],
     )
 
 

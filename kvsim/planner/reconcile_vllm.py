@@ -1,29 +1,17 @@
-"""vLLM's figures explained: the memory of a rank, and tokens from blocks."""
+"""vLLM's figures explained: tokens and blocks from memory."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from kvsim.analytic.overhead import activation_peak_bytes, cuda_graph_bytes, non_torch_bytes
 from kvsim.engines.vllm import VllmCacheLayout, vllm_cache_layout
 from kvsim.errors import KvsimError, UnsupportedError
-from kvsim.planner.reconciliation import (
-    Findings,
-    Part,
-    fraction,
-    numbers,
-    printed,
-    scaled,
-    spread,
-    switch,
-    text,
-    whole_number,
-)
-from kvsim.specs.deployment import Deployment
-from kvsim.specs.engine import NEWEST_VLLM, Vllm, parse_version, resolve_vllm
+from kvsim.planner.reconcile_vllm_memory import reconcile_memory
+from kvsim.planner.reconciliation import Findings, Part, numbers, printed, scaled, whole_number
+from kvsim.planner.vllm_log import VllmFacts, version_of, vllm_parallel, vllm_settings
+from kvsim.specs.engine import DEFAULT_BLOCK_SIZE, Vllm, parse_version
 from kvsim.specs.engine_log import EngineLog
-from kvsim.specs.hardware import Accelerator
+from kvsim.specs.latent import LatentAttention
 from kvsim.specs.model import ModelSpec
-from kvsim.specs.overheads import Interval, OverheadModel, exact
-from kvsim.specs.parallel import Parallelism
+from kvsim.specs.overheads import Interval, exact
 from kvsim.units import GiB
 
 CONCURRENCY_SINCE = (0, 12)
@@ -32,96 +20,39 @@ CONCURRENCY_SINCE = (0, 12)
 Source: vLLM `_report_kv_cache_config`, v1/core/kv_cache_utils.py, before and after.
 """
 
-WIDER_UTILIZATION = (0, 21)
-"""From here on the engine's default is not 0.9 any more; logs without the flag then don't say."""
+KNOWN_DRAFTS = (None, "mtp", "ngram", "ngram_gpu")
+"""Drafts whose cache the model's own description decides, or that have none."""
 
-OLD_UTILIZATION = 0.9
-FEW_SEQS, MANY_SEQS = 256, 1024
-"""Defaults of max_num_seqs by device: a log without the device's name has one of them."""
-
-FIRST_UNKNOWN_V0 = "0.6.0"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VllmFacts:
-    """What is known beside the log."""
-
-    model: ModelSpec | None
-    accelerator: Accelerator | None
-    overheads: OverheadModel
-
-
-def version_of(log: EngineLog) -> str:
-    """The log's version; where it has none, the newest of the generation that prints so."""
-    if log.version is not None:
-        try:
-            parse_version(log.version)
-        except KvsimError:
-            return NEWEST_VLLM
-        return log.version
-    return FIRST_UNKNOWN_V0 if "num_cpu_blocks" in log.measured else NEWEST_VLLM
-
-
-def vllm_settings(log: EngineLog) -> Vllm:
-    """The log's settings as kvsim's; a format that the engine resolved comes before `auto`.
-
-    Raises:
-        SpecError: for a setting that is impossible.
-    """
-    kv_dtype = log.measured.get("resolved_kv_cache_dtype")
-    drafting = log.settings.get("speculative_config")
-    method = drafting.get("method") if isinstance(drafting, dict) else None
-    drafted = drafting.get("num_speculative_tokens") if isinstance(drafting, dict) else None
-    if drafting is not None and not isinstance(method, str):
-        msg = "speculative_config names no method: the draft's share of the cache is not known"
-        raise UnsupportedError(msg)
-    return Vllm(
-        max_model_len=whole_number(log, "max_model_len") or _first(log, "max_model_len"),
-        max_num_seqs=whole_number(log, "max_num_seqs"),
-        max_num_batched_tokens=whole_number(log, "max_num_batched_tokens"),
-        gpu_memory_utilization=fraction(log, "gpu_memory_utilization", OLD_UTILIZATION) or 0.9,
-        kv_cache_dtype=_format(str(kv_dtype or text(log, "kv_cache_dtype"))),
-        block_size=whole_number(log, "block_size"),
-        dtype=_format(str(log.engine_config_differs.get("dtype", text(log, "dtype")))),
-        enforce_eager=switch(log, "enforce_eager") or False,
-        enable_prefix_caching=switch(log, "enable_prefix_caching"),
-        enable_chunked_prefill=switch(log, "enable_chunked_prefill"),
-        num_gpu_blocks_override=whole_number(log, "num_gpu_blocks_override"),
-        speculative_method=method if isinstance(method, str) else None,
-        num_speculative_tokens=drafted if isinstance(drafted, int) else None,
-        engine_version=version_of(log),
-    )
-
-
-def vllm_parallel(log: EngineLog) -> Parallelism:
-    """The log's degrees of parallelism."""
-    return Parallelism(
-        tensor_parallel_size=whole_number(log, "tensor_parallel_size", 1) or 1,
-        pipeline_parallel_size=whole_number(log, "pipeline_parallel_size", 1) or 1,
-        data_parallel_size=whole_number(log, "data_parallel_size", 1) or 1,
-        decode_context_parallel_size=whole_number(log, "decode_context_parallel_size", 1) or 1,
-        enable_expert_parallel=switch(log, "enable_expert_parallel") or False,
-    )
+FIRST_LATENT = (0, 7)
+"""The first version that caches latents as such."""
 
 
 def reconcile_vllm(log: EngineLog, facts: VllmFacts) -> Findings:
     """Every check that the log's figures allow."""
     found = Findings()
-    _concurrency(log, found)
     layout = _layout(log, facts, found)
+    _concurrency(log, layout, found)
     if layout is not None:
-        _tokens(log, layout, found)
+        _tokens(log, _stored(log, facts, layout), found)
         _host_blocks(log, layout, found)
         _refusal(log, layout, found)
-    _memory(log, facts, layout, found)
+    reconcile_memory(log, facts, layout, found)
     return found
 
 
-def _concurrency(log: EngineLog, found: Findings) -> None:
-    """Printed tokens against printed concurrency: the same figure, twice."""
+def _concurrency(log: EngineLog, layout: VllmCacheLayout | None, found: Findings) -> None:
+    """Printed tokens against printed concurrency: the same figure, twice.
+
+    Versions that print blocks per group say the same only of one group.
+    """
+    is_old = parse_version(version_of(log)) < CONCURRENCY_SINCE
+    if is_old and (layout is None or _num_groups(layout) > 1):
+        return
     tokens, times = numbers(log, "kv_tokens"), numbers(log, "max_concurrency")
     lengths = numbers(log, "max_model_len")
     if not (tokens and times and len(lengths) == 1 and len(tokens) == len(times)):
+        return
+    if is_old and lengths[0] % DEFAULT_BLOCK_SIZE:
         return
     found.check(
         "tokens and concurrency",
@@ -140,14 +71,20 @@ def _rounded_down(value: Interval) -> Interval:
     return Interval(value.low - 1, value.best, value.high, value.source)
 
 
-def _layout(log: EngineLog, facts: VllmFacts, found: Findings) -> VllmCacheLayout | None:
+def _layout(
+    log: EngineLog, facts: VllmFacts, found: Findings, *, kv_cache_dtype: str | None = None
+) -> VllmCacheLayout | None:
     if facts.model is None:
         found.not_checked.append("tokens: the model is not known")
         return None
     try:
+        settings = vllm_settings(log)
+        if kv_cache_dtype is not None:
+            settings = replace(settings, kv_cache_dtype=kv_cache_dtype)
+        _check_rules(settings, facts.model)
         return vllm_cache_layout(
             replace(facts.model, max_model_len=None),
-            vllm_settings(log),
+            settings,
             vllm_parallel(log),
             accelerator=facts.accelerator,
         )
@@ -156,16 +93,19 @@ def _layout(log: EngineLog, facts: VllmFacts, found: Findings) -> VllmCacheLayou
         return None
 
 
-def _first(log: EngineLog, name: str) -> int | None:
-    values = numbers(log, name)
-    return int(values[0]) if values else None
+def _check_rules(settings: Vllm, model: ModelSpec) -> None:
+    """UnsupportedError where nobody knows what this version, or this draft, stores."""
+    if settings.speculative_method not in KNOWN_DRAFTS:
+        msg = f"speculative_config: the layers of a {settings.speculative_method} draft are unknown"
+        raise UnsupportedError(msg)
+    is_latent = any(isinstance(b, LatentAttention) for g in model.layer_groups for b in g.layer)
+    if is_latent and parse_version(settings.engine_version) < FIRST_LATENT:
+        msg = f"vllm {settings.engine_version} expands latents, which is not modeled"
+        raise UnsupportedError(msg)
 
 
-def _format(name: str) -> str:
-    """Torch's and C's names of formats as the flags have them."""
-    short = name.removeprefix("torch.")
-    known = {"half": "float16", "float": "float32", "float8_e4m3fn": "fp8_e4m3", "fp8": "fp8_e4m3"}
-    return known.get(short, short.replace("float8_", "fp8_"))
+def _num_groups(layout: VllmCacheLayout) -> int:
+    return max(1, sum(count for _, count in layout.equal_groups))
 
 
 def _tokens(log: EngineLog, layout: VllmCacheLayout, found: Findings) -> None:
@@ -173,11 +113,10 @@ def _tokens(log: EngineLog, layout: VllmCacheLayout, found: Findings) -> None:
     memory = numbers(log, "kv_cache_gib")
     if not memory:
         return
-    least = printed(min(memory), GiB)
-    low, best, high = (_pool_tokens(layout, end) for end in (least.low, least.best, least.high))
-    predicted = Interval(low, best, high, "predicted from the printed memory")
+    least = _deciding(log, memory)
     note = _token_note(layout, log, is_many=len(memory) > 1)
     if tokens := numbers(log, "kv_tokens"):
+        predicted = _token_interval(layout, least, int(min(tokens)))
         found.predicted["kv_tokens"] = predicted
         if "needed_kv_gib" not in log.measured:
             found.check(
@@ -200,21 +139,43 @@ def _tokens(log: EngineLog, layout: VllmCacheLayout, found: Findings) -> None:
         )
 
 
+def _deciding(log: EngineLog, memory: list[float]) -> Interval:
+    """The memory of the rank that has fewest blocks; stages differ in what a block takes."""
+    stages = whole_number(log, "pipeline_parallel_size", 1) or 1
+    least = printed(min(memory), GiB)
+    if stages == 1:
+        return least
+    return Interval(least.low, least.best, printed(max(memory), GiB).high, least.source)
+
+
+def _token_interval(layout: VllmCacheLayout, memory: Interval, shown: int) -> Interval:
+    """Tokens of a memory: by the version's rule, or by the other where that is what was shown."""
+    is_old = parse_version(layout.engine_version) < CONCURRENCY_SINCE
+    rules = (_group_tokens, _request_tokens) if is_old else (_request_tokens, _group_tokens)
+    spreads = []
+    for rule in rules:
+        low, best, high = (rule(layout, end) for end in (memory.low, memory.best, memory.high))
+        spreads.append(Interval(low, best, high, "predicted from the printed memory"))
+    fitting = [held for held in spreads if held.low <= shown <= held.high]
+    return (fitting or spreads)[0]
+
+
 def _ordered(low: int, best: int, high: int) -> tuple[int, int, int]:
     return low, best, high
 
 
-def _pool_tokens(layout: VllmCacheLayout, num_bytes: int) -> int:
+def _request_tokens(layout: VllmCacheLayout, num_bytes: int) -> int:
+    return layout.pool(num_bytes).kv_cache_tokens
+
+
+def _group_tokens(layout: VllmCacheLayout, num_bytes: int) -> int:
     pool = layout.pool(num_bytes)
-    if parse_version(layout.engine_version) < CONCURRENCY_SINCE:
-        groups = max(1, sum(count for _, count in layout.equal_groups))
-        return pool.num_gpu_blocks // groups * pool.block_size
-    return pool.kv_cache_tokens
+    return pool.num_gpu_blocks // _num_groups(layout) * pool.block_size
 
 
 def _token_note(layout: VllmCacheLayout, log: EngineLog, *, is_many: bool) -> str:
     """In words, why the tokens are what they are."""
-    groups = sum(count for _, count in layout.equal_groups)
+    groups = _num_groups(layout)
     words = [f"blocks of {layout.block_size} tokens take {layout.block_bytes:,} bytes on a rank"]
     if groups > 1:
         words.append(f"{groups} groups of layers share the blocks")
@@ -231,6 +192,21 @@ def _token_note(layout: VllmCacheLayout, log: EngineLog, *, is_many: bool) -> st
     if "attention_block_size" in log.measured:
         words.append("blocks are as large as a recurrent state's page")
     return "; ".join(words)
+
+
+def _stored(log: EngineLog, facts: VllmFacts, layout: VllmCacheLayout) -> VllmCacheLayout:
+    """The layout in fp8 where a quantised checkpoint says so: `auto` is its choice, unprinted."""
+    tokens, memory = numbers(log, "kv_tokens"), numbers(log, "kv_cache_gib")
+    is_open = layout.settings.kv_cache_dtype == "auto" and "quantization" in log.settings
+    if not is_open or not tokens or not memory:
+        return layout
+    shown, least = int(min(tokens)), _deciding(log, memory)
+    held = _token_interval(layout, least, shown)
+    other = _layout(log, facts, Findings(), kv_cache_dtype="fp8_e4m3")
+    if held.low <= shown <= held.high or other is None:
+        return layout
+    smaller = _token_interval(other, least, shown)
+    return other if smaller.low <= shown <= smaller.high else layout
 
 
 def _host_blocks(log: EngineLog, layout: VllmCacheLayout, found: Findings) -> None:
@@ -262,125 +238,3 @@ def _refusal(log: EngineLog, layout: VllmCacheLayout, found: Findings) -> None:
         Part(name="printed need", value=printed(needed[0], GiB)),
         [Part(name="blocks of the longest request", value=bytes_needed)],
     )
-
-
-def _memory(
-    log: EngineLog, facts: VllmFacts, layout: VllmCacheLayout | None, found: Findings
-) -> None:
-    """A rank's share of the device: weights, activation, non-torch, graphs, cache."""
-    totals = numbers(log, "total_gpu_gib")
-    device = printed(totals[0], GiB) if totals else None
-    if device is None and facts.accelerator is not None:
-        device = facts.accelerator.total_bytes
-    used = fraction(log, "gpu_memory_utilization")
-    if used is None and parse_version(version_of(log)) < WIDER_UTILIZATION:
-        used = OLD_UTILIZATION
-    if device is None or used is None:
-        missing = "the device's memory" if device is None else "gpu_memory_utilization"
-        found.not_checked.append(f"memory of a rank: {missing} is not known")
-        return
-    cache = _cache_part(log, layout)
-    weights = numbers(log, "weights_gib")
-    if cache is None or not weights or "kv_cache_memory_bytes" in log.settings:
-        found.not_checked.append("memory of a rank: weights or cache are not printed")
-        return
-    parts = _taken(log, facts, device, found)
-    if parts is None:
-        return
-    found.check(
-        "memory of a rank",
-        "bytes",
-        Part(name=f"device memory x gpu_memory_utilization={used:g}", value=scaled(device, used)),
-        [*parts, cache],
-        _memory_note(log),
-    )
-
-
-def _memory_note(log: EngineLog) -> str:
-    if "cudagraph_est_gib" in log.measured:
-        return "the estimate of the graphs is taken off before the cache; what they took is not"
-    if numbers(log, "cudagraph_gib"):
-        return "graphs are captured beside this share"
-    return ""
-
-
-def _cache_part(log: EngineLog, layout: VllmCacheLayout | None) -> Part | None:
-    if memory := numbers(log, "kv_cache_gib"):
-        sizes = [printed(value, GiB) for value in memory]
-        return Part(name="cache", value=spread(sizes, "printed"))
-    blocks = numbers(log, "num_gpu_blocks")
-    if blocks and layout is not None:
-        least = int(min(blocks)) * layout.block_bytes
-        held = Interval(least, least, least + layout.block_bytes, "printed blocks")
-        return Part(name="cache", value=held)
-    return None
-
-
-def _taken(
-    log: EngineLog, facts: VllmFacts, device: Interval, found: Findings
-) -> list[Part] | None:
-    """What the cache's share leaves out, printed where the log has it, else predicted."""
-    weights = [printed(value, GiB) for value in numbers(log, "weights_gib")]
-    parts = [Part(name="weights", value=spread(weights, "printed"))]
-    if consumed := numbers(log, "consumed_gib"):
-        value = printed(consumed[0], GiB)
-        parts = [Part(name="weights and non-torch", value=value)]
-    peaks, outside = numbers(log, "activation_peak_gib"), numbers(log, "non_torch_gib")
-    guesses = None
-    if not peaks or not (outside or consumed):
-        guesses = _guesses(log, facts, device, found)
-        if guesses is None:
-            return None
-    if peaks:
-        value = spread([printed(v, GiB) for v in peaks], "printed")
-        parts.append(Part(name="activation peak", value=value))
-    elif guesses is not None:
-        parts.append(Part(name="activation peak", value=guesses["activation_peak_gib"]))
-    if outside:
-        value = spread([printed(v, GiB) for v in outside], "printed")
-        parts.append(Part(name="non-torch", value=value))
-    elif not consumed and guesses is not None:
-        parts.append(Part(name="non-torch", value=guesses["non_torch_gib"]))
-    if not peaks:  # a printed peak contains the estimate
-        estimates = numbers(log, "cudagraph_est_gib")
-        graphs = printed(estimates[0], GiB) if estimates else (guesses or {}).get("cudagraph_gib")
-        if graphs is not None:
-            parts.append(Part(name="graphs, estimated", value=graphs))
-    return parts
-
-
-def _guesses(
-    log: EngineLog, facts: VllmFacts, device: Interval, found: Findings
-) -> dict[str, Interval] | None:
-    """Kvsim's intervals for what the log leaves out; recorded as predicted."""
-    if facts.model is None:
-        found.not_checked.append("memory of a rank: activation peak is not printed")
-        return None
-    known = facts.accelerator or Accelerator(
-        name="as printed",
-        vendor="unknown",
-        architecture="unknown",
-        nominal_bytes=device.best,
-        torch_bytes=(device.best,),
-    )
-    unsure = facts.accelerator is None and whole_number(log, "max_num_seqs") is None
-    try:
-        engine, parallel = vllm_settings(log), vllm_parallel(log)
-        model = replace(facts.model, max_model_len=None)
-        options = [FEW_SEQS, MANY_SEQS] if unsure else [engine.max_num_seqs]
-        peaks = []
-        for seqs in options:
-            asked = replace(engine, max_num_seqs=seqs)
-            deployment = Deployment(model=model, accelerator=known, engine=asked, parallel=parallel)
-            resolved = resolve_vllm(asked, model=model, accelerator=known, parallel=parallel)
-            peaks.append(activation_peak_bytes(deployment, resolved, facts.overheads))
-    except KvsimError as error:
-        found.not_checked.append(f"memory of a rank: {error}")
-        return None
-    guesses = {
-        "activation_peak_gib": spread(peaks, peaks[0].source),
-        "non_torch_gib": non_torch_bytes(deployment, facts.overheads),
-        "cudagraph_gib": cuda_graph_bytes(deployment, facts.overheads),
-    }
-    found.predicted |= guesses
-    return guesses

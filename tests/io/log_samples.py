@@ -1,5 +1,9 @@
 """Short logs in the engines' forms, written for the tests, and what each of them says."""
 
+import re
+
+from hypothesis import strategies as st
+
 VLLM_V1 = """\
 INFO 03-01 10:00:00 [__init__.py:216] Automatically detected platform cuda.
 (APIServer pid=11) INFO 03-01 10:00:01 [api_server.py:1896] vLLM API server version 0.11.0
@@ -131,7 +135,7 @@ dtype=torch.bfloat16, avail mem=15.50 GB, mem usage=7.60 GB.
 [2026-02-01 12:00:20 TP1] KV Cache is allocated. #tokens: 150000, K size: 5.91 GB, V size: 5.91 GB
 [2026-02-01 12:00:20 TP0] Memory pool end. avail mem=3.60 GB
 [2026-02-01 12:00:30 TP0] max_total_num_tokens=150000, chunked_prefill_size=8192, \
-max_prefill_tokens=16384, max_running_requests=2048, context_len=131072, available_gpu_mem=3.20 GB
+max_prefill_tokens=16384, max_running_requests=2048, context_len=8192, available_gpu_mem=3.20 GB
 [2026-02-01 12:00:31] The server is fired up and ready to roll!
 """
 SGLANG_SAYS = {
@@ -165,8 +169,10 @@ SGLANG_SAYS = {
         "avail_after_pool_gib": 3.6,
         "max_total_num_tokens": 150000,
         "max_running_requests": 2048,
-        "context_len": 131072,
+        "context_len": 8192,
         "available_gpu_mem_gib": 3.2,
+        "ranks_avail_before_gib": 22.9,
+        "ranks_avail_after_weights_gib": 15.3,
     },
 }
 
@@ -236,6 +242,9 @@ LLAMA_CPP_SAYS = {
         "full_cells": 8192,
         "swa_cells": 1536,
         "kv_buffers_mib": [["CUDA0", 160.0], ["CUDA0", 174.0]],
+        "kv_cells": [8192, 1536],
+        "kv_layers": [5, 29],
+        "kv_streams": [1, 1],
         "kv_mib": [160.0, 174.0],
         "k_mib": [80.0, 87.0],
         "v_mib": [80.0, 87.0],
@@ -267,6 +276,9 @@ OLLAMA_SAYS = {
     "measured": {
         "n_layer": 28,
         "kv_buffers_mib": [["CUDA0", 112.0]],
+        "kv_cells": 4096,
+        "kv_layers": 28,
+        "kv_streams": 1,
         "kv_mib": 112.0,
         "k_mib": 56.0,
         "v_mib": 56.0,
@@ -360,3 +372,34 @@ SAMPLES = {
     "tensorrt-llm": ("tensorrt-llm", "1.1.0", "started", TENSORRT_LLM, TENSORRT_LLM_SAYS),
 }
 """Name -> engine, version, outcome, text, what it says."""
+
+NOISE = ("{" * 200, "(" * 50, "'", "\x1b[", "9" * 400)
+NUMBERS = ("0", "-1", "1", "16", "0.00", "4096", "10000000000000", "0.5", "2147483648", "7")
+
+
+@st.composite
+def broken_logs(draw, *, numbers=False):
+    """Parts of logs: cut, shuffled, mixed between engines, with letters or numbers replaced."""
+    names = sorted(SAMPLES)
+    text = SAMPLES[draw(st.sampled_from(names))][3]
+    if numbers:
+        others = draw(st.lists(st.sampled_from(NUMBERS), min_size=8, max_size=8))
+        chosen = draw(st.sets(st.integers(0, 120), max_size=30))
+        places = list(re.finditer(r"-?\d[\d,]*(?:\.\d+)?", text))
+        for i in sorted(chosen & set(range(len(places))), reverse=True):
+            start, end = places[i].span()
+            text = text[:start] + others[i % len(others)] + text[end:]
+        return text
+    lines = text.split("\n")
+    if draw(st.booleans()):
+        lines = draw(st.permutations(lines))
+    if draw(st.booleans()):
+        lines = lines + SAMPLES[draw(st.sampled_from(names))][3].split("\n")
+    text = "\n".join(lines)
+    start = draw(st.integers(0, len(text) - 1))
+    text = text[start : draw(st.integers(start, len(text)))]
+    for _ in range(draw(st.integers(0, 8))):
+        at = draw(st.integers(0, len(text)))
+        noise = draw(st.text(max_size=6) | st.sampled_from(NOISE))
+        text = text[:at] + noise + text[at + draw(st.integers(0, 5)) :]
+    return text

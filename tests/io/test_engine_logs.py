@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import kvsim
-from tests.io.log_samples import SAMPLES
+from tests.io.log_samples import SAMPLES, broken_logs
 
 NAMES = sorted(SAMPLES)
 POSTED = Path(__file__).parents[3] / "shared/data/logs"
@@ -189,30 +189,6 @@ def test_a_file_that_is_not_there_is_refused(tmp_path):
         kvsim.read_engine_log(tmp_path / "none.log")
     with pytest.raises(kvsim.FileError):
         kvsim.read_engine_log(tmp_path)
-
-
-NOISE = ("{" * 200, "(" * 50, "'", "\x1b[", "9" * 400)
-
-
-@st.composite
-def broken_logs(draw):
-    """Parts of logs: cut, shuffled, repeated, mixed between engines, with letters replaced."""
-    text = SAMPLES[draw(st.sampled_from(NAMES))][3]
-    lines = text.split("\n")
-    if draw(st.booleans()):
-        lines = draw(st.permutations(lines))
-    if draw(st.booleans()):
-        lines = lines + SAMPLES[draw(st.sampled_from(NAMES))][3].split("\n")
-    text = "\n".join(lines)
-    start = draw(st.integers(0, len(text) - 1))
-    text = text[start : draw(st.integers(start, len(text)))]
-    for _ in range(draw(st.integers(0, 8))):
-        at = draw(st.integers(0, len(text)))
-        noise = draw(
-            st.text(max_size=6) | st.sampled_from(["{" * 200, "(" * 50, "'", "\x1b[", "9" * 400])
-        )
-        text = text[:at] + noise + text[at + draw(st.integers(0, 5)) :]
-    return text
 
 
 @FUZZED

@@ -11,6 +11,7 @@ from validation.recorded.frame import Case, RecordError, Verdict, read_lines
 Row = Mapping[str, Any]
 
 INDEX = "index.jsonl"
+LONGEST_REASON = 60
 PARTS = ("settings", "measured", "engine_config_differs")
 NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
@@ -26,11 +27,11 @@ def replay(path: Path) -> Iterator[Case]:
 
 
 def replay_row(row: Row, folder: Path) -> Case:
-    """The verdict on one log: read as its text says, or not."""
+    """The verdict on one log: read as its text says and made up without a rest, or not."""
     file = folder / row["file"]
     expected = {"engine": row["engine"], "version": row["version"]} | flat(row["expected"])
     try:
-        log = kvsim.read_engine_log(file)
+        explained = kvsim.explain_log(file)
     except kvsim.KvsimError as error:
         return Case(
             id=row["file"],
@@ -39,25 +40,60 @@ def replay_row(row: Row, folder: Path) -> Case:
             recorded=expected,
             reason=str(error),
         )
+    log = explained.log
     read = {"engine": str(log.engine), "version": log.version} | flat(log.as_dict())
-    return judge(row["file"], read, expected, printed_text(file.read_bytes()))
-
-
-def judge(name: str, read: Row, expected: Row, text: str) -> Case:
-    """Exact if every expected value is read, and every other value that is read is printed."""
-    wrong = [key for key, value in expected.items() if not same(read.get(key), value)]
-    numbers = {as_number(token) for token in NUMBER.findall(text)}
-    more = {key: value for key, value in read.items() if key not in expected}
-    invented = [key for key, value in more.items() if not is_printed(value, text, numbers)]
-    reasons = [f"{key} is read otherwise" for key in wrong]
-    reasons += [f"{key} is read and not printed" for key in invented]
+    reasons = [*misread(read, expected, printed_text(file.read_bytes())), *unexplained(explained)]
     return Case(
-        id=name,
+        id=row["file"],
         verdict=Verdict.WRONG if reasons else Verdict.EXACT,
         predicted=read,
         recorded=expected,
         reason="; ".join(reasons),
     )
+
+
+def summary(path: Path) -> dict[str, list[dict[str, Any]]]:
+    """What was set beside what makes it up, a row a log; a refused log has none."""
+    index = path / INDEX if path.is_dir() else path
+    rows = []
+    for row in read_lines(index):
+        try:
+            explained = kvsim.explain_log(index.parent / row["file"])
+        except kvsim.KvsimError:
+            continue
+        rows.append(
+            {
+                "log": row["file"],
+                "outcome": explained.log.outcome.value,
+                "as posted": explained.log.outcome == row["outcome"],
+                "model": explained.model or "not known",
+                "checks": len(explained.checks),
+                "explained": sum(check.is_explained for check in explained.checks),
+                "not checked": "; ".join(explained.not_checked)[:LONGEST_REASON],
+            }
+        )
+    return {"figures set beside what makes them up": rows}
+
+
+def unexplained(explained: kvsim.ExplainedLog) -> list[str]:
+    """Checks that leave something, each with what it leaves."""
+    return [
+        f"{check.name}: {check.remainder.low:,} to {check.remainder.high:,} {check.unit} "
+        "are left over"
+        for check in explained.unexplained
+    ]
+
+
+def misread(read: Row, expected: Row, text: str) -> list[str]:
+    """Expected values that are not read, and values that are read and not printed."""
+    wrong = [key for key, value in expected.items() if not same(read.get(key), value)]
+    numbers = {as_number(token) for token in NUMBER.findall(text)}
+    more = {key: value for key, value in read.items() if key not in expected}
+    invented = [key for key, value in more.items() if not is_printed(value, text, numbers)]
+    return [
+        *(f"{key} is read otherwise" for key in wrong),
+        *(f"{key} is read and not printed" for key in invented),
+    ]
 
 
 def flat(parts: Row) -> dict[str, Any]:

@@ -47,7 +47,7 @@ RULES = (
     rule(
         "llama_kv_cache",
         r"llama_kv_cache\w{0,20} *: size *= *{n} MiB \( *(?P<kv_cells>\d+) cells, *"
-        r"(?P<kv_layers>\d+) layers",
+        r"(?P<kv_layers>\d+) layers, *(?:\d+/)?(?P<kv_streams>\d+) seqs",
     ),
     rule(
         "llama_kv_cache",
@@ -68,13 +68,21 @@ RULES = (
         r"projected to use (?P<fit_projected_mib>\d+) MiB of device memory vs\. "
         r"(?P<fit_free_mib>\d+) MiB",
     ),
+    rule("no changes needed", r"will leave (?P<fit_left_mib>\d+) >= \d+ MiB"),
     rule("out of memory", r"allocating (?P<failed_alloc_mib>{n}) MiB on device"),
 )
-_SINGLE = {"cache_type_k", "cache_type_v", "offloaded", "fit_projected_mib", "fit_free_mib"}
+_SINGLE = {
+    "cache_type_k",
+    "cache_type_v",
+    "offloaded",
+    "fit_projected_mib",
+    "fit_free_mib",
+    "fit_left_mib",
+}
 _SETTINGS = ("cache_type_k", "cache_type_v")
 _OF_A_CONTEXT = (
     *("kv_mib", "k_mib", "v_mib", "ckv_mib", "rs_mib", "r_mib", "s_mib"),
-    *("full_cells", "swa_cells", "kv_cells", "kv_layers"),
+    *("full_cells", "swa_cells", "kv_cells", "kv_layers", "kv_streams"),
     *(name for name, _ in BUFFERS),
 )
 IK_MARKS = re.compile(

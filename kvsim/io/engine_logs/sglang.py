@@ -28,6 +28,11 @@ RULES = (
         r"max_mamba_cache_size: (?P<mamba_slots>\d+), conv_state size: (?P<mamba_conv_gib>{n}) ?GB,"
         r" ssm_state size: (?P<mamba_ssm_gib>{n}) ?GB",
     ),
+    rule(
+        "KV cache dtype",
+        r"Using KV cache dtype: (?P<resolved_kv_cache_dtype>torch\.\w+)",
+        resolved_kv_cache_dtype=str,
+    ),
     rule("KVPool mem usage", r"SWAKVPool mem usage: (?P<swa_pool_gib>{n}) ?GB"),
     rule("max_total_num_tokens=", r"max_total_num_tokens=(?P<max_total_num_tokens>\d+)(?=\D)"),
     rule(
@@ -49,6 +54,15 @@ RULES = (
     ),
 )
 
+OTHER_RANKS = (
+    rule("weight begin", r"Load weight begin\.? avail mem=(?P<ranks_avail_before_gib>{n}) ?GB"),
+    rule(
+        "weight end",
+        r"Load weight end\..{0,300}?avail mem=(?P<ranks_avail_after_weights_gib>{n}) ?GB",
+    ),
+)
+"""What further ranks have free: the least decides for all."""
+
 FLAGS = (
     *("tp_size", "dp_size", "ep_size", "pp_size", "mem_fraction_static", "kv_cache_dtype"),
     *("dtype", "quantization", "context_length", "max_running_requests", "max_total_tokens"),
@@ -57,7 +71,7 @@ FLAGS = (
     *("enable_dp_attention", "disaggregation_mode", "cuda_graph_max_bs", "disable_radix_cache"),
     *("max_mamba_cache_size", "mamba_full_memory_ratio", "mamba_ssm_dtype"),
     *("disable_overlap_schedule", "speculative_num_draft_tokens", "speculative_num_steps"),
-    *("speculative_draft_model_path", "speculative_eagle_topk"),
+    *("speculative_draft_model_path", "speculative_eagle_topk", "enable_lora", "cpu_offload_gb"),
 )
 SHORT = {
     "tp": "tp_size",
@@ -90,6 +104,7 @@ def read_sglang(lines: list[Line]) -> EngineLog:
         rank = _RANK.match(line.text[:300])
         if rank is not None and (rank[1] != "0" or _OTHER_REPLICA.search(line.text[:200])):
             findings.understood.add(line.number)
+            findings.read(OTHER_RANKS, line)
             continue
         findings.read(RULES, line)
         findings.read(OOM_RULES, line)
