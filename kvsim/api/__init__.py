@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kvsim.api.comparing import compare, plan_engine
+    from kvsim.api.explaining import explain_log
     from kvsim.api.learning import attention_variants, check_claims, token_notes
     from kvsim.api.measuring import (
         bench_workload,
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
         write_timeline,
     )
     from kvsim.api.measuring import bench_workload, calibrate, metrics_page, write_metrics
-    from kvsim.api.explaining import explain_log
-    from kvsim.api.learning import attention_variants, check_claims
-    from kvsim.api.measuring import metrics_page, write_metrics
     from kvsim.api.planning import (
         accelerator,
         cache_bytes,
@@ -53,9 +51,7 @@ _HOMES = {
         "write_timeline",
     ),
     "learning": ("attention_variants", "check_claims", "token_notes"),
-    "measuring": ("metrics_page", "write_metrics"),
     "explaining": ("explain_log",),
-    "learning": ("attention_variants", "check_claims"),
     "planning": (
         "accelerator",
         "cache_bytes",
