@@ -19,7 +19,6 @@ if TYPE_CHECKING:
         write_table,
         write_timeline,
     )
-    from kvsim.api.measuring import bench_workload, calibrate, metrics_page, write_metrics
     from kvsim.api.planning import (
         accelerator,
         cache_bytes,
