@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from kvsim.analytic.capacity import Cause, Verdict
     from kvsim.analytic.compute import decode_total_flops, uncached_total_flops
     from kvsim.analytic.explanation import ExplainedGroup
+    from kvsim.analytic.grid import CacheGrid
     from kvsim.analytic.host_memory import HostMemory, host_memory
     from kvsim.analytic.memory_bar import MemoryBar, Segment, SegmentName
     from kvsim.analytic.quantized import quantized_cache_bytes
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
         attention_variants,
         bench_workload,
         cache_bytes,
+        cache_bytes_grid,
         cache_curve,
         cache_formula,
         calibrate,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
         metrics_page,
         plan,
         plan_engine,
+        plan_grid,
         poisson_workload,
         simulate,
         simulate_blocks,
@@ -106,6 +109,7 @@ if TYPE_CHECKING:
     from kvsim.planner.log_advice import Advice
     from kvsim.planner.reconciliation import Check, Part
     from kvsim.planner.running_server import RunningServer
+    from kvsim.planner.plan_grid import PlanGrid
     from kvsim.planner.solution import Binding, Side, Solution, Target
     from kvsim.planner.sweep_table import SweepTable
     from kvsim.planner.waste import MethodWaste, WasteReport
@@ -194,6 +198,7 @@ _HOMES = {
         "attention_variants",
         "bench_workload",
         "cache_bytes",
+        "cache_bytes_grid",
         "cache_curve",
         "cache_formula",
         "calibrate",
@@ -206,6 +211,7 @@ _HOMES = {
         "metrics_page",
         "plan",
         "plan_engine",
+        "plan_grid",
         "poisson_workload",
         "simulate",
         "simulate_blocks",
@@ -247,6 +253,8 @@ _HOMES = {
     "kvsim.io.metrics_traffic": ("measured_traffic",),
     "kvsim.io.models": ("parse_config",),
     "kvsim.io.sweep_files": ("read_sweep",),
+    "kvsim.analytic.grid": ("CacheGrid",),
+    "kvsim.planner.plan_grid": ("PlanGrid",),
     "kvsim.planner.sweep_table": ("SweepTable",),
     "kvsim.specs.sweep": ("SweepGrid", "sweep_grid"),
     "kvsim.io.traces": ("read_trace", "write_trace"),
@@ -385,6 +393,7 @@ __all__ = [
     "CacheBytes",
     "CacheCurve",
     "CacheFormat",
+    "CacheGrid",
     "CacheImplementation",
     "Calibration",
     "CapacityError",
@@ -447,6 +456,7 @@ __all__ = [
     "Part",
     "Placement",
     "Plan",
+    "PlanGrid",
     "PoissonTraffic",
     "PrefixCacheUse",
     "PrefixLevel",
@@ -508,6 +518,7 @@ __all__ = [
     "bench_workload",
     "bytes_by_format",
     "cache_bytes",
+    "cache_bytes_grid",
     "cache_curve",
     "cache_format",
     "cache_formula",
@@ -547,6 +558,7 @@ __all__ = [
     "place_layers",
     "plan",
     "plan_engine",
+    "plan_grid",
     "poisson_workload",
     "pool_cost",
     "prefix_reuse",

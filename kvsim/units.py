@@ -42,6 +42,26 @@ def round_up(a: int, multiple: int) -> int:
     return ceil_div(a, multiple) * multiple
 
 
+def at_most(value: int, cap: int) -> int:
+    """The smaller of two; in arithmetic alone, so that an array of values is taken too.
+
+    Example:
+        >>> at_most(17, 16), at_most(3, 16)
+        (16, 3)
+    """
+    return value - (value - cap) * (value > cap)
+
+
+def at_least(value: int, floor: int) -> int:
+    """The larger of two; in arithmetic alone, so that an array of values is taken too.
+
+    Example:
+        >>> at_least(-1, 0), at_least(3, 0)
+        (0, 3)
+    """
+    return value + (floor - value) * (value < floor)
+
+
 def parse_bytes(text: str, *, field: str = "size") -> int:
     """Bytes of a size as people write it; GiB is 2^30 and GB is 10^9, never mixed up.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from kvsim.api.comparing import compare, plan_engine
     from kvsim.api.explaining import explain_log
+    from kvsim.api.gridding import cache_bytes_grid, plan_grid
     from kvsim.api.learning import attention_variants, check_claims, token_notes
     from kvsim.api.measuring import (
         bench_workload,
@@ -69,6 +70,7 @@ _HOMES = {
     ),
     "solving": ("solve",),
     "wasting": ("waste", "waste_study"),
+    "gridding": ("cache_bytes_grid", "plan_grid"),
     "sweeping": ("sweep",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -78,6 +80,7 @@ __all__ = [
     "attention_variants",
     "bench_workload",
     "cache_bytes",
+    "cache_bytes_grid",
     "cache_curve",
     "cache_formula",
     "calibrate",
@@ -90,6 +93,7 @@ __all__ = [
     "metrics_page",
     "plan",
     "plan_engine",
+    "plan_grid",
     "poisson_workload",
     "simulate",
     "simulate_blocks",

@@ -16,7 +16,7 @@ from kvsim.specs.engine import EngineName
 from kvsim.specs.model import ModelSpec
 from kvsim.specs.parallel import Parallelism
 from kvsim.specs.sglang import Sglang
-from kvsim.units import MiB, round_up
+from kvsim.units import MiB, at_most, round_up
 
 SPARSE_PAGE_SIZE = 64  # what sparse latent attention forces
 TORCH_LARGE_BYTES, TORCH_ROUND_BYTES = 10 * MiB, 2 * MiB
@@ -120,13 +120,15 @@ class SglangLayout:
         if self.slot.count:
             state = self.slot.total_bytes
             layers.append(LayerBytes("recurrent state", self.slot.count, 0, state))
-        growing = (c for c in self.cells if self._held(c, num_tokens + 1) > num_tokens)
-        return SequenceBytes(tuple(layers), sum(c.all_layers_bytes for c in growing))
+        marginal = sum(
+            c.all_layers_bytes * (self._held(c, num_tokens + 1) > num_tokens) for c in self.cells
+        )
+        return SequenceBytes(tuple(layers), marginal)
 
     def _held(self, cell: TokenCells, num_tokens: int) -> int:
         if cell.sliding_window is None or cell in self.full_cells:
             return num_tokens
-        return min(num_tokens, cell.sliding_window)
+        return at_most(num_tokens, cell.sliding_window)
 
     def buffers(
         self, *, tokens: int, window_tokens: int = 0, state_slots: int = 0

@@ -18,7 +18,7 @@ from kvsim.specs.model import LayerGroup, ModelSpec
 from kvsim.specs.parallel import Parallelism
 from kvsim.specs.state import RecurrentState
 from kvsim.specs.tensorrt_llm import TensorrtLlm
-from kvsim.units import ceil_div, round_up
+from kvsim.units import at_most, ceil_div, round_up
 
 CACHE_DTYPES = {
     "bf16": BF16,
@@ -94,11 +94,11 @@ class TensorrtLlmLayout:
         size, layers = self.settings.tokens_per_block, []
         growing = 0
         for cell in self.cells:
-            held = num_tokens if cell.window is None else min(num_tokens, cell.window)
+            held = num_tokens if cell.window is None else at_most(num_tokens, cell.window)
             layers.append(
                 LayerBytes(cell.kind, cell.count, round_up(held, size) * cell.token_bytes, 0)
             )
-            growing += cell.token_bytes if cell.window is None or num_tokens < cell.window else 0
+            growing += cell.token_bytes * (cell.window is None or num_tokens < cell.window)
         if self.state_layers:
             layers.append(LayerBytes("recurrent state", self.state_layers, 0, self.state_bytes))
         return SequenceBytes(tuple(layers), growing)

@@ -22,7 +22,7 @@ from kvsim.specs.engine import EngineName, ResolvedVllm, Vllm, resolve_vllm
 from kvsim.specs.hardware import Accelerator
 from kvsim.specs.model import ModelSpec
 from kvsim.specs.parallel import Parallelism
-from kvsim.units import ceil_div
+from kvsim.units import at_least, ceil_div
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,11 +97,11 @@ class VllmCacheLayout:
                         kind, len(member.layers), 0 if is_state else held, held if is_state else 0
                     )
                 )
-            padding = blocks * (self.block_bytes - group.pages_bytes)
-            if padding:
+            if self.block_bytes > group.pages_bytes:
+                padding = blocks * (self.block_bytes - group.pages_bytes)
                 layers.append(LayerBytes("padding to the widest group", 0, padding, 0))
-            if self._grows(group.spec, num_tokens):
-                marginal += self.block_bytes // group.spec.tokens_per_block(self.config)
+            per_token = self.block_bytes // group.spec.tokens_per_block(self.config)
+            marginal += per_token * self._grows(group.spec, num_tokens)
         return SequenceBytes(_merged(layers), marginal)
 
     def pool(self, available_bytes: int) -> Pool:
@@ -113,11 +113,11 @@ class VllmCacheLayout:
         blocks = self._num_blocks(available_bytes)
         usable = blocks - self.config.num_null_blocks
         config = self.config
-        request_blocks = self._request_blocks(config)
+        request_blocks = self.request_blocks(config)
         longest = config.max_model_len if request_blocks <= usable else self._longest(usable)
         if config.auto_max_model_len and longest:
             config = replace(config, max_model_len=longest)
-            request_blocks = self._request_blocks(config)
+            request_blocks = self.request_blocks(config)
         concurrency = blocks / request_blocks if request_blocks else 0.0
         return Pool(
             num_gpu_blocks=blocks,
@@ -138,7 +138,8 @@ class VllmCacheLayout:
         override = self.config.num_gpu_blocks_override
         return max(0, available_bytes) // self.block_bytes if override is None else override
 
-    def _request_blocks(self, config: VllmCacheConfig) -> int:
+    def request_blocks(self, config: VllmCacheConfig) -> int:
+        """Most blocks that a request of `max_model_len` tokens holds, over all groups."""
         return sum(n * group.max_blocks(config) for group, n in self.equal_groups)
 
     def _longest(self, usable_blocks: int) -> int:
@@ -146,7 +147,7 @@ class VllmCacheLayout:
         low, high = 0, self.config.max_model_len if usable_blocks > 0 else 0
         while low < high:
             middle = (low + high + 1) // 2
-            if self._request_blocks(replace(self.config, max_model_len=middle)) <= usable_blocks:
+            if self.request_blocks(replace(self.config, max_model_len=middle)) <= usable_blocks:
                 low = middle
             else:
                 high = middle - 1
@@ -164,7 +165,7 @@ class VllmCacheLayout:
             return ceil_div(self.num_encoder_tokens, spec.block_size)
         size, freed = spec.tokens_per_block(self.config), 0
         if isinstance(spec, SlidingWindowSpec):
-            freed = max(0, num_tokens - spec.sliding_window + 1) // size
+            freed = at_least(num_tokens - spec.sliding_window + 1, 0) // size
         elif isinstance(spec, ChunkedLocalAttentionSpec):
             chunk = spec.attention_chunk_size
             freed = (num_tokens - 1) // chunk * chunk // size

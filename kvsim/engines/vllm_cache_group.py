@@ -2,9 +2,11 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 
 from kvsim.engines.vllm_cache_config import VllmCacheConfig
 from kvsim.engines.vllm_spec_base import KVCacheSpec
+from kvsim.units import at_least
 
 UNIFORM_TYPE = "UniformTypeKVCacheSpecs"
 
@@ -131,7 +133,7 @@ class KVCacheGroup:
 
     def max_blocks(self, config: VllmCacheConfig) -> int:
         """Most blocks that one request of `max_model_len` tokens holds in this group."""
-        return max(one.spec.max_blocks(config) for one in self.members)
+        return reduce(at_least, (one.spec.max_blocks(config) for one in self.members))
 
     def project(self, held: Collection[int]) -> "KVCacheGroup":
         """The group on a rank that holds only some layers; its block table stays.

@@ -17,7 +17,7 @@ from kvsim.engines.vllm_spec_base import (
 )
 from kvsim.errors import SpecError, UnsupportedError
 from kvsim.specs.attention import check_positive
-from kvsim.units import ceil_div
+from kvsim.units import at_most, ceil_div
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +97,8 @@ class SlidingWindowSpec(AttentionSpec):
     def held_tokens(self, config: VllmCacheConfig) -> HeldTokens:
         """The window, and what unsettled steps keep beyond it."""
         behind = self.sliding_window - 1 + self.extra_retained_tokens
-        held = min(behind + config.max_in_flight_tokens, config.max_model_len)
-        live = min(self.sliding_window, config.max_model_len)
+        held = at_most(config.max_model_len, behind + config.max_in_flight_tokens)
+        live = at_most(config.max_model_len, self.sliding_window)
         return HeldTokens(live=live, in_flight=held - live)
 
     def is_uniform_with(self, other: KVCacheSpec) -> bool:
@@ -143,9 +143,9 @@ class ChunkedLocalAttentionSpec(AttentionSpec):
     def held_tokens(self, config: VllmCacheConfig) -> HeldTokens:
         """The chunk, and what unsettled steps keep beyond it."""
         chunk, longest = self.attention_chunk_size, config.max_model_len
-        live = min(chunk, longest)
+        live = at_most(longest, chunk)
         return HeldTokens(
-            live=live, in_flight=min(chunk + config.max_in_flight_tokens, longest) - live
+            live=live, in_flight=at_most(longest, chunk + config.max_in_flight_tokens) - live
         )
 
     def is_uniform_with(self, other: KVCacheSpec) -> bool:

@@ -9,6 +9,7 @@ from typing import ClassVar, Protocol
 
 from kvsim.dtypes import DType
 from kvsim.errors import SpecError
+from kvsim.units import at_most
 
 
 class CacheBehaviour(Protocol):
@@ -17,7 +18,7 @@ class CacheBehaviour(Protocol):
     kind: ClassVar[str]
 
     def live_tokens(self, num_tokens: int) -> int:
-        """Tokens a sequence of `num_tokens` keeps in this layer."""
+        """Tokens a sequence of `num_tokens` keeps in this layer; arithmetic alone, for arrays."""
         ...
 
     def token_bytes(self, dtype: DType, *, tensor_parallel_size: int = 1) -> int:
@@ -165,7 +166,7 @@ class SlidingWindow(FullAttention):
 
     def live_tokens(self, num_tokens: int) -> int:
         """The last `sliding_window` tokens."""
-        return min(num_tokens, self.sliding_window)
+        return at_most(num_tokens, self.sliding_window)
 
     def attended_tokens(self, start: int, stop: int) -> int:
         """The window."""
@@ -212,7 +213,7 @@ class ChunkedAttention(FullAttention):
 
     def live_tokens(self, num_tokens: int) -> int:
         """At most one chunk; between two chunk borders fewer are read, but as many are kept."""
-        return min(num_tokens, self.attention_chunk_size)
+        return at_most(num_tokens, self.attention_chunk_size)
 
     def attended_tokens(self, start: int, stop: int) -> int:
         """What lies before it in its own chunk."""

@@ -6,6 +6,7 @@ from typing import ClassVar, Protocol
 from kvsim.dtypes import INDEX_FP8, DType
 from kvsim.errors import SpecError
 from kvsim.specs.attention import capped_sum, check_positive
+from kvsim.units import at_most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +76,7 @@ class SlidingLatentAttention(LatentAttention):
 
     def live_tokens(self, num_tokens: int) -> int:
         """The last `sliding_window` tokens."""
-        return min(num_tokens, self.sliding_window)
+        return at_most(num_tokens, self.sliding_window)
 
     def formula(self, dtype: DType, *, tensor_parallel_size: int = 1) -> str:
         """The window caps the tokens."""
