@@ -57,7 +57,7 @@ def sweep(
         >>> table = sweep({"model": "llama-3.1-8b", "gpu": "h100", "max_model_len": [4096, 8192]})
         >>> place = list(table.columns).index("max_requests")
         >>> [row[place] for row in table.rows]
-        [105, 52]
+        [111, 55]
     """
     if backend not in list(Backend):
         msg = f"backend={backend[:40]} must be one of {', '.join(Backend)}"
