@@ -107,9 +107,9 @@ if TYPE_CHECKING:
     from kvsim.planner.engine_plan import DeviceShare, EnginePlan
     from kvsim.planner.explained_log import ExplainedLog
     from kvsim.planner.log_advice import Advice
+    from kvsim.planner.plan_grid import PlanGrid
     from kvsim.planner.reconciliation import Check, Part
     from kvsim.planner.running_server import RunningServer
-    from kvsim.planner.plan_grid import PlanGrid
     from kvsim.planner.solution import Binding, Side, Solution, Target
     from kvsim.planner.sweep_table import SweepTable
     from kvsim.planner.waste import MethodWaste, WasteReport
