@@ -278,7 +278,13 @@ def new_table(title: str, *columns: tuple[str, Any]) -> "Table":
     from rich import box  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        show_header=any(name for name, _ in columns),
+    )
     has_prose = any(justify == "left" for _, justify in columns[1:])
     for index, (name, justify) in enumerate(columns):
         whole = has_prose and (index == 0 or justify == "right")

@@ -35,13 +35,14 @@ def main() -> int:
         rows[name] = run(parsers()[name], seconds=args.seconds, seed=args.seed)
         print(f"{name:18} {rows[name]['cases']:>8,} cases, {rows[name]['finds']} finds")
     if args.record:
+        before = json.loads(RESULTS.read_text())["parsers"] if RESULTS.exists() else {}
         about = {
             "command": f"python -m tests.fuzz --seconds {args.seconds:g} --seed {args.seed}",
             "date": datetime.now(UTC).date().isoformat(),
             "python": platform.python_version(),
             "machine": platform.machine(),
         }
-        RESULTS.write_text(json.dumps({**about, "parsers": rows}, indent=1) + "\n")
+        RESULTS.write_text(json.dumps({**about, "parsers": before | rows}, indent=1) + "\n")
     return 1 if any(row["finds"] for row in rows.values()) else 0
 
 
