@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from kvsim.errors import FileError, SpecError
+from kvsim.io.limits import MAX_BENCH_BYTES
 from kvsim.specs.bench import BenchRequest, BenchResult
 
-MAX_FILE_BYTES = 2**30
 AT_ONCE = "inf"
 MILLISECONDS = 1e-3
 
@@ -31,8 +31,8 @@ def read_bench(path: str | PathLike[str]) -> BenchResult:
     file = Path(path)
     try:
         size = file.stat().st_size
-        if size > MAX_FILE_BYTES:
-            msg = f"{file.name}: {size:,} bytes must be at most {MAX_FILE_BYTES:,}"
+        if size > MAX_BENCH_BYTES:
+            msg = f"{file.name}: {size:,} bytes must be at most {MAX_BENCH_BYTES:,}"
             raise FileError(msg)
         row = _last_object(file.read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:

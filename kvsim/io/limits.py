@@ -53,5 +53,14 @@ MAX_LOG_LINE = 400_000
 MAX_METRICS_BYTES = 16 * MiB
 """Of a /metrics page."""
 
+MAX_COUNT = 10**15
+"""Of any counter of a /metrics page: a million tokens a second for 30 years."""
+
+MAX_BENCH_BYTES = 256 * MiB
+"""Of a benchmark's result file; one of 10,000 requests of 200 tokens, with details, has 40 MiB."""
+
+MAX_STEP_TABLE_BYTES = MiB
+"""Of a step-time file."""
+
 MAX_CALIBRATION_BYTES = MiB
 """Of a calibration file."""

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from math import isfinite
 
 from kvsim.errors import SpecError
+from kvsim.io.limits import MAX_COUNT, MAX_REQUEST_TOKENS
 from kvsim.specs.metrics import UNBOUNDED, Histogram, Labels, MetricsPage
 
 
@@ -64,7 +64,10 @@ class Change:
             raise SpecError(msg)
         for labels, value in new.items():
             least = old.get(labels, 0.0)
-            if not isfinite(value) or value < least:
+            if not value <= MAX_COUNT:
+                msg = f"{name}={value:g} of {self.after.name} must be at most {MAX_COUNT:g}"
+                raise SpecError(msg)
+            if value < least:
                 msg = (
                     f"{name}={value:g} of {self.after.name} must be >= {least:g} as in "
                     f"{self.before.name}: the counter was reset"
@@ -75,7 +78,11 @@ class Change:
 
 def _level(page: MetricsPage, name: str) -> float:
     rows = page.samples.get(name, {})
-    return sum(v for labels, v in rows.items() if dict(labels).get("tp_rank", "0") == "0")
+    level = sum(v for labels, v in rows.items() if dict(labels).get("tp_rank", "0") == "0")
+    if not 0 <= level <= MAX_COUNT:
+        msg = f"{name}={level:g} of {page.name} must be in [0, {MAX_COUNT:g}]"
+        raise SpecError(msg)
+    return level
 
 
 def _bounds(page: MetricsPage, name: str) -> set[float]:
@@ -85,7 +92,10 @@ def _bounds(page: MetricsPage, name: str) -> set[float]:
 def _bound(labels: Labels) -> float:
     text = dict(labels).get("le", "")
     try:
-        return float(text)
+        bound = float(text)
     except ValueError:
-        msg = f"le={text[:20]!r} must be a number or +Inf"
-        raise SpecError(msg) from None
+        bound = 0.0
+    if bound == UNBOUNDED or 0 < bound <= MAX_REQUEST_TOKENS:
+        return bound
+    msg = f"le={text[:20]!r} must be a number of tokens > 0, or +Inf"
+    raise SpecError(msg)

@@ -1,9 +1,9 @@
 """Traffic between two scrapes of a server's metrics page."""
 
 from dataclasses import dataclass
-from math import isfinite
 
 from kvsim.errors import SpecError
+from kvsim.io.limits import MAX_REQUEST_TOKENS
 from kvsim.io.metrics_change import Change
 from kvsim.specs.attention import check_positive
 from kvsim.specs.lengths import Lengths, counted_lengths
@@ -102,6 +102,9 @@ def measured_traffic(
         raise SpecError(msg)
     if max_model_len is not None:
         check_positive(max_model_len=max_model_len)
+        if max_model_len > MAX_REQUEST_TOKENS:
+            msg = f"max_model_len={max_model_len} must be at most {MAX_REQUEST_TOKENS}"
+            raise SpecError(msg)
     names = _names(after)
     limit = max_model_len or _max_model_len(after, names)
     first = before or MetricsPage(name="start", samples={})
@@ -208,7 +211,8 @@ def _one(page: MetricsPage, name: str) -> float | None:
 def _block_size(page: MetricsPage, names: MetricNames) -> int | None:
     for labels in page.samples.get(names.config or "", {}):
         text = dict(labels).get("block_size", "")
-        if text.isascii() and text.isdigit() and int(text):
+        is_number = text.isascii() and text.isdigit() and len(text) < len(str(MAX_REQUEST_TOKENS))
+        if is_number and int(text):
             return int(text)
     return None
 
@@ -221,7 +225,7 @@ def _max_model_len(page: MetricsPage, names: MetricNames) -> int | None:
             length = float(told["kv_cache_size_tokens"]) / float(told["kv_cache_max_concurrency"])
         except (KeyError, ValueError, ZeroDivisionError):
             continue
-        if isfinite(length) and length >= 1:
+        if 1 <= length <= MAX_REQUEST_TOKENS:
             return round(length)
     return None
 

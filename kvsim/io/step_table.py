@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from kvsim.errors import FileError, SpecError
+from kvsim.io.limits import MAX_STEP_TABLE_BYTES
 from kvsim.specs.step_table import Residuals, StepLine, StepPoint, StepTable
 
 SCHEMA_VERSION = 1
-MAX_FILE_BYTES = 2**20
 
 T = TypeVar("T", StepLine, Residuals, StepPoint)
 
@@ -44,8 +44,8 @@ def read_step_table(path: str | PathLike[str]) -> StepTable:
     """
     file = Path(path)
     try:
-        if file.stat().st_size > MAX_FILE_BYTES:
-            msg = f"{file.name}: larger than {MAX_FILE_BYTES} bytes, so no step-time file"
+        if file.stat().st_size > MAX_STEP_TABLE_BYTES:
+            msg = f"{file.name}: larger than {MAX_STEP_TABLE_BYTES} bytes, so no step-time file"
             raise FileError(msg)
         content = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:

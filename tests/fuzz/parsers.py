@@ -39,6 +39,13 @@ vllm:request_prompt_tokens_bucket{engine="0",le="500.0",model_name="m"} 4.0
 vllm:request_prompt_tokens_bucket{engine="0",le="+Inf",model_name="m"} 4.0
 vllm:request_prompt_tokens_count{engine="0",model_name="m"} 4.0
 vllm:request_prompt_tokens_sum{engine="0",model_name="m"} 1200.0
+vllm:request_generation_tokens_bucket{engine="0",le="50.0",model_name="m"} 1.0
+vllm:request_generation_tokens_bucket{engine="0",le="100.0",model_name="m"} 4.0
+vllm:request_generation_tokens_bucket{engine="0",le="+Inf",model_name="m"} 4.0
+vllm:request_generation_tokens_sum{engine="0",model_name="m"} 300.0
+vllm:prefix_cache_queries_total{engine="0",model_name="m"} 1200.0
+vllm:prefix_cache_hits_total{engine="0",model_name="m"} 400.0
+vllm:cache_config_info{block_size="16",engine="0",kv_cache_max_concurrency="2.5"} 1.0
 """
 TRACES = {
     "azure.csv": b"TIMESTAMP,ContextTokens,GeneratedTokens\n"
@@ -86,6 +93,54 @@ def use_calibration(path: Path) -> object:
     return kvsim.read_calibration(path).overheads_under(
         kvsim.Parallelism(), stated=kvsim.Overheads()
     )
+
+
+def use_metrics(path: Path) -> object:
+    """A metrics page, read as traffic."""
+    return kvsim.generate_workload(
+        kvsim.measured_traffic(None, kvsim.read_metrics(path), seconds=60.0).traffic,
+        num_requests=3,
+    )
+
+
+def use_bench(path: Path) -> object:
+    """A benchmark's result: its requests, and the line through its steps."""
+    result = kvsim.read_bench(path)
+    return kvsim.bench_workload(result), kvsim.calibrate([result]).as_dict()
+
+
+def use_step_table(path: Path) -> object:
+    """A step-time file, and what it says of its own points."""
+    return kvsim.read_step_table(path).as_dict()
+
+
+def _bench() -> tuple[bytes, ...]:
+    means = {
+        "model_id": "m",
+        "backend": "vllm",
+        "duration": 9.5,
+        "completed": 2,
+        "total_input_tokens": 300,
+        "total_output_tokens": 7,
+        "request_rate": 2.5,
+        "burstiness": 1.0,
+        "max_concurrency": 4,
+        "mean_itl_ms": 20.5,
+    }
+    details = {
+        "input_lens": [100, 200],
+        "output_lens": [3, 4],
+        "start_times": [1000.5, 1000.75],
+        "ttfts": [0.25, 0.5],
+        "itls": [[0.02, 0.03], [0.02, 0.02, 0.04]],
+    }
+    return json.dumps(means).encode(), json.dumps(means | details).encode()
+
+
+def _step_table(path: Path) -> None:
+    bench = path.with_suffix(".bench")
+    bench.write_bytes(_bench()[1])
+    kvsim.write_step_table(kvsim.calibrate([kvsim.read_bench(bench)]), path)
 
 
 def _written(name: str, write: Callable[[Path], None]) -> bytes:
@@ -170,7 +225,14 @@ def parsers() -> dict[str, Parser]:
             read=kvsim.read_engine_log,
             seeds=tuple(text.encode() for *_, text, _ in SAMPLES.values()),
         ),
-        Parser(name="metrics", suffix=".prom", read=kvsim.read_metrics, seeds=(METRICS.encode(),)),
+        Parser(name="metrics", suffix=".prom", read=use_metrics, seeds=(METRICS.encode(),)),
+        Parser(name="bench", suffix=".json", read=use_bench, seeds=_bench()),
+        Parser(
+            name="step-table",
+            suffix=".json",
+            read=use_step_table,
+            seeds=(_written("steps.json", _step_table),),
+        ),
         Parser(name="calibration", suffix=".json", read=use_calibration, seeds=(_calibration(),)),
     )
     return {parser.name: parser for parser in every}
