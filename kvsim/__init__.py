@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         generate_workload,
         load_model,
         metrics_page,
+        over_seeds,
         plan,
         plan_engine,
         plan_grid,
@@ -110,6 +111,7 @@ if TYPE_CHECKING:
     from kvsim.planner.plan_grid import PlanGrid
     from kvsim.planner.reconciliation import Check, Part
     from kvsim.planner.running_server import RunningServer
+    from kvsim.planner.seeds import SeedSpread
     from kvsim.planner.solution import Binding, Side, Solution, Target
     from kvsim.planner.sweep_table import SweepTable
     from kvsim.planner.waste import MethodWaste, WasteReport
@@ -209,6 +211,7 @@ _HOMES = {
         "generate_workload",
         "load_model",
         "metrics_page",
+        "over_seeds",
         "plan",
         "plan_engine",
         "plan_grid",
@@ -266,6 +269,7 @@ _HOMES = {
     "kvsim.specs.workload": ("PoissonTraffic", "PromptSegment", "Request", "Workload"),
     "kvsim.planner.advise": ("Fix", "FixPair"),
     "kvsim.planner.answer": ("Plan",),
+    "kvsim.planner.seeds": ("SeedSpread",),
     "kvsim.planner.workload_summary": ("WorkloadSummary",),
     "kvsim.io.workloads": ("named_workload", "named_workloads"),
     "kvsim.sim.prefix_reuse": ("PrefixReuse", "prefix_reuse"),
@@ -468,6 +472,7 @@ __all__ = [
     "RequestRecord",
     "RunningServer",
     "SchedulerConfig",
+    "SeedSpread",
     "Segment",
     "SegmentName",
     "ServiceLimits",
@@ -550,6 +555,7 @@ __all__ = [
     "named_workload",
     "named_workloads",
     "ollama_layout",
+    "over_seeds",
     "overhead_model",
     "parse_bytes",
     "parse_calibration",

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     )
     from kvsim.api.serving import (
         generate_workload,
+        over_seeds,
         poisson_workload,
         simulate,
         simulate_blocks,
@@ -63,6 +64,7 @@ _HOMES = {
     ),
     "serving": (
         "generate_workload",
+        "over_seeds",
         "poisson_workload",
         "simulate",
         "simulate_blocks",
@@ -91,6 +93,7 @@ __all__ = [
     "generate_workload",
     "load_model",
     "metrics_page",
+    "over_seeds",
     "plan",
     "plan_engine",
     "plan_grid",

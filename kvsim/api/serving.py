@@ -1,6 +1,6 @@
 """Workloads, simulation and waste: io, sim and planner wired together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from kvsim.engines.vllm_cache import vllm_cache
@@ -37,6 +37,8 @@ from kvsim.specs.workload import PoissonTraffic, Workload
 
 if TYPE_CHECKING:
     from numpy.random import Generator
+
+    from kvsim.planner.seeds import SeedSpread
 
 
 def poisson_workload(traffic: PoissonTraffic, *, seed: int = 0) -> Workload:
@@ -106,6 +108,7 @@ def simulate(
     acceptance_rate: float = 0.0,
     seed: int = 0,
     keep_partial: bool = False,
+    on_progress: Callable[[int], None] | None = None,
     overheads: OverheadModel | None = None,
 ) -> Simulation:
     """What a deployment does with a workload, step by step: one replica of it.
@@ -121,6 +124,7 @@ def simulate(
         acceptance_rate: chance that a drafted token is right, if those before it were.
         seed: of that chance.
         keep_partial: on Ctrl-C return what was done, in place of raising.
+        on_progress: told every now and then how many answers are complete.
         overheads: coefficients of the engine's overheads; None means those shipped.
 
     Raises:
@@ -161,6 +165,7 @@ def simulate(
         ),
         generator=_generator(seed) if acceptance_rate else None,
         keep_partial=keep_partial,
+        on_progress=on_progress,
         model=model.name,
         gpu=deployment.accelerator.name,
         not_modeled=(
@@ -169,6 +174,22 @@ def simulate(
             *offload_limits(engine, offload),
         ),
     )
+
+
+def over_seeds(runs: Sequence[Mapping[str, object]], *, first_seed: int = 0) -> "SeedSpread":
+    """Figures of runs that differ in their seed alone: means with bootstrap confidence intervals.
+
+    Args:
+        runs: what `Simulation.as_dict` gave, seed by seed.
+        first_seed: of the first run; the others follow it.
+
+    Raises:
+        SpecError: for fewer than two runs.
+    """
+    from kvsim.planner.seeds import over_seeds as spread  # noqa: PLC0415 - numpy, see _generator
+
+    seeds = range(first_seed, first_seed + len(runs))
+    return spread(runs, seeds, _generator(first_seed))
 
 
 def _generator(seed: int) -> "Generator":
@@ -221,6 +242,7 @@ def simulate_blocks(
     acceptance_rate: float = 0.0,
     seed: int = 0,
     keep_partial: bool = False,
+    on_progress: Callable[[int], None] | None = None,
 ) -> Simulation:
     """What an engine with a stated number of blocks does with a workload; no device is needed.
 
@@ -236,6 +258,7 @@ def simulate_blocks(
         acceptance_rate: chance that a drafted token is right, if those before it were.
         seed: of that chance.
         keep_partial: on Ctrl-C return what was done, in place of raising.
+        on_progress: told every now and then how many answers are complete.
 
     Raises:
         CapacityError: if one request of `max_model_len` does not fit: the engine would not start.
@@ -255,6 +278,7 @@ def simulate_blocks(
         _stated_step_time(step_time_s, step_table) or ConstantStepTime(),
         generator=_generator(seed) if acceptance_rate else None,
         keep_partial=keep_partial,
+        on_progress=on_progress,
         model=model.name,
         not_modeled=(
             *model.not_modeled,

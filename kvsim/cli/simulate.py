@@ -2,12 +2,14 @@
 
 import argparse
 import time
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 from kvsim import api
 from kvsim.cli.deployments import stated
 from kvsim.cli.flags import add_fields, add_model, from_args, size
+from kvsim.cli.progress import progress
 from kvsim.errors import SpecError
 from kvsim.io.frames import check_ending
 from kvsim.io.step_table import read_step_table
@@ -21,7 +23,9 @@ from kvsim.specs.overheads import Overheads
 from kvsim.specs.parallel import Parallelism
 from kvsim.specs.workload import PoissonTraffic, Workload
 
-Json = dict[str, object]
+Json = dict[str, Any]
+
+MAX_SEEDS = 1000
 
 TABLES = ("requests", "steps", "preemptions")
 """Records of a run that can be written; the first under the shortest flag."""
@@ -54,6 +58,13 @@ def add_simulate(parser: argparse.ArgumentParser) -> None:
     add_fields(parser, PoissonTraffic, skip={"rate_per_s"})
     parser.add_argument(
         "--seed", type=int, default=0, metavar="S", help="of all that is by chance (default: 0)"
+    )
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        default=1,
+        metavar="N",
+        help="runs, with as many seeds from --seed on, for confidence intervals (default: 1)",
     )
     parser.add_argument(
         "--step-time",
@@ -100,21 +111,57 @@ def add_simulate(parser: argparse.ArgumentParser) -> None:
 
 def run_simulate(args: argparse.Namespace) -> Json:
     """`kvsim simulate`: a workload served step by step, on a device or on stated blocks."""
+    outputs = _checked(args)
+    limits = from_args(ServiceLimits, args)
+    serve = _served(args)
+    results: list[Json] = []
+    for seed in range(args.seed, args.seed + args.seeds):
+        workload = _workload(args, seed)
+        with progress("requests", len(workload)) as on_progress:
+            started_s = time.process_time()
+            done = serve(workload, seed=seed, on_progress=on_progress)
+            cpu_s = time.process_time() - started_s
+        if seed == args.seed:
+            _write(done, args, outputs)
+        results.append(done.as_dict(cpu_s=cpu_s) | {"workload": workload.source})
+        if not limits.is_open:
+            results[-1]["goodput"] = done.goodput(limits).as_dict()
+        if done.interrupted:
+            return results[0] | {"interrupted": True}
+    result = dict(results[0])
+    if args.seeds > 1:
+        result["over_seeds"] = api.over_seeds(results, first_seed=args.seed).as_dict()
+    if not limits.is_open:
+        result["fits"] = all(run["goodput"]["met"] for run in results)
+    return result
+
+
+def _checked(args: argparse.Namespace) -> dict[str, str]:
+    """The tables that are to be written; SpecError for flags that exclude each other."""
     if len(args.metrics_out) > 2:
         msg = f"metrics_out={len(args.metrics_out)} files must be 1 or 2: the end, or start and end"
+        raise SpecError(msg)
+    if not 1 <= args.seeds <= MAX_SEEDS:
+        msg = f"seeds={args.seeds} must be in [1, {MAX_SEEDS}]"
+        raise SpecError(msg)
+    if args.seeds > 1 and args.trace is not None and not args.acceptance_rate:
+        msg = f"seeds={args.seeds} must be 1 with trace={args.trace}: nothing in it is by chance"
         raise SpecError(msg)
     outputs = {name: getattr(args, f"output_{name}") for name in TABLES}
     outputs = {name: path for name, path in outputs.items() if path is not None}
     for path in outputs.values():
         check_ending(path)
-    limits, efficiencies = from_args(ServiceLimits, args), from_args(Efficiencies, args)
-    model, workload = api.load_model(args.model), _workload(args)
+    return outputs
+
+
+def _served(args: argparse.Namespace) -> Callable[..., Any]:
+    """The library's function that serves a workload as the flags say."""
+    model, efficiencies = api.load_model(args.model), from_args(Efficiencies, args)
     engine, parallel = from_args(Vllm, args), from_args(Parallelism, args)
     if args.num_gpus is not None:
         parallel = parallel.over(args.num_gpus)
-    chance: dict[str, Any] = {
+    chance: Json = {
         "acceptance_rate": args.acceptance_rate,
-        "seed": args.seed,
         "keep_partial": True,
         "offload": from_args(Offload, args),
     }
@@ -123,19 +170,19 @@ def run_simulate(args: argparse.Namespace) -> Json:
         if not efficiencies.are_absent:
             msg = f"gpu=None must be given where {efficiencies.text} is stated"
             raise SpecError(msg)
-        run = partial(api.simulate_blocks, model, workload, engine=engine, parallel=parallel)
-    else:
-        deployment = Deployment(
-            model=model,
-            accelerator=api.accelerator(args.gpu),
-            engine=engine,
-            parallel=parallel,
-            overheads=Overheads(weights_bytes=stated(args.weights_bytes)),
-        )
-        run = partial(api.simulate, deployment, workload, efficiencies=efficiencies)
-    started_s = time.process_time()
-    done = run(**chance)
-    cpu_s = time.process_time() - started_s
+        return partial(api.simulate_blocks, model, engine=engine, parallel=parallel, **chance)
+    deployment = Deployment(
+        model=model,
+        accelerator=api.accelerator(args.gpu),
+        engine=engine,
+        parallel=parallel,
+        overheads=Overheads(weights_bytes=stated(args.weights_bytes)),
+    )
+    return partial(api.simulate, deployment, efficiencies=efficiencies, **chance)
+
+
+def _write(done: Any, args: argparse.Namespace, outputs: Mapping[str, str]) -> None:  # noqa: ANN401
+    """The files that were asked for, of the first seed's run."""
     for path in args.metrics_out[-1:]:
         api.write_metrics(done, path)
     for path in args.metrics_out[:-1]:
@@ -144,11 +191,6 @@ def run_simulate(args: argparse.Namespace) -> Json:
         api.write_table(done, path, table=name)
     if args.trace_out is not None:
         api.write_timeline(done, args.trace_out)
-    result = done.as_dict(cpu_s=cpu_s) | {"workload": workload.source}
-    if limits.is_open:
-        return result
-    kept = done.goodput(limits)
-    return result | {"goodput": kept.as_dict(), "fits": kept.is_met}
 
 
 def _step_time(stated: str | None) -> dict[str, Any]:
@@ -161,15 +203,16 @@ def _step_time(stated: str | None) -> dict[str, Any]:
         return {"step_table": read_step_table(stated)}
 
 
-def _workload(args: argparse.Namespace) -> Workload:
+def _workload(args: argparse.Namespace, seed: int) -> Workload:
     if args.trace is None and args.workload not in (None, "poisson"):
         rate = {} if args.rate_per_s is None else {"rate_per_s": args.rate_per_s}
         return api.generate_workload(
-            args.workload, num_requests=args.num_requests, seed=args.seed, arrivals=rate
+            args.workload, num_requests=args.num_requests, seed=seed, arrivals=rate
         )
     if args.trace is None:
-        return api.poisson_workload(from_args(PoissonTraffic, args), seed=args.seed)
+        return api.poisson_workload(from_args(PoissonTraffic, args), seed=seed)
     if args.workload is not None:
         msg = f"trace={args.trace} and workload={args.workload} exclude each other"
         raise SpecError(msg)
-    return read_trace(args.trace, skip_bad=args.skip_bad)
+    with progress("requests read", None) as on_progress:
+        return read_trace(args.trace, skip_bad=args.skip_bad, on_progress=on_progress)

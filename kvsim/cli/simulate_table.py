@@ -38,10 +38,24 @@ def show_simulate(result: Json) -> None:
         console.print(_tiers(result))
     if result["ttft_s"] is not None:
         console.print(_latencies(result))
+    if "over_seeds" in result:
+        console.print(_over_seeds(result["over_seeds"]))
     if "goodput" in result:
         _show_goodput(console, result["goodput"])
     for left_out in result["not_modeled"]:
         console.print(f"not modelled: {left_out}", style="dim")
+
+
+def _over_seeds(spread: Json) -> Any:  # noqa: ANN401 - rich is loaded where it is used
+    columns = [(name, "right") for name in ("mean", "p50", "p90", "p99")]
+    title = f"Seconds over {len(spread['seeds'])} seeds, {spread['confidence']:.0%} intervals"
+    table = tables.new_table(title, ("", "left"), *columns)
+    for name, label in LATENCIES:
+        cells = [spread["figures"].get(f"{name}.{column}") for column, _ in columns]
+        if all(cells):
+            shown = (f"{c['mean']:,.4f}\n{c['low']:,.4f} to {c['high']:,.4f}" for c in cells)
+            table.add_row(label, *shown)
+    return table
 
 
 def _show_goodput(console: Any, goodput: Json) -> None:  # noqa: ANN401

@@ -1,13 +1,11 @@
 """`kvsim sweep`: a grid of plans or simulations as a table."""
 
 import argparse
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from kvsim import api
 from kvsim.cli import tables
+from kvsim.cli.progress import progress
 from kvsim.errors import SpecError
 from kvsim.io.sweep_files import MODES, read_description, read_sweep_fields
 from kvsim.specs.sweep import SweepGrid, sweep_grid
@@ -60,7 +58,7 @@ def add_sweep(parser: argparse.ArgumentParser) -> None:
 def run_sweep(args: argparse.Namespace) -> Json:
     """Every point of the grid, with a progress bar on a terminal."""
     grid = _grid(args)
-    with _progress(grid.num_points) as on_progress:
+    with progress("points", grid.num_points) as on_progress:
         table = api.sweep(
             grid,
             backend=args.backend,
@@ -100,26 +98,6 @@ def _resumed(output: str | None) -> SweepGrid:
         raise SpecError(msg)
     sweep = held["sweep"]
     return sweep_grid(sweep["grid"], simulate=MODES[sweep["mode"]])
-
-
-@contextmanager
-def _progress(num_points: int) -> Iterator[Any]:
-    """A bar with the time left, on a terminal; nothing elsewhere."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console  # noqa: PLC0415 - rich is slow to load
-    from rich.progress import (  # noqa: PLC0415
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TimeRemainingColumn,
-    )
-
-    shown = (BarColumn(), MofNCompleteColumn(), "points,", TimeRemainingColumn(), "left")
-    with Progress(*shown, console=Console(stderr=True)) as bar:
-        task = bar.add_task("sweep", total=num_points)
-        yield lambda done: bar.update(task, completed=done)
 
 
 def show_sweep(result: Json) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from kvsim import api
 from kvsim.cli import tables
 from kvsim.cli.flags import size
+from kvsim.cli.progress import progress
 from kvsim.errors import SpecError
 from kvsim.io.traces import read_trace
 from kvsim.specs.deployment import Deployment
@@ -62,7 +63,10 @@ def run_waste(args: argparse.Namespace) -> Json:
     if args.paper:
         study = api.waste_study(seed=args.seed, num_requests=num_requests)
         return engine | study.as_dict()
-    workload = read_trace(args.trace, skip_bad=args.skip_bad, limit=num_requests)
+    with progress("requests read", None) as on_progress:
+        workload = read_trace(
+            args.trace, skip_bad=args.skip_bad, limit=num_requests, on_progress=on_progress
+        )
     if len(workload) == num_requests:
         workload = replace(workload, source=f"{workload.source}, first {num_requests} requests")
     report = api.waste(

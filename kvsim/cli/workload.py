@@ -7,6 +7,7 @@ from typing import Any
 from kvsim import api
 from kvsim.cli import tables
 from kvsim.cli.measured import FROM_METRICS, measure, show_measured
+from kvsim.cli.progress import progress
 from kvsim.errors import SpecError
 from kvsim.io.bench import read_bench
 from kvsim.io.traces import read_trace, write_trace
@@ -136,7 +137,13 @@ def _workload(args: argparse.Namespace) -> Workload:
             f"{min(stated)}={stated[min(stated)]} must not be given with a trace: it has its times"
         )
         raise SpecError(msg)
-    return read_trace(args.source, skip_bad=args.skip_bad, limit=args.num_requests)
+    with progress("requests read", None) as on_progress:
+        return read_trace(
+            args.source,
+            skip_bad=args.skip_bad,
+            limit=args.num_requests,
+            on_progress=on_progress,
+        )
 
 
 def _row(name: str) -> Json:

@@ -3,7 +3,7 @@
 import csv
 import gzip
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -23,6 +23,7 @@ from kvsim.specs.workload import Request, Workload
 PARQUET_BATCH_ROWS = 65_536
 GZIP_MAGIC = b"\x1f\x8b"
 BAD_LINES_SHOWN = 5
+REQUESTS_PER_REPORT = 1000
 PARQUET, JSON_LINES, CSV = ".parquet", ".jsonl", ".csv"
 
 
@@ -176,7 +177,11 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
 
 
 def read_trace(
-    path: str | PathLike[str], *, skip_bad: bool = False, limit: int | None = None
+    path: str | PathLike[str],
+    *,
+    skip_bad: bool = False,
+    limit: int | None = None,
+    on_progress: Callable[[int], None] | None = None,
 ) -> Workload:
     """The workload that a trace file holds.
 
@@ -184,22 +189,27 @@ def read_trace(
         path: CSV, JSON lines or Parquet in a known format; CSV and JSON may be gzipped.
         skip_bad: leave malformed lines out; the workload's source counts them.
         limit: most requests to read, from the start; None means all.
+        on_progress: told every now and then how many requests were read.
 
     Raises:
         FileError: if the file cannot be read, or its columns are of no known format.
         SpecError: for a line that describes no request, or times out of order; it names the line.
     """
     reader = TraceReader(path=Path(path), skip_bad=skip_bad)
-    requests = tuple(_first(reader.requests(), limit))
+    requests = tuple(_first(reader.requests(), limit, on_progress))
     source = f"{reader.path.name}, {reader.format_name} format"
     if reader.num_bad:
         source += f", {reader.num_bad} bad lines left out"
     return Workload(requests=requests, name=reader.path.name, source=source)
 
 
-def _first(requests: Iterator[Request], limit: int | None) -> Iterator[Request]:
+def _first(
+    requests: Iterator[Request], limit: int | None, on_progress: Callable[[int], None] | None
+) -> Iterator[Request]:
     for count, request in enumerate(requests, 1):
         yield request
+        if on_progress is not None and not count % REQUESTS_PER_REPORT:
+            on_progress(count)
         if count == limit:
             return
 

@@ -86,6 +86,7 @@ def simulate(
     *,
     generator: "Generator | None",
     keep_partial: bool,
+    on_progress: Callable[[int], None] | None = None,
     model: str | None = None,
     gpu: str | None = None,
     not_modeled: tuple[str, ...] = (),
@@ -96,7 +97,11 @@ def simulate(
         SpecError: for a request that the engine would refuse, or could never serve.
     """
     accept = accepting(setup.config.acceptance_rate, generator)
-    done = run(Engine(setup, workload, step_time, accept), keep_partial=keep_partial)
+    done = run(
+        Engine(setup, workload, step_time, accept),
+        keep_partial=keep_partial,
+        on_progress=on_progress,
+    )
     return Simulation(
         steps=done.steps,
         requests=done.requests,

@@ -1,5 +1,6 @@
 """Simulation: a run's records, and the figures that follow from them."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
@@ -190,18 +191,27 @@ class Run:
     num_free_blocks: int
 
 
-def run(engine: Engine, *, keep_partial: bool) -> Run:
+STEPS_PER_REPORT = 256
+"""Steps between two reports of progress."""
+
+
+def run(
+    engine: Engine, *, keep_partial: bool, on_progress: Callable[[int], None] | None = None
+) -> Run:
     """Serve the workload to its end.
 
     Args:
         engine: with its workload.
         keep_partial: on Ctrl-C return what was done, in place of raising.
+        on_progress: told every now and then how many answers are complete.
     """
     steps: list[StepRecord] = []
     interrupted = False
     try:
         for record in engine.run():
-            steps.append(record)  # noqa: PERF402 - a stop in the middle keeps what was done
+            steps.append(record)
+            if on_progress is not None and not record.step % STEPS_PER_REPORT:
+                on_progress(len(engine.requests))
     except KeyboardInterrupt:
         if not keep_partial:
             raise

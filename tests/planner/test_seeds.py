@@ -1,0 +1,122 @@
+"""Figures over seeds: the bootstrap holds what it says, and the command line shows it."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+
+import kvsim
+from kvsim.cli import main
+from kvsim.planner.seeds import over_seeds
+
+SCHEMA = json.loads(
+    (Path(__file__).parents[2] / "docs/schema/simulate.schema.json").read_text(encoding="utf-8")
+)
+SMALL = ["simulate", "gpt2", "--num-gpu-blocks", "200", "--num-requests", "15", "--rate", "9"]
+SMALL += ["--prompt-tokens", "300", "--output-tokens", "40"]
+
+
+def rng(seed=0):
+    return np.random.Generator(np.random.PCG64(seed))
+
+
+def test_an_interval_holds_the_true_mean_about_as_often_as_it_says():
+    """
+    200 times 25 normal figures around 10: the 95 % interval misses 10 in some 5 % of them.
+    """
+    chance = rng()
+    missed = 0
+    for trial in range(200):
+        runs = [{"mean_running": float(x)} for x in chance.normal(10, 2, 25)]
+        figure = over_seeds(runs, range(25), rng(trial)).figures["mean_running"]
+        assert figure.low <= figure.mean <= figure.high
+        missed += not figure.low <= 10 <= figure.high
+
+    assert 0.02 < missed / 200 < 0.12
+
+
+def test_equal_runs_leave_no_doubt():
+    """
+    What is the same in every run has an interval of one point; groups are told by both names.
+    """
+    runs = [{"preemptions": 3, "ttft_s": {"p99": 0.5}, "goodput": {"met": True, "share": 1.0}}] * 4
+
+    figures = over_seeds(runs, range(4), rng()).figures
+
+    assert set(figures) == {"preemptions", "ttft_s.p99", "goodput.share"}
+    assert all(f.low == f.mean == f.high for f in figures.values())
+    with pytest.raises(kvsim.SpecError, match="seeds=1 must be >= 2"):
+        kvsim.over_seeds(runs[:1])
+
+
+def test_the_command_line_runs_as_many_seeds(capsys):
+    """
+    The other figures are of the first seed; the intervals are of all of them.
+    """
+    assert main([*SMALL, "--seeds", "4", "--slo-e2e-s", "60", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert main([*SMALL, "--json"]) == 0
+    first = json.loads(capsys.readouterr().out)
+
+    jsonschema.Draft202012Validator(SCHEMA).validate(result)
+    assert result["over_seeds"]["seeds"] == [0, 1, 2, 3]
+    assert result["ttft_s"] == first["ttft_s"]
+    ttft = result["over_seeds"]["figures"]["ttft_s.p90"]
+    assert ttft["low"] < ttft["mean"] < ttft["high"]
+    assert main([*SMALL, "--seeds", "2"]) == 0
+    assert "2 seeds, 95% intervals" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--seeds", "0"], "seeds=0 must be in [1, 1000]"),
+        (["--seeds", "2", "--trace", "x.csv"], "seeds=2 must be 1 with trace=x.csv"),
+    ],
+)
+def test_seeds_that_say_nothing_are_refused(argv, message, capsys):
+    """
+    Field, value and rule.
+    """
+    assert main([*SMALL, *argv]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_progress_is_shown_on_a_terminal_alone(capsys, monkeypatch, tmp_path):
+    """
+    A bar on stderr while a trace is read and served; not a character elsewhere.
+    """
+    path = tmp_path / "t.csv"
+    kvsim.write_trace(kvsim.poisson_workload(kvsim.PoissonTraffic(num_requests=20)), path)
+    argv = ["simulate", "llama-3.1-8b", "--num-gpu-blocks", "9000", "--trace", str(path)]
+    argv += ["--max-model-len", "4096", "--json"]
+
+    assert main(argv) == 0
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert main(argv) == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["requests"] == 20
+    assert "requests" in shown.err
+
+
+def test_progress_tells_how_much_is_done(tmp_path):
+    """
+    Requests read, and answers complete; never more than there are.
+    """
+    path, read, served = tmp_path / "t.csv", [], []
+    traffic = kvsim.PoissonTraffic(num_requests=1500, prompt_tokens=50, output_tokens=20)
+    kvsim.write_trace(kvsim.poisson_workload(traffic), path)
+
+    workload = kvsim.read_trace(path, on_progress=read.append)
+    engine = kvsim.Vllm(num_gpu_blocks_override=4000, max_model_len=1024)
+    kvsim.simulate_blocks(
+        kvsim.load_model("gpt2"), workload, engine=engine, on_progress=served.append
+    )
+
+    assert read == [1000]
+    assert served == sorted(served)
+    assert 0 < max(served) <= 1500
