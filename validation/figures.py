@@ -66,13 +66,15 @@ def machines(content: Mapping[str, Any]) -> Iterable[Sequence[object]]:
 
 def figures(content: Mapping[str, Any]) -> Iterable[Any]:
     """Every plot for which there are figures."""
-    live = {record["kind"]: record for record in content["live"]}
     yield scatter(content["points"])
     yield errors(content["points"])
     yield growth(content["growth"]) if content["growth"] else None
-    timed, formats = live.get("with-and-without"), live.get("quantisation")
-    yield seconds(timed["answers"]) if timed else None
-    yield divergence(formats["formats"]) if formats else None
+    yield servers(content["servers"]) if content["servers"] else None
+    for record in content["live"]:
+        if record["kind"] == "with-and-without":
+            yield seconds(record)
+        elif record["kind"] == "quantisation":
+            yield divergence(record)
 
 
 def scatter(points: Sequence[Mapping[str, Any]]) -> Any:  # noqa: ANN401 - a plotly figure
@@ -140,25 +142,46 @@ def growth(rows: Sequence[Mapping[str, Any]]) -> Any:  # noqa: ANN401 - a plotly
     return plot
 
 
-def seconds(answers: Sequence[Mapping[str, Any]]) -> Any:  # noqa: ANN401 - a plotly figure
+def servers(rows: Sequence[Mapping[str, Any]]) -> Any:  # noqa: ANN401 - a plotly figure
+    """What engines said of their starts and loads, by figure, with the diagonal."""
+    plot = load("plotly.graph_objects").Figure()
+    for figure, found in grouped(rows, "figure").items():
+        plot.add_scatter(
+            x=[row["measured"] for row in found],
+            y=[row["predicted"] for row in found],
+            text=[f"{row['record']}, {row['model']}" for row in found],
+            mode="markers",
+            name=figure.replace("_", " "),
+        )
+    ends = [min(row["measured"] for row in rows), max(row["measured"] for row in rows)]
+    plot.add_scatter(x=ends, y=ends, mode="lines", name="equal", line={"color": "#888"})
+    plot.update_layout(title="Real servers: blocks, tokens, hits, preemptions and peaks")
+    plot.update_xaxes(type="log", title="as the engine said")
+    plot.update_yaxes(type="log", title="as predicted")
+    return plot
+
+
+def seconds(record: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a plotly figure
     """Seconds of an answer with and without a cache."""
     plot = load("plotly.graph_objects").Figure()
     for uses_cache, name in ((True, "with cache"), (False, "without")):
-        rows = [row for row in answers if row["uses_cache"] is uses_cache]
+        rows = [row for row in record["answers"] if row["uses_cache"] is uses_cache]
         plot.add_scatter(
             x=[row["num_output_tokens"] for row in rows],
             y=[row["total_s"] for row in rows],
             mode="lines+markers",
             name=name,
         )
-    plot.update_layout(title="Seconds of one greedy answer, the same tokens both ways")
+    told = f"Seconds of one greedy answer, the same tokens both ways ({record['name']})"
+    plot.update_layout(title=told)
     plot.update_xaxes(type="log", title="output tokens")
     plot.update_yaxes(type="log", title="seconds")
     return plot
 
 
-def divergence(rows: Sequence[Mapping[str, Any]]) -> Any:  # noqa: ANN401 - a plotly figure
+def divergence(record: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a plotly figure
     """What fewer bits cost beside what they save."""
+    rows = record["formats"]
     plot = load("plotly.graph_objects").Figure()
     plot.add_scatter(
         x=[row["saved"] for row in rows],
@@ -167,7 +190,8 @@ def divergence(rows: Sequence[Mapping[str, Any]]) -> Any:  # noqa: ANN401 - a pl
         mode="markers+text",
         textposition="top center",
     )
-    plot.update_layout(title="Next-token divergence by cache format, a tiny trained model")
+    told = f"Next-token divergence by cache format, a tiny trained model ({record['name']})"
+    plot.update_layout(title=told)
     plot.update_xaxes(tickformat=".0%", title="bytes saved")
     plot.update_yaxes(title="KL divergence from bfloat16 (nats)")
     return plot

@@ -1,11 +1,8 @@
 """`python -m validation report`: every record and this machine's live run, as HTML and as JSON."""
 
 import argparse
-import contextlib
-import io
 import json
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,10 +11,10 @@ from typing import Any
 import kvsim
 from validation.accuracy import GOLDEN, SOURCES
 from validation.figures import page
-from validation.live import transformers as live_transformers
 from validation.live.architectures import ARCHITECTURES, CENSUS
 from validation.live.extras import load
 from validation.live.rung import Status
+from validation.live_runs import backends, run_all
 from validation.recorded import Case, Report, Verdict, run
 from validation.recorded.frame import read_lines
 
@@ -29,12 +26,6 @@ ENGINE_SOURCES = (
     ("vllm-engine", "vllm/engine.jsonl.gz"),
 )
 """Records that the page on accuracy has in other words."""
-
-LIVE_ARGUMENTS = (
-    *("--census", "llama/base", "gemma3/base", "deepseek_v2/base"),
-    *("--prompts", "16", "--batches", "2", "--caches", "dynamic", "static"),
-)
-"""A live run of half a minute; the whole ladder is `python -m validation live transformers`."""
 
 FIGURES = ("total_bytes", "total_storage", "kv_bytes", "kv_cache_bytes", "page_size_bytes")
 """Names under which kinds of records hold bytes that are predicted."""
@@ -65,17 +56,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m validation report", description=__doc__)
     parser.add_argument("--output", type=Path, default=Path(), help="folder for the two files")
     parser.add_argument("--no-live", action="store_true", help="records only")
+    parser.add_argument("--python", default=sys.executable, help="a Python that has vLLM")
+    parser.add_argument("--llama-server", metavar="PATH", help="a llama-server, with --gguf")
+    parser.add_argument("--gguf", metavar="FILE", help="the model that it loads")
     parser.add_argument("--add", type=Path, nargs="*", default=[], help="records of your own")
     args = parser.parse_args(argv)
     load("plotly")
     reports = [run(kind, GOLDEN / path) for kind, path in sources()]
     records = list(read_records([*sorted((GOLDEN / "live").glob("*.json")), *args.add]))
-    unavailable = {}
+    unavailable: dict[str, str] = {}
     if not args.no_live:
-        try:
-            records.append(run_live())
-        except kvsim.KvsimError as error:
-            unavailable["transformers"] = str(error)
+        runs = backends(args.python, args.llama_server, args.gguf)
+        if "llama.cpp" not in runs:
+            unavailable["llama.cpp"] = "--llama-server and --gguf name a server and its model"
+        records += run_all(runs, unavailable)
     content = summarize(reports, records, unavailable)
     args.output.mkdir(parents=True, exist_ok=True)
     texts = (page(content), json.dumps(content, indent=1) + "\n")
@@ -90,20 +84,6 @@ def sources() -> Iterator[tuple[str, str]]:
     """Kinds and paths of the records that ship."""
     yield from ((kind, path) for kind, path, *_ in SOURCES)
     yield from ENGINE_SOURCES
-
-
-def run_live() -> dict[str, Any]:
-    """A short live run on this machine, as a record.
-
-    Raises:
-        MissingExtraError: without torch or transformers.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "live.json"
-        with contextlib.redirect_stdout(io.StringIO()):
-            live_transformers.main([*LIVE_ARGUMENTS, "--output", str(path)])
-        record: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    return record | {"name": "this machine, now"}
 
 
 def read_records(paths: Sequence[Path]) -> Iterator[dict[str, Any]]:
@@ -130,7 +110,7 @@ def summarize(
     ladders = [record for record in records if record["kind"] == "live-transformers"]
     points += [p for record in ladders for p in live_points(record)]
     rows = [counts(report.kind, report) for report in reports]
-    rows += [live_counts(record) for record in ladders]
+    rows += [live_counts(record) for record in records if str(Status.EXACT) in record]
     return {
         "schema_version": SCHEMA_VERSION,
         "kind": "report",
@@ -140,7 +120,10 @@ def summarize(
         "points": [asdict(point) | {"error": point.error} for point in points],
         "growth": [row for record in ladders[:1] for row in growth(record)],
         "live": [dict(r) for r in records if r["kind"] != "live-transformers"],
-        "provenance": {record["name"]: record["provenance"] for record in records},
+        "servers": [row for record in records for row in server_rows(record)],
+        "provenance": {
+            f"{record['kind']}: {record['name']}": record["provenance"] for record in records
+        },
     }
 
 
@@ -150,10 +133,10 @@ def counts(name: str, report: Report) -> dict[str, Any]:
 
 
 def live_counts(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The same row for a ladder: what was not run is skipped."""
+    """The same row for a ladder or for servers: what was not run is skipped."""
     exact, wrong, refused = (record[s] for s in (Status.EXACT, Status.WRONG, Status.REFUSED))
     return {
-        "record": f"live transformers: {record['name']}",
+        "record": f"{record['kind'].replace('-', ' ')}: {record['name']}",
         "total": exact + wrong + refused,
         "exact": exact,
         "within_rounding": 0,
@@ -161,6 +144,20 @@ def live_counts(record: Mapping[str, Any]) -> dict[str, Any]:
         "refused": refused,
         "skipped": record[Status.SKIPPED] + record[Status.OUT_OF_MEMORY],
     }
+
+
+def server_rows(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """What servers said of their starts and loads: a row per counted figure."""
+    for start in record.get("starts", []):
+        for figure, measured in start["measured"].items():
+            if is_positive(measured):
+                yield {
+                    "record": f"{record['kind'].replace('-', ' ')}: {record['name']}",
+                    "model": start["name"],
+                    "figure": figure,
+                    "predicted": start["predicted"][figure],
+                    "measured": measured,
+                }
 
 
 def census_mechanisms() -> dict[str, str]:
@@ -176,7 +173,7 @@ def recorded_points(report: Report, mechanisms: Mapping[str, str]) -> Iterator[P
     for case in report.cases:
         for figure in FIGURES:
             predicted, measured = case.predicted.get(figure), case.recorded.get(figure)
-            if is_bytes(predicted) and is_bytes(measured):
+            if is_positive(predicted) and is_positive(measured):
                 yield Point(
                     kind=report.kind,
                     mechanism=mechanism_of(case, report.kind, mechanisms),
@@ -186,7 +183,7 @@ def recorded_points(report: Report, mechanisms: Mapping[str, str]) -> Iterator[P
                 )
 
 
-def is_bytes(value: object) -> bool:
+def is_positive(value: object) -> bool:
     """Whether a value can stand on a logarithmic axis."""
     return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
 

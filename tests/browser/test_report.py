@@ -16,9 +16,9 @@ def test_a_browser_without_network_shows_the_plots(browser, tmp_path):
     errors = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto((tmp_path / FILES[0]).as_uri())
-    page.wait_for_function("document.querySelectorAll('.js-plotly-plot').length >= 5")
+    page.wait_for_function("document.querySelectorAll('.js-plotly-plot').length >= 6")
     drawn = page.locator(".main-svg").count()
     context.close()
 
     assert errors == []
-    assert drawn >= 5
+    assert drawn >= 6

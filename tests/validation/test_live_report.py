@@ -34,7 +34,11 @@ def test_both_files_are_written(folder):
     assert rows["live transformers: transformers"]["exact"] > 250
     assert all(str(row["total"]) in html for row in content["records"])
     assert content["growth"]
-    assert {record["kind"] for record in content["live"]} == {"with-and-without", "quantisation"}
+    assert rows["live vllm: vllm"]["exact"] == 9
+    assert {record["kind"] for record in content["live"]} == {
+        *("with-and-without", "quantisation", "live-vllm"),
+    }
+    assert {row["figure"] for row in content["servers"]} >= {"num_blocks", "tokens", "preemptions"}
 
 
 @pytest.mark.slow
@@ -46,7 +50,7 @@ def test_the_page_needs_no_network(folder):
 
     assert 'src="http' not in html
     assert "<link" not in html
-    assert html.count("plotly-graph-div") >= 5
+    assert html.count("plotly-graph-div") >= 6
 
 
 def test_an_error_is_relative_and_signed():
