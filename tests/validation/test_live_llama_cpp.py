@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+from pathlib import Path
 
 import gguf
 import numpy as np
@@ -11,7 +12,12 @@ import pytest
 
 import kvsim
 from validation.__main__ import main
-from validation.live.llama_cpp import differing, figures_of, flags_of
+from validation.live.llama_cpp import differing, figures_of, flags_of, predict
+from validation.recorded.frame import read_lines
+
+ROOT = Path(__file__).parents[2]
+RECORD = json.loads((ROOT / "validation/golden/live/llama_cpp.json").read_text("utf-8"))
+CONTEXTS = ROOT / "validation/golden/llama_cpp/contexts.jsonl.gz"
 
 SERVER = """#!{python}
 import http.server, sys
@@ -54,6 +60,26 @@ CACHE = (
 """512 cells of 2 layers of 2 heads of 16 elements of 2 bytes are 65,536 bytes of keys."""
 
 SMALL = ("--set", "ctx_size=512", "parallel=1")
+
+
+@pytest.fixture(scope="module")
+def metadata():
+    """The metadata of the recorded tiny models, by name."""
+    return next(read_lines(CONTEXTS))["models"]
+
+
+@pytest.mark.parametrize("start", RECORD["starts"], ids=lambda start: start["name"])
+def test_today_predicts_what_the_server_logged(start, metadata):
+    """
+    Contexts, cells and bytes of a real llama-server's start-up lines.
+    """
+    found = metadata[start["name"].removesuffix(".gguf")]
+    model = kvsim.load_model({key: value for key, value in found.items() if key != "tensors"})
+
+    predicted = predict(model, kvsim.LlamaCpp(**start["case"]["settings"]))
+
+    assert list(differing(predicted, start["measured"])) == []
+    assert start["status"] == "exact"
 
 
 @pytest.fixture

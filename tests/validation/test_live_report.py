@@ -35,8 +35,9 @@ def test_both_files_are_written(folder):
     assert all(str(row["total"]) in html for row in content["records"])
     assert content["growth"]
     assert rows["live vllm: vllm"]["exact"] == 9
+    assert rows["live llama.cpp: llama_cpp"]["exact"] == 15
     assert {record["kind"] for record in content["live"]} == {
-        *("with-and-without", "quantisation", "live-vllm"),
+        *("with-and-without", "quantisation", "live-vllm", "live-llama.cpp"),
     }
     assert {row["figure"] for row in content["servers"]} >= {"num_blocks", "tokens", "preemptions"}
 

@@ -46,10 +46,10 @@ def main(argv: Sequence[str]) -> int:
         0 if everything is as predicted, else 3.
     """
     args = parse(argv)
-    case = parse_settings(args.set, kvsim.LlamaCpp)
+    settings = parse_settings(args.set, kvsim.LlamaCpp)
     versions = {"llama.cpp": version(args.server)}
     return report(
-        run(args, case),
+        (run(path, settings, args) for path in args.model),
         Facts(backend=BACKEND, device=device(), versions=versions),
         argv=argv,
         output=args.output,
@@ -61,7 +61,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The flags."""
     parser = argparse.ArgumentParser(prog="validation live llama.cpp", description=__doc__)
     parser.add_argument("--server", required=True, metavar="PATH", help="a llama-server")
-    parser.add_argument("--model", required=True, type=Path, metavar="GGUF", help="a GGUF file")
+    parser.add_argument(
+        "--model", required=True, nargs="+", type=Path, metavar="GGUF", help="GGUF files"
+    )
     parser.add_argument(
         "--set", nargs="+", default=[], metavar="NAME=VALUE", help="settings, as kvsim.LlamaCpp's"
     )
@@ -97,23 +99,22 @@ def device() -> dict[str, object]:
     return Cpu().describe() | ({} if driver is None else {"driver": driver})
 
 
-def run(args: argparse.Namespace, settings: Settings) -> Iterator[Outcome]:
-    """The one server.
+def run(path: Path, settings: Settings, args: argparse.Namespace) -> Outcome:
+    """A server of one file.
 
     Raises:
         ServerError: if it does not start.
         KvsimError: where kvsim refuses the file or a setting.
     """
-    name = args.model.name
+    name = path.name
     case = {"name": name, "settings": dict(settings)}
-    model, engine = kvsim.load_model(args.model), kvsim.LlamaCpp(**settings)
+    model, engine = kvsim.load_model(path), kvsim.LlamaCpp(**settings)
     try:
         predicted = predict(model, engine)
     except kvsim.UnsupportedError as error:
-        yield Outcome(name=name, case=case, status=Status.REFUSED, reason=str(error))
-        return
+        return Outcome(name=name, case=case, status=Status.REFUSED, reason=str(error))
     port, begin_s = free_port(), time.monotonic()
-    command = [args.server, "--host", HOST, "--port", str(port), "--model", str(args.model)]
+    command = [args.server, "--host", HOST, "--port", str(port), "--model", str(path)]
     command += ["--verbosity", TRACE, *flags_of(settings)]
     with started(command, {}) as server:
         wait(server, port, args.start_timeout_s)
@@ -122,7 +123,7 @@ def run(args: argparse.Namespace, settings: Settings) -> Iterator[Outcome]:
     log = kvsim.read_engine_log(text)
     measured = figures_of(log)
     wrong = tuple(differing(predicted, measured))
-    yield Outcome(
+    return Outcome(
         name=name,
         case=case,
         status=Status.WRONG if wrong else Status.EXACT,
