@@ -90,6 +90,7 @@ if TYPE_CHECKING:
         search_accelerators,
         search_models,
     )
+    from kvsim.io.commands import engine_commands, engine_line, parse_command, vllm_serve
     from kvsim.io.engine_logs import read_engine_log
     from kvsim.io.lengths import FittedTrace, fitted_trace, fitted_traces
     from kvsim.io.lessons import lessons
@@ -133,6 +134,7 @@ if TYPE_CHECKING:
     from kvsim.specs.engine_log import EngineLog, LogEngine, Outcome
     from kvsim.specs.hardware import Accelerator
     from kvsim.specs.latent import Indexer, LatentAttention, SlidingLatentAttention
+    from kvsim.specs.launch import LaunchCommand
     from kvsim.specs.lengths import Lengths
     from kvsim.specs.lessons import FormatLoss, HeadScores, Lessons, TimedAnswer
     from kvsim.specs.limits import ServiceLimits
@@ -357,6 +359,8 @@ _HOMES = {
     ),
     "kvsim.specs.calibration": ("Calibration",),
     "kvsim.io.engine_logs": ("read_engine_log",),
+    "kvsim.io.commands": ("engine_commands", "engine_line", "parse_command", "vllm_serve"),
+    "kvsim.specs.launch": ("LaunchCommand",),
     "kvsim.planner.explained_log": ("ExplainedLog",),
     "kvsim.planner.log_advice": ("Advice",),
     "kvsim.planner.reconciliation": ("Check", "Part"),
@@ -436,6 +440,7 @@ __all__ = [
     "Interval",
     "KvsimError",
     "LatentAttention",
+    "LaunchCommand",
     "Lengths",
     "Lessons",
     "LlamaCpp",
@@ -535,6 +540,8 @@ __all__ = [
     "compare",
     "context_lengths",
     "decode_total_flops",
+    "engine_commands",
+    "engine_line",
     "exact",
     "explain_cache",
     "explain_log",
@@ -559,6 +566,7 @@ __all__ = [
     "overhead_model",
     "parse_bytes",
     "parse_calibration",
+    "parse_command",
     "parse_config",
     "parse_metrics",
     "place_layers",
@@ -596,6 +604,7 @@ __all__ = [
     "vllm_layer_spec",
     "vllm_layout",
     "vllm_offload",
+    "vllm_serve",
     "waste",
     "waste_study",
     "weights_on_devices",

@@ -1,7 +1,9 @@
 """Every engine side by side for one deployment."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from kvsim.io.commands import engine_line
 from kvsim.io.overheads import engine_reserves, overhead_model
 from kvsim.planner import compare as side_by_side
 from kvsim.planner.compare import Comparison
@@ -69,7 +71,8 @@ def plan_engine(
         True
     """
     facts = _facts(deployment)
-    return engine_plan(deployment, settings, facts, concurrent_requests=concurrent_requests)
+    planned = engine_plan(deployment, settings, facts, concurrent_requests=concurrent_requests)
+    return replace(planned, command=engine_line(deployment, planned.judged.settings))
 
 
 def _facts(deployment: Deployment) -> Facts:

@@ -10,7 +10,7 @@ from kvsim.analytic.explanation import ExplainedGroup, explain_layers
 from kvsim.dtypes import cache_dtype, model_dtype
 from kvsim.engines.ideal import IdealLayout
 from kvsim.io.catalog import catalog_accelerators, find_accelerator
-from kvsim.io.commands import vllm_serve
+from kvsim.io.commands import engine_commands, vllm_serve
 from kvsim.io.models import read_model
 from kvsim.io.overheads import overhead_model
 from kvsim.planner.advise import best_pair, fixes, more_users
@@ -232,4 +232,5 @@ def plan(
         pair=None if fits or singles else best_pair(kinds),
         more_users=more_users(kinds) if fits else (),
         command=vllm_serve(deployment),
+        commands=engine_commands(deployment),
     )

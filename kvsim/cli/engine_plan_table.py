@@ -22,6 +22,7 @@ def show_engine_plan(result: Json) -> None:
         console.print(_host(result["host"]))
     if result["fixes"]:
         console.print(fix_table(result["fixes"]))
+    console.print(result["command"], style="cyan", soft_wrap=True, markup=False, highlight=False)
     tables.show_notes(console, result)
 
 

@@ -91,7 +91,9 @@ def show_plan(result: Json) -> None:
     from kvsim.cli.advice_table import show_advice  # noqa: PLC0415 - it imports this
 
     show_advice(console, result)
-    console.print(f"{result['command']}", style="cyan", soft_wrap=True)
+    for engine, line in result["commands"].items():
+        shown = "cyan" if engine == result["engine"] else "dim"
+        console.print(line, style=shown, soft_wrap=True, markup=False, highlight=False)
     show_notes(console, result)
 
 

@@ -1,6 +1,7 @@
 """Plan: one deployment's answer, whole, and as the JSON object that the command line prints."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 
 from kvsim.analytic.compute import Compute, Work
 from kvsim.analytic.memory_bar import MemoryBar, memory_bar
@@ -28,6 +29,7 @@ class Plan:
     pair: FixPair | None
     more_users: tuple[Fix, ...]
     command: str
+    commands: Mapping[str, str] = field(default_factory=dict)  # the same plan, engine by engine
 
     @property
     def fits(self) -> bool:
@@ -75,6 +77,7 @@ class Plan:
             "why": [_stage(stage) for stage in self.why],
             "compute": _compute(self.compute),
             "command": self.command,
+            "commands": {str(name): line for name, line in self.commands.items()},
             "fixes": [plain(fix) for fix in self.fixes],
             "pair": None if self.pair is None else _pair(self.pair),
             "more_users": [plain(fix) for fix in self.more_users],

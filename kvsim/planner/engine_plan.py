@@ -86,6 +86,7 @@ class EnginePlan:
     judged: Judged
     longest_model_len: int
     fixes: tuple[Fix, ...]
+    command: str = ""  # the engine's launch line
 
     @property
     def fits(self) -> bool:
@@ -115,6 +116,7 @@ class EnginePlan:
             "devices": [device.as_dict() for device in j.devices],
             "capacity": self._capacity(),
             "host": _host(j),
+            "command": self.command,
             "fixes": [plain(fix) for fix in self.fixes],
             "not_modeled": list(j.not_modeled),
         }

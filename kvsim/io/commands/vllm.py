@@ -78,4 +78,4 @@ def _option(name: str) -> str:
 def _flag(name: str, value: object, default: object) -> list[str]:
     if value == default or value is None:
         return []
-    return [_option(name), f"{value:g}" if isinstance(value, float) else str(value)]
+    return [_option(name), repr(value) if isinstance(value, float) else str(value)]
