@@ -9,8 +9,11 @@ from kvsim.cli.flags import add_fields, from_args
 from kvsim.specs.deployment import Deployment
 from kvsim.specs.engine import Vllm
 from kvsim.specs.parallel import Parallelism
+from kvsim.units import format_bytes
 
 Json = dict[str, Any]
+
+STYLES = {"true": "bold green", "false": "bold red"}
 
 COUNTS = (
     ("--concurrent-requests", 1, "requests of --max-model-len tokens at once"),
@@ -59,16 +62,31 @@ def run_claims(args: argparse.Namespace) -> Json:
 
 
 def show_claims(result: Json) -> None:
-    """A row per sentence."""
+    """Each sentence after its verdict, its figures below."""
     console = tables.new_console()
     count = result["num_gpus"]
     where = result["gpu"] if count == 1 else f"{count} x {result['gpu']}"
-    table = tables.new_table(
-        f"{result['model']} on {where}", ("claim", "left"), ("verdict", "left"), ("figures", "left")
-    )
+    console.print(f"{result['model']} on {where}", style="bold")
     for row in result["claims"]:
         tokens = row["threshold_tokens"]
         verdict = row["verdict"] if tokens is None else f"{row['verdict']} {tokens:,} tokens"
-        figures = ", ".join(f"{name} {value:,.4g}" for name, value in row["figures"].items())
-        table.add_row(row["claim"], verdict, row["reason"] or figures)
-    console.print(table)
+        style = STYLES.get(row["verdict"].split()[0], "bold yellow")
+        console.print(f"[{style}]{verdict.upper()}[/]  {row['claim']}")
+        figures = "; ".join(_figure(name, value) for name, value in row["figures"].items())
+        console.print(f"  {row['reason'] or figures}", style="dim")
+
+
+def _figure(name: str, value: float) -> str:
+    """A figure with its unit, which its name ends with."""
+    words = name.replace("_", " ")
+    if name.endswith("_bytes"):
+        return f"{words.removesuffix(' bytes')} {format_bytes(round(value))}"
+    if name.endswith("_per_s"):
+        return f"{words.removesuffix(' per s')} {value:,.1f} a second"
+    if name.endswith("_s"):
+        return f"{words.removesuffix(' s')} {value:,.3g} s"
+    if name.endswith("_ratio"):
+        return f"{words.removesuffix(' ratio')} {value:,.3g} times"
+    if name.endswith(("_share", "_agreement")) or name.startswith("saved_at"):
+        return f"{words} {value:.1%}"
+    return f"{words} {value:,}" if isinstance(value, int) else f"{words} {value:,.3g}"
