@@ -105,6 +105,7 @@ def simulate(
     step_table: StepTable | None = None,
     efficiencies: Efficiencies | None = None,
     offload: Offload | None = None,
+    watermark: float = 0.0,
     acceptance_rate: float = 0.0,
     seed: int = 0,
     keep_partial: bool = False,
@@ -121,6 +122,7 @@ def simulate(
         efficiencies: shares of the device's stated speeds that were measured.
         offload: speeds of the tiers below the device, where the engine's `kv_offloading_size`
             asks for them.
+        watermark: share of the blocks that stays free when a request is admitted beside others.
         acceptance_rate: chance that a drafted token is right, if those before it were.
         seed: of that chance.
         keep_partial: on Ctrl-C return what was done, in place of raising.
@@ -151,7 +153,12 @@ def simulate(
     )
     layout = cache.start(evaluation.budget.kv_cache_bytes.best)
     setup = deployed_setup(
-        layout, cache.settings, engine, acceptance_rate=acceptance_rate, offload=offload
+        layout,
+        cache.settings,
+        engine,
+        acceptance_rate=acceptance_rate,
+        watermark=watermark,
+        offload=offload,
     )
     return run_simulation(
         setup,
@@ -239,6 +246,7 @@ def simulate_blocks(
     step_time_s: float | None = None,
     step_table: StepTable | None = None,
     offload: Offload | None = None,
+    watermark: float = 0.0,
     acceptance_rate: float = 0.0,
     seed: int = 0,
     keep_partial: bool = False,
@@ -255,6 +263,7 @@ def simulate_blocks(
         step_table: measured steps.
         offload: speeds of the tiers below the device, where the engine's `kv_offloading_size`
             asks for them.
+        watermark: share of the blocks that stays free when a request is admitted beside others.
         acceptance_rate: chance that a drafted token is right, if those before it were.
         seed: of that chance.
         keep_partial: on Ctrl-C return what was done, in place of raising.
@@ -270,7 +279,12 @@ def simulate_blocks(
         raise SpecError(msg)
     cache = vllm_cache(model, engine, parallel=parallel)
     setup = deployed_setup(
-        cache.start(0), cache.settings, engine, acceptance_rate=acceptance_rate, offload=offload
+        cache.start(0),
+        cache.settings,
+        engine,
+        acceptance_rate=acceptance_rate,
+        watermark=watermark,
+        offload=offload,
     )
     return run_simulation(
         setup,

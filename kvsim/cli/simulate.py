@@ -92,6 +92,13 @@ def add_simulate(parser: argparse.ArgumentParser) -> None:
         "--trace-out", metavar="FILE", help="write the run as a trace for Perfetto or Chrome: .json"
     )
     parser.add_argument(
+        "--watermark",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="blocks that stay free when a request is admitted beside others (default: 0)",
+    )
+    parser.add_argument(
         "--metrics-out",
         nargs="+",
         default=[],
@@ -164,6 +171,7 @@ def _served(args: argparse.Namespace) -> Callable[..., Any]:
         "acceptance_rate": args.acceptance_rate,
         "keep_partial": True,
         "offload": from_args(Offload, args),
+        "watermark": args.watermark,
     }
     chance |= _step_time(args.step_time)
     if args.gpu is None:

@@ -142,6 +142,7 @@ def deployed_setup(
     engine: Vllm,
     *,
     acceptance_rate: float,
+    watermark: float = 0.0,
     offload: Offload | None = None,
 ) -> EngineSetup:
     """An engine as it stands after its start: blocks from its layout, settings as resolved.
@@ -151,6 +152,7 @@ def deployed_setup(
         settings: every default filled in.
         engine: what was asked, for the drafter.
         acceptance_rate: chance that a draft is accepted, if those before it were.
+        watermark: share of the blocks that stays free when a request is admitted beside others.
         offload: speeds of the tiers below the device, where the engine has some.
 
     Raises:
@@ -169,6 +171,7 @@ def deployed_setup(
         num_speculative_tokens=drafts,
         num_lookahead_tokens=drafts if method and DRAFTERS[method].adds_layers else 0,
         acceptance_rate=acceptance_rate,
+        watermark=watermark,
     )
     return EngineSetup(
         groups=layout.groups,
