@@ -19,6 +19,43 @@ _SAME_SHAPE = frozenset(
 """Words of a checkpoint's name that change its weights or their format, not its cache."""
 
 
+DERIVED = {
+    "Llama-3-8B": "llama-3.1-8b",
+    "Llama-3-70B": "llama-3.1-70b",
+    "Hermes-3-Llama-3.1-8B": "llama-3.1-8b",
+    "DeepSeek-R1-Distill-Llama-8B": "llama-3.1-8b",
+    "DeepSeek-R1-Distill-Llama-70B": "llama-3.3-70b",
+    "DeepSeek-R1-Distill-Qwen-1.5B": "qwen2.5-1.5b",
+    "DeepSeek-R1-Distill-Qwen-7B": "qwen2.5-7b",
+    "DeepSeek-R1-Distill-Qwen-14B": "qwen2.5-14b",
+    "DeepSeek-R1-Distill-Qwen-32B": "qwen2.5-32b",
+    "DeepSeek-R1-0528-Qwen3-8B": "qwen3-8b",
+    "DeepSeek-R1-0528": "deepseek-r1",
+    "DeepSeek-V3-0324": "deepseek-v3",
+    "DeepSeek-V3.1": "deepseek-v3",
+    "QwQ-32B": "qwen2.5-32b",
+    "Qwen2-1.5B": "qwen2.5-1.5b",
+    "Qwen2-7B": "qwen2.5-7b",
+    "Qwen2-72B": "qwen2.5-72b",
+    "Qwen2.5-7B-Instruct-1M": "qwen2.5-7b",
+    "Qwen2.5-14B-Instruct-1M": "qwen2.5-14b",
+    "Qwen2.5-Coder-0.5B": "qwen2.5-0.5b",
+    "Qwen2.5-Coder-1.5B": "qwen2.5-1.5b",
+    "Qwen2.5-Coder-3B": "qwen2.5-3b",
+    "Qwen2.5-Coder-7B": "qwen2.5-7b",
+    "Qwen2.5-Coder-14B": "qwen2.5-14b",
+    "Qwen2.5-Coder-32B": "qwen2.5-32b",
+    "Qwen2.5-Math-1.5B": "qwen2.5-1.5b",
+    "Qwen2.5-Math-7B": "qwen2.5-7b",
+    "Qwen3-Coder-30B-A3B": "qwen3-30b-a3b",
+    "Kimi-K2-Thinking": "kimi-k2",
+}
+"""Checkpoints trained on from a model of the catalogue: the same layers, heads and widths.
+
+Source: their config.json, recalled; a log's own figures confirm or refute it.
+"""
+
+
 def model_named(name: str) -> CatalogModel | None:
     """The catalogue's model of that name; None where the name says another or an unknown one.
 
@@ -39,6 +76,9 @@ def model_named(name: str) -> CatalogModel | None:
     wanted = _shape(last)
     if not wanted:
         return None
+    for tune, base in DERIVED.items():
+        if wanted == _shape(tune):
+            return find_model(base)
     for model in catalog_models():
         if wanted in (_shape(model.hub_id.split("/")[-1]), _shape(model.name), _shape(model.id)):
             return model

@@ -6,7 +6,13 @@ from kvsim.engines.vllm import VllmCacheLayout, vllm_cache_layout
 from kvsim.errors import KvsimError, UnsupportedError
 from kvsim.planner.reconcile_vllm_memory import reconcile_memory
 from kvsim.planner.reconciliation import Findings, Part, numbers, printed, scaled, whole_number
-from kvsim.planner.vllm_log import VllmFacts, version_of, vllm_parallel, vllm_settings
+from kvsim.planner.vllm_log import (
+    VllmFacts,
+    of_any_length,
+    version_of,
+    vllm_parallel,
+    vllm_settings,
+)
 from kvsim.specs.engine import DEFAULT_BLOCK_SIZE, Vllm, parse_version
 from kvsim.specs.engine_log import EngineLog
 from kvsim.specs.latent import LatentAttention
@@ -83,7 +89,7 @@ def _layout(
             settings = replace(settings, kv_cache_dtype=kv_cache_dtype)
         _check_rules(settings, facts.model)
         return vllm_cache_layout(
-            replace(facts.model, max_model_len=None),
+            of_any_length(facts.model),
             settings,
             vllm_parallel(log),
             accelerator=facts.accelerator,
@@ -126,7 +132,7 @@ def _tokens(log: EngineLog, layout: VllmCacheLayout, found: Findings) -> None:
                 [Part(name="blocks of the printed memory, in tokens", value=predicted)],
                 note,
             )
-    if blocks := numbers(log, "num_gpu_blocks"):
+    if blocks := numbers(log, "num_gpu_blocks") or numbers(log, "initialized_gpu_blocks"):
         ends = (layout.pool(end).num_gpu_blocks for end in (least.low, least.best, least.high))
         held = Interval(*_ordered(*ends), "predicted from the printed memory")
         found.predicted["num_gpu_blocks"] = held

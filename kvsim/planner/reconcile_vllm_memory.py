@@ -18,6 +18,7 @@ from kvsim.planner.reconciliation import (
 from kvsim.planner.vllm_log import (
     OLD_UTILIZATION,
     VllmFacts,
+    of_any_length,
     version_of,
     vllm_parallel,
     vllm_settings,
@@ -100,6 +101,7 @@ def _taken(
         value = printed(consumed[0], GiB)
         parts = [Part(name="weights and non-torch", value=value)]
     peaks, outside = numbers(log, "activation_peak_gib"), numbers(log, "non_torch_gib")
+    peaks = peaks or numbers(log, "activation_and_graphs_gib")
     guesses = None
     if not peaks or not (outside or consumed):
         guesses = _guesses(log, facts, device, found)
@@ -107,7 +109,9 @@ def _taken(
             return None
     if peaks:
         value = spread([printed(v, GiB) for v in peaks], "printed")
-        parts.append(Part(name="activation peak", value=value))
+        shared = "activation_peak_gib" not in log.measured
+        name = "activation peak and graphs" if shared else "activation peak"
+        parts.append(Part(name=name, value=value))
     elif guesses is not None:
         parts.append(Part(name="activation peak", value=guesses["activation_peak_gib"]))
     if outside:
@@ -140,7 +144,7 @@ def _guesses(
     unsure = facts.accelerator is None and whole_number(log, "max_num_seqs") is None
     try:
         engine, parallel = vllm_settings(log), vllm_parallel(log)
-        model = replace(facts.model, max_model_len=None)
+        model = of_any_length(facts.model)
         options = [FEW_SEQS, MANY_SEQS] if unsure else [engine.max_num_seqs]
         peaks = []
         for seqs in options:

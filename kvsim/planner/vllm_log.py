@@ -1,6 +1,6 @@
 """A vLLM log's settings as kvsim's, and what is known beside the log."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kvsim.errors import KvsimError, UnsupportedError
 from kvsim.planner.reconciliation import fraction, numbers, switch, text, whole_number
@@ -22,6 +22,11 @@ class VllmFacts:
     model: ModelSpec | None
     accelerator: Accelerator | None
     overheads: OverheadModel
+
+
+def of_any_length(model: ModelSpec) -> ModelSpec:
+    """The model without its longest length: the engine has already allowed the log's."""
+    return replace(model, max_model_len=None, vllm=replace(model.vllm, max_model_len=None))
 
 
 def version_of(log: EngineLog) -> str:

@@ -142,7 +142,7 @@ def test_an_unknown_model_is_asked_for():
     """
     Nothing is guessed from a name that is near another.
     """
-    for name in ("acme/Llama-3.1-9B", "Qwen2.5-7B-Instruct-1M", "llama"):
+    for name in ("acme/Llama-3.1-9B", "Qwen2.5-8B", "llama"):
         explained = kvsim.explain_log(vllm_log(model=name))
         assert explained.model is None
         asked = f"--model: the log names {name}, which the catalogue does not have"
@@ -160,6 +160,8 @@ def test_an_unknown_model_is_asked_for():
         ("/root/.cache/hub/models--Qwen--Qwen3-32B-FP8/snapshots/0123abcd", "qwen3-32b"),
         ("Qwen2___5-3B", "qwen2.5-3b"),
         ("nvidia/Llama-3.1-8B-Instruct-FP8", "llama-3.1-8b"),
+        ("Qwen/Qwen3-Coder-30B-A3B-Instruct", "qwen3-30b-a3b"),
+        ("deepseek-ai/DeepSeek-R1-Distill-Qwen-32B", "qwen2.5-32b"),
     ],
 )
 def test_tunes_and_quantised_copies_have_their_base_s_cache(name, model):

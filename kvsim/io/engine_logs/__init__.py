@@ -23,7 +23,7 @@ STRONG: Mapping[LogEngine, re.Pattern[str]] = {
         r"max seq len \(\d|vllm\.entrypoints"
     ),
     LogEngine.SGLANG: re.compile(
-        r"server_args=ServerArgs|Load weight (?:begin|end)|KV Cache is allocated|/sglang/|"
+        r"server_args=(?:ServerArgs|\{)|Load weight (?:begin|end)|KV Cache is allocated|/sglang/|"
         r"max_total_num_tokens=|sglang\.launch_server|sglang serve "
     ),
     LogEngine.TENSORRT_LLM: re.compile(r"\[TRT-LLM\]|\[TensorRT-LLM\]|tensorrt_llm/|trtllm-"),

@@ -3,7 +3,7 @@
 import re
 
 from kvsim.io.engine_logs.launch_lines import find_launch, typed
-from kvsim.io.engine_logs.rules import NUMBER, Findings, Value, not_understood, rule, single
+from kvsim.io.engine_logs.rules import NUMBER, Findings, Value, not_understood, number, rule, single
 from kvsim.io.engine_logs.text import Line
 from kvsim.specs.engine_log import EngineLog, Figure, LogEngine, Outcome, Setting
 
@@ -58,7 +58,7 @@ RULES = (
     rule(
         "recurrent",
         r"llama_memory_recurrent *: size *= *(?P<rs_mib>{n}) MiB.{0,80}?, R \(\w+\): *"
-        r"(?P<r_mib>{n}) MiB, S \(\w+\): *(?P<s_mib>{n}) MiB",
+        r"(?P<rs_r_mib>{n}) MiB, S \(\w+\): *(?P<rs_s_mib>{n}) MiB",
     ),
     rule("SWA KV cache", r"creating non-SWA KV cache, size = (?P<full_cells>\d+) cells"),
     rule("SWA KV cache", r"creating +SWA KV cache, size = (?P<swa_cells>\d+) cells"),
@@ -81,7 +81,7 @@ _SINGLE = {
 }
 _SETTINGS = ("cache_type_k", "cache_type_v")
 _OF_A_CONTEXT = (
-    *("kv_mib", "k_mib", "v_mib", "ckv_mib", "rs_mib", "r_mib", "s_mib"),
+    *("kv_mib", "k_mib", "v_mib", "ckv_mib", "rs_mib", "rs_r_mib", "rs_s_mib"),
     *("full_cells", "swa_cells", "kv_cells", "kv_layers", "kv_streams"),
     *(name for name, _ in BUFFERS),
 )
@@ -140,7 +140,8 @@ def read_llama_cpp(lines: list[Line], engine: LogEngine) -> EngineLog:
     settings: dict[str, Setting] = {}
     for line in lines:
         if "fitting params to free" in line.text or "successfully fit params" in line.text:
-            findings.drop(_OF_A_CONTEXT)
+            findings.drop(_OF_A_CONTEXT)  # a dry run's
+            settings.clear()
         _read_line(line, findings, settings)
     for name in _SETTINGS:
         if name in findings.values:
@@ -178,7 +179,7 @@ def _read_line(line: Line, findings: Findings, settings: dict[str, Setting]) -> 
     if "buffer size" in text:
         for name, pattern in BUFFERS:
             for match in pattern.finditer(text):
-                findings.add(name, [match[1], float(match[2].replace(",", ""))], line)
+                findings.add(name, [match[1], float(number(match[2]))], line)
 
 
 def _first(findings: Findings, name: str) -> str:

@@ -19,16 +19,21 @@ MAX_VALUES = 10_000
 NUMBER = r"-?\d[\d,]{0,20}(?:\.\d{1,20})?"
 """A printed number, with or without commas; for rules."""
 
+_DECIMAL_COMMA = re.compile(r"-?\d{1,20},\d\d")
+"""Two digits behind a comma: a locale's fraction; thousands come in threes."""
+
 _FLOAT_NAMES = ("_gib", "_mib", "concurrency", "utilization", "fraction")
 
 
 def number(text: str) -> int | float:
-    """A printed number: whole unless it has a fraction.
+    """A printed number: whole unless it has a fraction, whose mark may be a comma.
 
     Example:
-        >>> number("1,743,556"), number("14.50")
-        (1743556, 14.5)
+        >>> number("1,743,556"), number("14.50"), number("3072,00")
+        (1743556, 14.5, 3072.0)
     """
+    if _DECIMAL_COMMA.fullmatch(text):
+        return float(text.replace(",", "."))
     digits = text.replace(",", "")
     return float(digits) if "." in digits else int(digits)
 

@@ -24,7 +24,7 @@ RULES = (
     ),
     rule("pool end", r"Memory pool end\. avail mem=(?P<avail_after_pool_gib>{n}) ?GB"),
     rule(
-        "Mamba Cache is",
+        "conv_state size",
         r"max_mamba_cache_size: (?P<mamba_slots>\d+), conv_state size: (?P<mamba_conv_gib>{n}) ?GB,"
         r" ssm_state size: (?P<mamba_ssm_gib>{n}) ?GB",
     ),
@@ -53,6 +53,8 @@ RULES = (
         r"full_layer_tokens=(?P<full_layer_tokens>\d+), swa_layer_tokens=(?P<swa_layer_tokens>\d+)",
     ),
 )
+
+MARKS = ("server_args=ServerArgs(", "server_args={")
 
 OTHER_RANKS = (
     rule("weight begin", r"Load weight begin\.? avail mem=(?P<ranks_avail_before_gib>{n}) ?GB"),
@@ -92,7 +94,7 @@ IGNORED = re.compile(
 )
 _VERSION = re.compile(r"\bsglang(?:\[all\])?(?:==|[ -]version[: ]+v?|/sglang:v)(\d[\w.+-]*)")
 _RANK = re.compile(
-    r"^\s*(?:\S{1,60}\s+){0,6}?\[[^\]]{0,60}?(?:(?<= )|(?<=\[))TP(\d+)\b[^\]]{0,40}\]"
+    r"^\s*(?:\S{1,60}\s+){0,6}?\[[^\]]{0,60}?(?:(?<= )|(?<=\[))(?:TP|gpu=)(\d+)\b[^\]]{0,40}\]"
 )
 _OTHER_REPLICA = re.compile(r"\[[^\]]{0,60}\b(?:DP|PP)(?!0\b)\d+\b[^\]]{0,40}\]")
 
@@ -131,9 +133,10 @@ def read_sglang(lines: list[Line]) -> EngineLog:
 
 def _server_args(lines: list[Line], findings: Findings) -> dict[str, object]:
     """The engine's own list of arguments, else the launch line's flags."""
-    mark, found = "server_args=ServerArgs(", {}
+    found: dict[str, object] = {}
     for i, line in enumerate(lines):
-        if mark not in line.text:
+        mark = next((each for each in MARKS if each in line.text), None)
+        if mark is None:
             continue
         text = line.text.split(mark, 1)[1]
         if not has_end(text):

@@ -7,7 +7,7 @@ from kvsim.specs.engine_log import LogEngine
 
 BEGINS = {
     LogEngine.VLLM: re.compile(r"non-default args: \{|args: Namespace\("),
-    LogEngine.SGLANG: re.compile(r"server_args=ServerArgs\("),
+    LogEngine.SGLANG: re.compile(r"server_args=(?:ServerArgs\(|\{)"),
     LogEngine.TENSORRT_LLM: re.compile(r"\[TRT-LLM\] \[I\] (?:Using LLM with|Preparing to run)"),
 }
 """A line of the front end, printed once a start."""

@@ -103,7 +103,9 @@ IGNORED = re.compile(
     r"kv_cache_events|max_tokens are set|Validating KV|KV cache quantization|KV cache pages|"
     r"KV cache blocks per|secondary pool|kv_cache_quant"
 )
-_VERSION = re.compile(r"TensorRT[- ]LLM version: (\d[\w.+-]*)")
+_VERSION = re.compile(
+    r"(?:TensorRT[- ]LLM version: |Engine version )(\d[\w.+-]*)(?: found in the config)?"
+)
 _MODEL = (
     re.compile(r"^\s*model='([^']{1,300})' tokenizer="),
     re.compile(r"\bLLM\(model='([^']{1,300})'"),
@@ -152,7 +154,7 @@ def _launched(lines: list[Line], findings: Findings) -> dict[str, Setting]:
 
 def _version(lines: list[Line]) -> str | None:
     for line in lines:
-        if "LLM version" in line.text and (match := _VERSION.search(line.text[:2000])):
+        if "version" in line.text and (match := _VERSION.search(line.text[:2000])):
             return match[1].rstrip(".")
     return None
 

@@ -8,7 +8,7 @@ from kvsim.io.engine_logs.literals import Raw, has_end, pairs
 from kvsim.io.engine_logs.rules import OUT_OF_MEMORY, Findings, Value, not_understood, single
 from kvsim.io.engine_logs.text import Line, continued
 from kvsim.io.engine_logs.torch_memory import OOM_RULES
-from kvsim.io.engine_logs.vllm_lines import RULES
+from kvsim.io.engine_logs.vllm_lines import INSTEAD, RULES
 from kvsim.specs.engine_log import EngineLog, LogEngine, Outcome, Setting
 
 CONFIG_NAMES = {
@@ -59,7 +59,8 @@ _VERSIONS = (
     re.compile(r"LLM engine \(v(\d[\w.+-]*)\)"),
     re.compile(r"vLLM API server version v?(\d[\w.+-]*)"),
     re.compile(r"[█▀▄]\s+version\s+v?(\d[\w.+-]*)"),
-    re.compile(r"\bv?[lL]{2}[mM][^.\n]{0,30}\bversion[^\d\n]{0,12}(\d+\.\d[\w.+-]*)"),
+    re.compile(r"(?i)\bvllm\b[^.\n]{0,30}\bversion[^\d\n]{0,12}(\d+\.\d[\w.+-]*)"),
+    re.compile(r"\bvllm-openai:v(\d+\.\d[\w.+-]*)|\bvllm==(\d+\.\d[\w.+-]*)"),
 )
 _MODEL = re.compile(r"Starting to load model (\S{1,300}?)\.\.\.")
 _FAILED = (
@@ -76,6 +77,7 @@ def read_vllm(lines: list[Line]) -> EngineLog:
     for line in lines:
         findings.read(RULES, line)
         findings.read(OOM_RULES, line)
+    _complete(findings)
     requested, config = _arguments(lines, findings)
     settings, differs = _merge(requested, config)
     _resolved(lines, settings, findings)
@@ -92,6 +94,16 @@ def read_vllm(lines: list[Line]) -> EngineLog:
         lines=findings.lines,
         not_understood=tuple(not_understood(lines, findings, IGNORED)),
     )
+
+
+def _complete(findings: Findings) -> None:
+    """Take figures from other lines where the usual one is missing, else leave those aside."""
+    for name, others in INSTEAD.items():
+        for other in others:
+            if name not in findings.values and other in findings.values:
+                findings.values[name] = list(findings.values[other])
+                findings.lines[name] = findings.lines[other]
+        findings.drop(other for other in others if other != "actual_usage_first_gib")
 
 
 def _over_ranks(values: list[Value]) -> Value | None:
@@ -204,10 +216,10 @@ def _resolved(lines: list[Line], settings: dict[str, Setting], findings: Finding
 def _version(lines: list[Line]) -> str | None:
     for pattern in _VERSIONS:
         for line in lines:
-            if "ersion" in line.text or "LLM engine (" in line.text:
+            if "ersion" in line.text or "LLM engine (" in line.text or "vllm" in line.text:
                 match = pattern.search(line.text[:2000])
                 if match:
-                    return match[1].rstrip(".-+")
+                    return next(g for g in match.groups() if g).rstrip(".-+")
     return None
 
 
@@ -261,7 +273,7 @@ def _outcome(lines: list[Line], findings: Findings) -> Outcome:
         return Outcome.OOM_START if began else Outcome.OOM_RUN
     if seen(*_FAILED):
         return Outcome.CRASH_OTHER
-    sized = {"kv_tokens", "num_gpu_blocks"} & set(measured)
+    sized = {"kv_tokens", "num_gpu_blocks", "initialized_gpu_blocks"} & set(measured)
     if sized or seen(*_STARTED):
         return Outcome.STARTED
     return Outcome.CRASH_OTHER if seen("Traceback (most recent") else Outcome.INCOMPLETE

@@ -19,7 +19,7 @@ RULES = (
         r"# \w{1,12} blocks: ?(?P<num_gpu_blocks>\d[\d,]{0,20}), # CPU blocks: "
         r"?(?P<num_cpu_blocks>\d[\d,]{0,20})",
     ),
-    rule("num_gpu_blocks is:", r"num_gpu_blocks is: ?(?P<num_gpu_blocks>\d[\d,]{0,20})"),
+    rule("num_gpu_blocks is:", r"num_gpu_blocks is: ?(?P<initialized_gpu_blocks>\d[\d,]{0,20})"),
     rule(
         "Graph capturing",
         r"Graph capturing finished in \S{1,12} \w+, took (?P<cudagraph_gib>{n}) Gi?B",
@@ -32,7 +32,7 @@ RULES = (
     rule("memory for KV", r"reserved (?P<kv_cache_gib>{n}) GiB memory for KV", wraps=True),
     rule(
         "Actual usage",
-        r"Actual usage is (?P<actual_usage_first_gib>{n}) GiB for weight,? ?"
+        r"Actual usage is (?P<actual_usage_first_gib>{n}) GiB for weights?,? ?"
         r"(?P<activation_peak_gib>{n}) GiB for peak activation(?:, "
         r"(?P<non_torch_gib>{n}) GiB for non-torch)?",
         wraps=True,
@@ -40,7 +40,7 @@ RULES = (
     rule(
         "Actual usage",
         r"Actual usage is (?P<consumed_gib>{n}) GiB for consumed memory[^,]{0,60}, "
-        r"(?P<activation_peak_gib>{n}) GiB for peak activation",
+        r"(?P<activation_and_graphs_gib>{n}) GiB for peak activation",
         wraps=True,
     ),
     rule(
@@ -49,7 +49,7 @@ RULES = (
         r"increase memory: (?P<non_torch_gib>{n}) ?GiB",
     ),
     rule("total_gpu_memory", r"total_gpu_memory[ =]\(?(?P<total_gpu_gib>{n}) ?GiB"),
-    rule("non_torch_memory", r"non_torch_memory (?:takes |= ?)(?P<non_torch_gib>{n}) ?GiB"),
+    rule("non_torch_memory", r"non_torch_memory(?: takes |=)(?P<non_torch_gib>{n}) ?GiB"),
     rule(
         "activation peak", r"PyTorch activation peak memory takes (?P<activation_peak_gib>{n}) ?GiB"
     ),
@@ -76,9 +76,27 @@ RULES = (
         r"resolved query dtypes:.{0,120}?kv_cache_dtype=(?P<resolved_kv_cache_dtype>[\w.]+)",
         resolved_kv_cache_dtype=str,
     ),
+    rule("kv_cache_size=", r"kv_cache_size=(?P<kv_cache_gib>{n}) ?GiB"),
+    rule("model weights take", r"model weights take (?P<weights_taken_gib>{n}) ?GiB"),
+    rule("weights memory:", r"weights memory: (?P<weights_taken_gib>{n}) ?GiB"),
+    rule(
+        "graph memory",
+        r"(?:, |and )(?P<graphs_used_gib>{n}) GiB for \w+ ?[gG]raph memory",
+        wraps=True,
+    ),
+    rule("raph memory.", r"and (?P<graphs_used_gib>{n}) GiB for CUDAGraph memory", wraps=True),
+    rule("graph pool memory", r"graph pool memory: (?P<graphs_used_gib>{n}) GiB \(actual\)"),
+    rule("memory in use is", r"kv cache memory in use is (?P<kv_in_use_gib>{n}) GiB", wraps=True),
     rule("padding layers", r"Add (?P<padding_layers>\d+) padding layers"),
     rule(
         "attention block size",
         r"Setting attention block size to (?P<attention_block_size>\d+) tokens",
     ),
 )
+
+INSTEAD = {
+    "weights_gib": ("weights_taken_gib", "actual_usage_first_gib"),
+    "cudagraph_gib": ("graphs_used_gib",),
+    "kv_cache_gib": ("kv_in_use_gib",),
+}
+"""Figures, and where else the same is printed: read where the usual line is missing."""
