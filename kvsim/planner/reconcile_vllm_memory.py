@@ -41,14 +41,9 @@ def reconcile_memory(
     log: EngineLog, facts: VllmFacts, layout: VllmCacheLayout | None, found: Findings
 ) -> None:
     """A rank's share of the device: weights, activation, non-torch, graphs, cache."""
-    totals = numbers(log, "total_gpu_gib")
-    device = printed(totals[0], GiB) if totals else None
-    if device is None and facts.accelerator is not None:
-        device = facts.accelerator.total_bytes
-    used = fraction(log, "gpu_memory_utilization")
-    if used is None and parse_version(version_of(log)) < WIDER_UTILIZATION:
-        used = OLD_UTILIZATION
-    if device is None or used is None:
+    device = _device(log, facts)
+    whole = _share(log, device)
+    if device is None or whole is None:
         missing = "the device's memory" if device is None else "gpu_memory_utilization"
         found.not_checked.append(f"memory of a rank: {missing} is not known")
         return
@@ -60,15 +55,32 @@ def reconcile_memory(
     parts = _taken(log, facts, device, found)
     if parts is None:
         return
-    whole = Part(
-        name=f"device memory x gpu_memory_utilization={used:g}", value=scaled(device, used)
-    )
     found.check("memory of a rank", "bytes", whole, [*parts, cache], _memory_note(log))
     estimates = numbers(log, "cudagraph_est_gib")
     if estimates and not found.checks[-1].is_explained:  # a peak that is printed without it
         graphs = Part(name="graphs, estimated", value=printed(estimates[0], GiB))
         found.checks.pop()
         found.check("memory of a rank", "bytes", whole, [*parts, graphs, cache], _memory_note(log))
+
+
+def _device(log: EngineLog, facts: VllmFacts) -> Interval | None:
+    """The device's memory, as printed, else as known."""
+    if totals := numbers(log, "total_gpu_gib"):
+        return printed(totals[0], GiB)
+    return None if facts.accelerator is None else facts.accelerator.total_bytes
+
+
+def _share(log: EngineLog, device: Interval | None) -> Part | None:
+    """What the engine may use: printed as such, else the device's memory by the fraction."""
+    if usable := numbers(log, "usable_gib"):
+        return Part(name="what the engine may use", value=printed(usable[0], GiB))
+    used = fraction(log, "gpu_memory_utilization")
+    if used is None and parse_version(version_of(log)) < WIDER_UTILIZATION:
+        used = OLD_UTILIZATION
+    if device is None or used is None:
+        return None
+    name = f"device memory x gpu_memory_utilization={used:g}"
+    return Part(name=name, value=scaled(device, used))
 
 
 def _memory_note(log: EngineLog) -> str:

@@ -90,6 +90,7 @@ VLLM_V0_SAYS = {
     "measured": {
         "weights_gib": 8.5107,
         "total_gpu_gib": 23.64,
+        "usable_gib": 16.55,
         "non_torch_gib": 0.26,
         "activation_peak_gib": 0.94,
         "kv_cache_gib": 6.84,

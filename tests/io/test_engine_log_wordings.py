@@ -36,6 +36,7 @@ WORDINGS = {
         {
             "free_at_start_gib": 15.28,
             "total_gpu_gib": 15.51,
+            "usable_gib": 14.27,
             "consumed_gib": 10.47,
             "activation_and_graphs_gib": 0.79,
             "cudagraph_gib": 0.04,

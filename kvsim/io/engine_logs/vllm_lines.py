@@ -76,6 +76,11 @@ RULES = (
         r"resolved query dtypes:.{0,120}?kv_cache_dtype=(?P<resolved_kv_cache_dtype>[\w.]+)",
         resolved_kv_cache_dtype=str,
     ),
+    rule(
+        "gpu_memory_utilization (",
+        r"gpu_memory_utilization \({n}\) = (?P<usable_gib>{n}) ?GiB",
+    ),
+    rule("Desired GPU memory", r"utilization is \({n}, (?P<usable_gib>{n}) GiB\)", wraps=True),
     rule("kv_cache_size=", r"kv_cache_size=(?P<kv_cache_gib>{n}) ?GiB"),
     rule("model weights take", r"model weights take (?P<weights_taken_gib>{n}) ?GiB"),
     rule("weights memory:", r"weights memory: (?P<weights_taken_gib>{n}) ?GiB"),
