@@ -6,8 +6,10 @@ from math import ceil, floor
 
 from kvsim.planner.reconciliation import fraction, numbers, text, whole_number
 from kvsim.specs.engine_log import EngineLog, LogEngine, Outcome
+from kvsim.units import GiB
 
 Json = dict[str, object]
+ROUNDING_GIB = 0.005
 MOST_UTILIZATION = 0.98
 """Above this nothing is left for what the engine does not count."""
 
@@ -77,7 +79,15 @@ def _vllm_refused(log: EngineLog) -> list[Advice]:
                 why="so long a request fits what is left for the cache",
             )
         )
-    if needed and held:
+    if needed and numbers(log, "reserved_kv_gib"):
+        found.append(
+            Advice(
+                knob="--kv-cache-memory-bytes",
+                change=f"at least {ceil((needed[0] + ROUNDING_GIB) * GiB)}",
+                why="it was given, so gpu_memory_utilization decides nothing",
+            )
+        )
+    elif needed and held:
         lacking = needed[0] - min(held)
         found += _raise_utilization(used, total, lacking)
     else:
@@ -88,8 +98,7 @@ def _vllm_refused(log: EngineLog) -> list[Advice]:
 def _raise_utilization(used: float | None, total: list[float], lacking: float) -> list[Advice]:
     why = "the weights and overheads stay; the cache gets the difference"
     if used is None or not total or not lacking:
-        more = f"{lacking:.2f} GiB" if lacking > 0 else "memory"
-        change = f"raise it until {more} more are left"
+        change = f"raise it until {lacking:.2f} GiB more are left" if lacking > 0 else "raise it"
     else:
         share = ceil((used + lacking / total[0]) * 1000) / 1000
         if share > MOST_UTILIZATION:

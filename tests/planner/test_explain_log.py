@@ -234,6 +234,12 @@ TORCH = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.
         (REFUSED, "--max-model-len", "at most 59376"),
         (REFUSED, "--kv-cache-dtype", "fp8"),
         (
+            "vllm INFO Initial free memory 31.16 GiB, reserved 7.25 GiB memory for KV Cache as "
+            "specified by kv_cache_memory_bytes config\n" + REFUSED,
+            "--kv-cache-memory-bytes",
+            "at least 8595303302",
+        ),
+        (
             "vllm ValueError: Free memory on device (13.58/15.99 GiB) on startup is less than "
             "desired GPU memory utilization (0.9, 14.39 GiB).\n",
             "--gpu-memory-utilization",

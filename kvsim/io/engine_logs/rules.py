@@ -146,8 +146,12 @@ def single(values: list[Value]) -> Value | None:
 
 
 _ABOUT_MEMORY = re.compile(
-    r"\d\s?(?:[GM]i?B)\b|KV cache|kv_cache|blocks:|out of memory|mem usage|avail mem|buffer size"
+    r"\d\s?(?:[GM]i?B)\b|(?:KV [Cc]ache|kv_cache|blocks|mem usage|avail mem)[^:=\n]{0,40}[:=] ?\d|"
+    r"buffer size|out of memory"
 )
+_TRACEBACK = re.compile(r'File "[^"]{1,300}", line \d|\]     \S|^     \S')
+"""Frames of a traceback, and the code that it quotes."""
+
 MAX_NOT_UNDERSTOOD = 50
 SHOWN_LETTERS = 200
 
@@ -160,7 +164,7 @@ def not_understood(
     for line in lines:
         if line.number in findings.understood or not _ABOUT_MEMORY.search(line.text[:2000]):
             continue
-        if ignored.search(line.text[:2000]):
+        if ignored.search(line.text[:2000]) or _TRACEBACK.search(line.text[:2000]):
             continue
         found.setdefault(line.text.strip()[:SHOWN_LETTERS], None)
         if len(found) == MAX_NOT_UNDERSTOOD:

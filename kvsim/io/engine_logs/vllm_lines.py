@@ -30,6 +30,7 @@ RULES = (
         "Initial free memory", r"Initial free memory:? (?P<free_at_start_gib>{n}) GiB", wraps=True
     ),
     rule("memory for KV", r"reserved (?P<kv_cache_gib>{n}) GiB memory for KV", wraps=True),
+    rule("memory for KV", r"reserved (?P<reserved_kv_gib>{n}) GiB memory for KV", wraps=True),
     rule(
         "Actual usage",
         r"Actual usage is (?P<actual_usage_first_gib>{n}) GiB for weights?,? ?"
