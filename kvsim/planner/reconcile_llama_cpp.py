@@ -9,6 +9,9 @@ from kvsim.specs.llama_cpp import cache_type
 from kvsim.specs.overheads import Interval, exact, total
 from kvsim.units import MiB
 
+WINDOWED = ("full cache", "window cache")
+"""Caches of a model with windows, in the order of the log; one of them alone is half a log."""
+
 PADDING = ("CUDA", "ROCm")
 ROW_VALUES = 512
 """Quantised rows end on a multiple of this many values in these devices' buffers.
@@ -60,13 +63,16 @@ def _sides(log: EngineLog, found: Findings) -> None:
 def _named(name: str, index: int, count: int) -> str:
     if count == 1:
         return name
-    return f"{name}, {'full cache' if index == 0 else 'window cache'}"
+    return f"{name}, {WINDOWED[min(index, 1)]}"
 
 
 def _buffers(log: EngineLog, found: Findings) -> None:
     """The devices' buffers make up all caches."""
     caches, buffers = numbers(log, "kv_mib"), devices(log, "kv_buffers_mib")
-    if not caches or not buffers:
+    is_cut = log.lines.get("kv_buffers_mib") == 1 or (
+        "full_cells" in log.measured and len(caches) < len(WINDOWED)
+    )
+    if not caches or not buffers or is_cut:
         return
     found.check(
         "cache over devices",

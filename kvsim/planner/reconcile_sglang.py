@@ -70,6 +70,9 @@ def _layout(log: EngineLog, model: ModelSpec | None, found: Findings) -> SglangL
     if model is None:
         found.not_checked.append("pools: the model is not known")
         return None
+    if (whole_number(log, "pp_size", 1) or 1) > 1:
+        found.not_checked.append("pools: which stage's they are is not printed")
+        return None
     try:
         return sglang_layout(
             replace(model, max_model_len=None),
@@ -154,7 +157,8 @@ def _budget(log: EngineLog, layout: SglangLayout, found: Findings) -> None:
     if "speculative_algorithm" in log.settings or layout.is_multimodal:
         found.not_checked.append("tokens: what a draft or images reserve is not printed")
         return
-    if "max_total_tokens" in log.settings or text(log, "attention_backend") == "aiter":
+    is_split = text(log, "disaggregation_mode", "null") != "null"
+    if is_split or "max_total_tokens" in log.settings or text(log, "attention_backend") == "aiter":
         found.not_checked.append("tokens: they are limited, or the fraction is not the printed one")
         return
     start = printed(min([*before, *numbers(log, "ranks_avail_before_gib")]), GiB)

@@ -111,6 +111,9 @@ def _width(log: EngineLog, model: ModelSpec | None, found: Findings) -> None:
     if model is None:
         found.not_checked.append("bytes per token: the model is not known")
         return
+    if (whole_number(log, "pp_size", 1) or 1) > 1:
+        found.not_checked.append("bytes per token: which stage's they are is not printed")
+        return
     ranks = whole_number(log, "tp_size", 1) or 1
     widths = []
     for kind in ("auto", "fp8"):  # auto is the checkpoint's own, which the log does not print
