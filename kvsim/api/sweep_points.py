@@ -13,9 +13,12 @@ from kvsim.planner.plan import evaluate
 from kvsim.planner.sweep_rows import Cell, Row, columns, planned, row, simulated
 from kvsim.sim.simulation import Simulation
 from kvsim.specs.deployment import Deployment
+from kvsim.specs.efficiencies import Efficiencies
 from kvsim.specs.engine import EngineName, Vllm
 from kvsim.specs.hardware import Accelerator
+from kvsim.specs.limits import ServiceLimits
 from kvsim.specs.model import ModelSpec
+from kvsim.specs.offload import Offload
 from kvsim.specs.overheads import Interval, Overheads, exact
 from kvsim.specs.parallel import Parallelism
 from kvsim.specs.sweep import Point, SweepGrid
@@ -23,6 +26,9 @@ from kvsim.specs.sweep_fields import DEVICE_BYTES, STATED_BYTES
 from kvsim.specs.workload import PoissonTraffic, Workload
 
 T = TypeVar("T")
+
+TOLD = ("acceptance_rate", "seed", "step_time_s")
+"""What a simulation is told under the same names."""
 
 POISSON = "poisson"
 """The workload where none is named."""
@@ -56,7 +62,7 @@ def _row(shared: Shared, point: Point, names: Sequence[str]) -> Row:
     found: Mapping[str, Cell]
     try:
         if shared.grid.simulate:
-            found = simulated(_simulate(shared, point))
+            found = simulated(_simulate(shared, point), _made(ServiceLimits, point))
         else:
             found = _plan(shared, point)
     except KvsimError as error:
@@ -76,18 +82,21 @@ def _plan(shared: Shared, point: Point) -> dict[str, Cell]:
 
 
 def _simulate(shared: Shared, point: Point) -> Simulation:
-    workload = _workload(shared, point)
-    chance: dict[str, Any] = {
-        name: point[name] for name in ("acceptance_rate", "seed", "step_time_s") if name in point
-    }
+    workload, efficiencies = _workload(shared, point), _made(Efficiencies, point)
+    told: dict[str, Any] = {name: point[name] for name in TOLD if name in point}
+    told["offload"] = _made(Offload, point)
     if "gpu" in point:
-        return simulate(_deployment(shared, point), workload, **chance)
+        deployment = _deployment(shared, point)
+        return simulate(deployment, workload, efficiencies=efficiencies, **told)
+    if not efficiencies.are_absent:
+        msg = f"gpu=None must be given where {efficiencies.text} is stated"
+        raise SpecError(msg)
     return simulate_blocks(
         shared.models[str(point["model"])],
         workload,
         engine=_made(Vllm, point),
         parallel=_parallel(point),
-        **chance,
+        **told,
     )
 
 

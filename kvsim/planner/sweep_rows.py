@@ -5,6 +5,7 @@ from typing import Any
 
 from kvsim.planner.plan import Evaluation
 from kvsim.sim.simulation import Simulation
+from kvsim.specs.limits import ServiceLimits
 from kvsim.specs.sweep import Point, SweepGrid
 from kvsim.specs.sweep_fields import find_field
 
@@ -55,6 +56,9 @@ SIMULATED: Columns = {
     "prefix_hit_tokens": int,
     "prefix_query_tokens": int,
     **{f"{name}_{one}": float for name in SPREADS for one in PERCENTILES},
+    "slo_met": bool,
+    "goodput_share": float,
+    "goodput_requests_per_s": float,
     "step_time": str,
 }
 
@@ -108,8 +112,8 @@ def planned(evaluation: Evaluation) -> dict[str, Cell]:
     }
 
 
-def simulated(done: Simulation) -> dict[str, Cell]:
-    """The figures of a run; those of nothing done are None."""
+def simulated(done: Simulation, limits: ServiceLimits) -> dict[str, Cell]:
+    """The figures of a run; those of nothing done, or of limits that nobody stated, are None."""
     found: dict[str, Any] = done.as_dict()
     waste, hits = found["waste"] or {}, found["prefix_cache"]
     spreads = {name: found[name] or {} for name in SPREADS}
@@ -124,4 +128,14 @@ def simulated(done: Simulation) -> dict[str, Cell]:
         "prefix_query_tokens": hits["query_tokens"],
         **{f"{name}_{one}": spreads[name].get(one) for name in SPREADS for one in PERCENTILES},
         "step_time": found["step_time"]["source"],
+        **({} if limits.is_open else _kept(done, limits)),
+    }
+
+
+def _kept(done: Simulation, limits: ServiceLimits) -> dict[str, Cell]:
+    kept = done.goodput(limits)
+    return {
+        "slo_met": kept.is_met,
+        "goodput_share": kept.share,
+        "goodput_requests_per_s": kept.requests_per_s,
     }

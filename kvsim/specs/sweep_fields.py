@@ -10,7 +10,10 @@ from functools import cache
 from typing import Any, get_args, get_origin
 
 from kvsim.errors import SpecError
+from kvsim.specs.efficiencies import Efficiencies
 from kvsim.specs.engine import Vllm
+from kvsim.specs.limits import ServiceLimits
+from kvsim.specs.offload import Offload
 from kvsim.specs.parallel import Parallelism
 from kvsim.specs.workload import PoissonTraffic
 from kvsim.units import parse_bytes
@@ -33,6 +36,9 @@ DEVICE_BYTES = (
     "weights_on_host_bytes",
 )
 """What `Deployment` knows of the device's memory under the same names."""
+
+SERVING = (PoissonTraffic, Offload, Efficiencies, ServiceLimits)
+"""What a simulation is told beside the deployment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +66,7 @@ def sweep_fields(*, simulate: bool) -> dict[str, Field]:
         names |= {"concurrent_requests": int}
         names |= dict.fromkeys((*STATED_BYTES, *DEVICE_BYTES), int)
     fields = {name: Field(name=name, kind=kind) for name, kind in names.items()}
-    for spec in (Vllm, Parallelism, *((PoissonTraffic,) if simulate else ())):
+    for spec in (Vllm, Parallelism, *(SERVING if simulate else ())):
         fields |= {field.name: field for field in _fields_of(spec)}
     return fields
 

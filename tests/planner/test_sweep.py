@@ -103,6 +103,24 @@ def test_a_simulated_row_is_that_run():
     assert cells["mean_block_utilization"] == done.mean_block_utilization
 
 
+def test_limits_and_efficiencies_are_fields():
+    """How many requests keep a latency goal, over batch sizes: what a planner asks."""
+    fields = {
+        **RUNS,
+        "rate_per_s": 5.0,
+        "seed": 0,
+        "slo_ttft_s": [1e-6, 1000.0],
+        "bandwidth_efficiency": [0.4, 0.8],
+        "max_num_seqs": 16,
+    }
+    table = kvsim.sweep(kvsim.sweep_grid(fields, simulate=True), num_workers=1)
+    cells = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+
+    assert [one["slo_met"] for one in cells] == [False, False, True, True]
+    assert [one["goodput_share"] for one in cells] == [0.0, 0.0, 1.0, 1.0]
+    assert cells[0]["tpot_s_mean"] > cells[1]["tpot_s_mean"]
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_the_table_is_the_same_on_any_number_of_processes(tmp_path, suffix):
     """Byte for byte."""
