@@ -49,7 +49,14 @@ def measure(names):
 def show(figures, history):
     """One row per figure: seconds, speeds, and the ratio to the last one on the same machine."""
     table = Table(title="Benchmarks: CPU seconds unless marked wall", caption=figures[0].machine)
-    for column in ("benchmark", "workload", "median s", "per CPU second", "of last", "recorded"):
+    for column in (
+        "benchmark",
+        "workload",
+        "median s",
+        "per CPU second, notes",
+        "of last",
+        "recorded",
+    ):
         table.add_column(column, justify="left" if column in ("benchmark", "workload") else "right")
     for figure in figures:
         last = figure.last_in(history)
@@ -59,7 +66,7 @@ def show(figures, history):
             escape(figure.name),
             escape(figure.workload),
             f"{figure.seconds:.3g}" + (" wall" if figure.is_wall else ""),
-            "\n".join(f"{value:,} {unit}" for unit, value in figure.speeds),
+            "\n".join([*(f"{value:,} {unit}" for unit, value in figure.speeds), *figure.notes]),
             f"[red]{ratio} slower[/red]" if is_slower else ratio,
             "" if last is None else last.date,
         )

@@ -35,6 +35,15 @@ class Figure:
         named = ((k.removesuffix(SPEED), v) for k, v in self.extra.items() if k.endswith(SPEED))
         return list(named)
 
+    @property
+    def notes(self) -> Sequence[str]:
+        """What else the benchmark said, as name and value."""
+        return [
+            f"{k} {v:,}" if isinstance(v, int | float) else f"{k} {v}"
+            for k, v in self.extra.items()
+            if not k.endswith(SPEED)
+        ]
+
     def as_dict(self) -> dict[str, object]:
         """The line of the history."""
         return asdict(self)
