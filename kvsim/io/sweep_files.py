@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kvsim.errors import FileError, SpecError
+from kvsim.io.frames import escaped
 from kvsim.specs.sweep import SweepGrid, sweep_grid
 
 if TYPE_CHECKING:
@@ -245,7 +246,7 @@ def _frame_bytes(frame: "DataFrame", suffix: str) -> bytes:
     """The content of a Parquet or CSV file; equal tables give equal bytes."""
     buffer = io.BytesIO()
     if suffix == CSV:
-        frame.write_csv(buffer)
+        escaped(frame).write_csv(buffer)
     else:
         frame.write_parquet(buffer, row_group_size=ROW_GROUP)
     return buffer.getvalue()

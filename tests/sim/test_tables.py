@@ -10,6 +10,7 @@ import pytest
 import kvsim
 from kvsim.cli import main
 from kvsim.io.frames import escaped
+from kvsim.io.sweep_files import sweep_store
 from kvsim.sim import timeline
 from kvsim.sim.timeline import Timeline
 from tests.sim.runs import serve, workload
@@ -123,3 +124,16 @@ def test_the_command_line_writes_a_trace(tmp_path, capsys):
     capsys.readouterr()
     assert main([*SCARCE, "--trace-out", str(tmp_path / "no" / "trace.json")]) == 2
     assert "trace_out=trace.json: No such file" in capsys.readouterr().err
+
+
+def test_a_sweep_as_csv_is_escaped_too(tmp_path):
+    """
+    Names that users give stand in its cells.
+    """
+    path = tmp_path / "sweep.csv"
+    store = sweep_store(path, {"model": str, "blocks": int})
+    store.open("digest", {}, resume=False)
+    store.write_part(0, [("=cmd()", -3)])
+    store.finish([0], "digest", {}, summary={})
+
+    assert path.read_text() == "model,blocks\n'=cmd(),-3\n"
