@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # kvsim/ and app/ 
 import streamlit as st
 
 from app import forms, link
-from app.views import engines, learn, plan, simulate
+from app.views import engines, frontier, learn, plan, simulate
 
 HERE = Path(__file__).resolve().parent
 st.set_page_config(page_title="kvsim", page_icon=str(HERE / "icon.svg"), layout="wide")
@@ -22,6 +22,11 @@ scenario = forms.inputs(t)
 def show_plan() -> None:
     """Page *Plan*, of the scenario in the sidebar."""
     plan.show(scenario, t)
+
+
+def show_frontier() -> None:
+    """Page *Frontier*, of the scenario in the sidebar."""
+    frontier.show(scenario, t)
 
 
 def show_engines() -> None:
@@ -42,6 +47,7 @@ def show_learn() -> None:
 page = st.navigation(
     [
         st.Page(show_plan, title=t("page_plan"), url_path="plan", default=True),
+        st.Page(show_frontier, title=t("page_frontier"), url_path="frontier"),
         st.Page(show_engines, title=t("page_engines"), url_path="engines"),
         st.Page(show_simulate, title=t("page_simulate"), url_path="simulate"),
         st.Page(show_learn, title=t("page_learn"), url_path="learn"),

@@ -75,6 +75,10 @@ FIELDS = {field.name: field for field in (MODEL, *MAIN, *ADVANCED, *MACHINE, *ME
 """Inputs of the sidebar, the same on every page."""
 
 FIGURE = Field(name="figure", kind=Kind.CHOICE, default=FIGURES[0], options=lambda: FIGURES)
+TARGETS = tuple(str(target) for target in kvsim.Target if target != kvsim.Target.OFFLOAD_BYTES)
+TARGET = Field(name="target", kind=Kind.CHOICE, default=TARGETS[0], options=lambda: TARGETS)
+"""What page Frontier solves for; it asks for no tier in host memory."""
+
 STEP = Field(name="step", kind=Kind.COUNT, default=5, most=8)
 """Tokens of page Learn's sentence that are there."""
 
@@ -90,7 +94,7 @@ TRAFFIC = (
     Field(name="output_tokens", kind=Kind.COUNT, default=250, step=50, most=MAX_TOKENS),
     Field(name="output_tokens_std", kind=Kind.COUNT, default=50, step=10, least=0, most=MAX_TOKENS),
 )
-PAGE_FIELDS = {field.name: field for field in (FIGURE, STEP, *TRAFFIC)}
+PAGE_FIELDS = {field.name: field for field in (FIGURE, STEP, TARGET, *TRAFFIC)}
 """Inputs of one page alone; their values stay when the visitor looks at another."""
 
 PRESETS: dict[str, dict[str, Value]] = {

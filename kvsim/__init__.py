@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         compare,
         explain_cache,
         explain_log,
+        frontier,
         generate_workload,
         load_model,
         metrics_page,
@@ -108,6 +109,7 @@ if TYPE_CHECKING:
     from kvsim.planner.compare import Comparison, EngineAnswer
     from kvsim.planner.engine_plan import DeviceShare, EnginePlan
     from kvsim.planner.explained_log import ExplainedLog
+    from kvsim.planner.frontier import Frontier
     from kvsim.planner.log_advice import Advice
     from kvsim.planner.plan_grid import PlanGrid
     from kvsim.planner.reconciliation import Check, Part
@@ -159,6 +161,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "kvsim.planner.frontier": ("Frontier",),
     "kvsim.analytic.token_notes": ("TokenNotes",),
     "kvsim.io.lessons": ("lessons",),
     "kvsim.specs.lessons": (
@@ -210,6 +213,7 @@ _HOMES = {
         "compare",
         "explain_cache",
         "explain_log",
+        "frontier",
         "generate_workload",
         "load_model",
         "metrics_page",
@@ -431,6 +435,7 @@ __all__ = [
     "FlashAttention",
     "FormatLoss",
     "FormulaLine",
+    "Frontier",
     "FullAttention",
     "GiB",
     "HeadScores",
@@ -549,6 +554,7 @@ __all__ = [
     "fitted_traces",
     "format_bytes",
     "format_gib",
+    "frontier",
     "generate_workload",
     "host_memory",
     "host_pools",

@@ -177,6 +177,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "page_plan": ("Plan", "规划"),
     "page_engines": ("Engines", "引擎对比"),
     "page_simulate": ("Simulate", "模拟"),
+    "page_frontier": ("Frontier", "取舍"),
     "page_learn": ("Learn", "学习"),
     "link_ignored": (
         "Link values ignored: {values}. Defaults are used in their place.",

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         simulate_blocks,
         summarize_workload,
     )
-    from kvsim.api.solving import solve
+    from kvsim.api.solving import frontier, solve
     from kvsim.api.sweeping import sweep
     from kvsim.api.wasting import waste, waste_study
 
@@ -74,6 +74,7 @@ _HOMES = {
     "wasting": ("waste", "waste_study"),
     "gridding": ("cache_bytes_grid", "plan_grid"),
     "sweeping": ("sweep",),
+    "solving": ("frontier", "solve"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -90,6 +91,7 @@ __all__ = [
     "compare",
     "explain_cache",
     "explain_log",
+    "frontier",
     "generate_workload",
     "load_model",
     "metrics_page",

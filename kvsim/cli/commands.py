@@ -14,6 +14,7 @@ from kvsim.cli.doctor import examine
 from kvsim.cli.engine_flags import engine_settings
 from kvsim.cli.engine_plan_table import show_engine_plan
 from kvsim.cli.explain import run_explain, show_explain
+from kvsim.cli.frontier import run_frontier, show_frontier
 from kvsim.cli.simulate import run_simulate
 from kvsim.cli.simulate_table import show_simulate
 from kvsim.cli.solve import run_solve, show_solve
@@ -156,6 +157,7 @@ def run_completion(args: argparse.Namespace) -> None:
 COMMANDS = {
     "kv": Command(run_kv, tables.show_kv),
     "plan": Command(run_plan, show_plan),
+    "frontier": Command(run_frontier, show_frontier),
     "solve": Command(run_solve, show_solve),
     "compare": Command(run_compare, compare_table.show_compare),
     "simulate": Command(run_simulate, show_simulate),

@@ -11,6 +11,7 @@ from kvsim.cli.deployments import add_deployment
 from kvsim.cli.engine_flags import add_engine_flags
 from kvsim.cli.explain import add_explain
 from kvsim.cli.flags import OneLineParser, add_fields, add_model, size
+from kvsim.cli.frontier import add_frontier
 from kvsim.cli.simulate import add_simulate
 from kvsim.cli.solve import add_solve
 from kvsim.cli.sweep import add_sweep
@@ -120,6 +121,12 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
     add_engine_flags(parser)
 
 
+def _add_frontier(parser: argparse.ArgumentParser) -> None:
+    add_model(parser)
+    add_deployment(parser)
+    add_frontier(parser)
+
+
 def _add_solve(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     add_deployment(parser)
@@ -185,6 +192,7 @@ def _add_completion(parser: argparse.ArgumentParser) -> None:
 _COMMANDS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None]], ...] = (
     ("kv", "bytes that the cache of a model takes", _add_kv),
     ("plan", "whether a deployment fits, what it holds, and what to change", _add_plan),
+    ("frontier", "how many requests of each context fit", _add_frontier),
     ("solve", "the longest context, most users, fewest devices ... that fit", _add_solve),
     ("compare", "every engine's bytes, capacity and concurrency side by side", _add_compare),
     ("simulate", "serve a trace or generated requests, step by step", add_simulate),

@@ -30,6 +30,10 @@ CASES = {
         ["plan", "llama-3.1-8b", "--gpu", "h100", "--engine", "tensorrt-llm"],
         ["plan", "llama-3.1-8b", "--gpu", "h100", "--engine", "ollama", "--num-ctx", "8192"],
     ],
+    "frontier": [
+        ["frontier", "llama-3.1-8b", "--gpu", "h100", "--concurrent-requests", "32"],
+        ["frontier", "llama-3.1-70b", "--gpu", "h100", "--max-model-len", "4096"],
+    ],
     "solve": [
         ["solve", "qwen3-32b", "--gpu", "h100", "--for", "max_model_len"],
         ["solve", "llama-3.1-8b", "--gpu", "h100", "--for", "max_model_len"],
