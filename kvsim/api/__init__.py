@@ -70,7 +70,6 @@ _HOMES = {
         "simulate_blocks",
         "summarize_workload",
     ),
-    "solving": ("solve",),
     "wasting": ("waste", "waste_study"),
     "gridding": ("cache_bytes_grid", "plan_grid"),
     "sweeping": ("sweep",),
