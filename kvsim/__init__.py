@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         poisson_workload,
         simulate,
         simulate_blocks,
+        size_fleet,
         solve,
         summarize_workload,
         sweep,
@@ -101,6 +102,7 @@ if TYPE_CHECKING:
     from kvsim.io.overheads import overhead_model
     from kvsim.io.step_table import read_step_table, write_step_table
     from kvsim.io.sweep_files import read_sweep
+    from kvsim.io.prices import read_prices
     from kvsim.io.traces import read_trace, write_trace
     from kvsim.io.workloads import named_workload, named_workloads
     from kvsim.planner.advise import Fix, FixPair
@@ -115,6 +117,8 @@ if TYPE_CHECKING:
     from kvsim.planner.reconciliation import Check, Part
     from kvsim.planner.running_server import RunningServer
     from kvsim.planner.seeds import SeedSpread
+    from kvsim.planner.fleet import Fleet, FleetCost, FleetRun
+    from kvsim.planner.serving_level import Level
     from kvsim.planner.solution import Binding, Side, Solution, Target
     from kvsim.planner.sweep_table import SweepTable
     from kvsim.planner.waste import MethodWaste, WasteReport
@@ -134,7 +138,7 @@ if TYPE_CHECKING:
     from kvsim.specs.efficiencies import Efficiencies
     from kvsim.specs.engine import EngineName, UsageContext, Vllm
     from kvsim.specs.engine_log import EngineLog, LogEngine, Outcome
-    from kvsim.specs.hardware import Accelerator
+    from kvsim.specs.hardware import Accelerator, Price
     from kvsim.specs.latent import Indexer, LatentAttention, SlidingLatentAttention
     from kvsim.specs.launch import LaunchCommand
     from kvsim.specs.lengths import Lengths
@@ -148,6 +152,7 @@ if TYPE_CHECKING:
     from kvsim.specs.paging_study import BatchTime
     from kvsim.specs.parallel import Parallelism
     from kvsim.specs.sglang import Sglang
+    from kvsim.specs.slo import Slo
     from kvsim.specs.state import RecurrentState
     from kvsim.specs.step_table import StepTable
     from kvsim.specs.sweep import SweepGrid, sweep_grid
@@ -163,6 +168,14 @@ __version__ = "0.1.0"
 _HOMES = {
     "kvsim.planner.frontier": ("Frontier",),
     "kvsim.analytic.token_notes": ("TokenNotes",),
+    "kvsim.io.prices": ("read_prices",),
+    "kvsim.planner.serving_level": ("Level",),
+    "kvsim.planner.fleet": (
+        "Fleet",
+        "FleetCost",
+        "FleetRun",
+    ),
+    "kvsim.specs.slo": ("Slo",),
     "kvsim.io.lessons": ("lessons",),
     "kvsim.specs.lessons": (
         "FormatLoss",
@@ -201,6 +214,7 @@ _HOMES = {
     "kvsim.analytic.compute": ("decode_total_flops", "uncached_total_flops"),
     "kvsim.analytic.explanation": ("ExplainedGroup",),
     "kvsim.api": (
+        "size_fleet",
         "accelerator",
         "attention_variants",
         "bench_workload",
@@ -291,7 +305,10 @@ _HOMES = {
     ),
     "kvsim.specs.deployment": ("Deployment",),
     "kvsim.specs.engine": ("EngineName", "UsageContext", "Vllm"),
-    "kvsim.specs.hardware": ("Accelerator",),
+    "kvsim.specs.hardware": (
+        "Accelerator",
+        "Price",
+    ),
     "kvsim.specs.lengths": ("Lengths",),
     "kvsim.specs.metrics": ("MeasuredTraffic", "MetricsPage"),
     "kvsim.specs.model": ("ModelSpec",),
@@ -433,6 +450,9 @@ __all__ = [
     "Fix",
     "FixPair",
     "FlashAttention",
+    "Fleet",
+    "FleetCost",
+    "FleetRun",
     "FormatLoss",
     "FormulaLine",
     "Frontier",
@@ -448,6 +468,7 @@ __all__ = [
     "LaunchCommand",
     "Lengths",
     "Lessons",
+    "Level",
     "LlamaCpp",
     "LlamaCppLayout",
     "LlamaCppTraits",
@@ -475,6 +496,7 @@ __all__ = [
     "PrefixCacheUse",
     "PrefixLevel",
     "PrefixReuse",
+    "Price",
     "PromptSegment",
     "QuantizedBackend",
     "RecurrentState",
@@ -493,6 +515,7 @@ __all__ = [
     "Simulation",
     "SlidingLatentAttention",
     "SlidingWindow",
+    "Slo",
     "Solution",
     "SpecError",
     "Spread",
@@ -589,6 +612,7 @@ __all__ = [
     "read_metrics",
     "read_step_table",
     "read_sweep",
+    "read_prices",
     "read_trace",
     "request_cost",
     "search_accelerators",
@@ -598,6 +622,7 @@ __all__ = [
     "simulate",
     "simulate_blocks",
     "simulate_schedule",
+    "size_fleet",
     "solve",
     "summarize_workload",
     "sweep",

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
         write_table,
         write_timeline,
     )
+    from kvsim.api.fleets import size_fleet
+    from kvsim.api.learning import attention_variants, check_claims
+    from kvsim.api.measuring import metrics_page, write_metrics
     from kvsim.api.planning import (
         accelerator,
         cache_bytes,
@@ -70,6 +73,8 @@ _HOMES = {
         "simulate_blocks",
         "summarize_workload",
     ),
+    "fleets": ("size_fleet",),
+    "solving": ("solve",),
     "wasting": ("waste", "waste_study"),
     "gridding": ("cache_bytes_grid", "plan_grid"),
     "sweeping": ("sweep",),
@@ -101,6 +106,7 @@ __all__ = [
     "poisson_workload",
     "simulate",
     "simulate_blocks",
+    "size_fleet",
     "solve",
     "summarize_workload",
     "sweep",

@@ -8,6 +8,7 @@ from kvsim import api
 from kvsim.cli import tables
 from kvsim.cli.advice_table import fix_table
 from kvsim.cli.deployments import deployment_from
+from kvsim.cli.fleet import REPLICAS, add_fleet, refuse_fleet_flags, run_fleet, show_fleet
 from kvsim.errors import SpecError
 from kvsim.units import format_gib
 
@@ -34,9 +35,9 @@ def add_solve(parser: argparse.ArgumentParser) -> None:
         "--for",
         dest="target",
         required=True,
-        choices=TARGETS,
+        choices=(*TARGETS, REPLICAS),
         metavar="QUANTITY",
-        help=f"what to find: {', '.join(TARGETS)}; of accelerators, those of --gpu's vendor",
+        help=f"what to find: {', '.join(TARGETS)}, {REPLICAS}; accelerators: of --gpu's vendor",
     )
     parser.add_argument(
         "--concurrent-requests",
@@ -44,6 +45,7 @@ def add_solve(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="requests of --max-model-len tokens that must fit at once (default: 1)",
     )
+    add_fleet(parser)
     unset = {name: parser.get_default(FLAGS.get(name, name)) for name in TARGETS}
     parser.set_defaults(unset=unset)
 
@@ -54,6 +56,9 @@ def run_solve(args: argparse.Namespace) -> Json:
     Raises:
         SpecError: where the quantity asked for is given too.
     """
+    if args.target == REPLICAS:
+        return run_fleet(args)
+    refuse_fleet_flags(args)
     _refuse_given(args)
     answer = api.solve(
         deployment_from(args), args.target, concurrent_requests=args.concurrent_requests
@@ -77,6 +82,9 @@ def _refuse_given(args: argparse.Namespace) -> None:
 
 def show_solve(result: Json) -> None:
     """The answer in a line, what binds, and both sides as a table."""
+    if result["target"] == REPLICAS:
+        show_fleet(result)
+        return
     console = tables.new_console()
     if result["fits"]:
         console.print(f"[bold green]{result['target']} = {_shown(result['value'])}[/]", end="  ")

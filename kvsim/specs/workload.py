@@ -1,7 +1,7 @@
 """Request and Workload: what clients send, when, and which prefixes they share."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
 
 from kvsim.errors import SpecError
@@ -106,6 +106,32 @@ class Workload:
 
     def __len__(self) -> int:
         return len(self.requests)
+
+    @property
+    def rate_per_s(self) -> float | None:
+        """Requests per second from the first to the last; None where all are there at once."""
+        first, last = self.requests[0].arrival_s, self.requests[-1].arrival_s
+        return (len(self) - 1) / (last - first) if last > first else None
+
+    def at_rate(self, rate_per_s: float) -> "Workload":
+        """The same requests, all gaps stretched or shrunk to another rate.
+
+        Raises:
+            SpecError: if the requests have no rate, or the new one is not above 0.
+
+        Example:
+            >>> pair = tuple(Request(num_prompt_tokens=1, num_output_tokens=1, arrival_s=t)
+            ...     for t in (0.0, 2.0))
+            >>> Workload(requests=pair).at_rate(4.0).requests[1].arrival_s
+            0.25
+        """
+        now = self.rate_per_s
+        if now is None or not 0 < rate_per_s < float("inf"):
+            msg = f"rate_per_s={rate_per_s:g} must be > 0, and the requests come over time"
+            raise SpecError(msg)
+        factor = now / rate_per_s
+        changed = tuple(replace(r, arrival_s=r.arrival_s * factor) for r in self.requests)
+        return replace(self, requests=changed)
 
     def __iter__(self) -> Iterator[Request]:
         return iter(self.requests)

@@ -10,6 +10,8 @@ from kvsim.cli import main
 from kvsim.cli.parser import build_parser
 
 SCHEMAS = Path(__file__).parents[2] / "docs/schema"
+FLEET = ["solve", "llama-3.1-8b", "--gpu", "l4", "--for", "replicas", "--max-model-len", "8192"]
+FLEET += ["--workload", "chat", "--rate", "2", "--num-requests", "20", "--step-time", "0.1"]
 CASES = {
     "kv": [
         ["kv", "llama-3.1-8b", "--num-tokens", "8192"],
@@ -40,6 +42,10 @@ CASES = {
         ["solve", "llama-3.1-70b", "--gpu", "h100", "--for", "gpu_memory_utilization"],
         ["solve", "llama-3.1-70b", "--gpu", "h100", "--for", "num_gpus"],
         ["solve", "llama-3.1-8b", "--gpu", "h100", "--for", "accelerator"],
+    ],
+    "solve.replicas": [
+        [*FLEET, "--slo-tpot", "0.2", "--spare", "1", "--retention-s", "60"],
+        [*FLEET, "--slo-ttft", "0.001", "--most-replicas", "2"],
     ],
     "compare": [
         ["compare", "llama-3.1-8b", "--gpu", "h100", "--num-tokens", "8192"],

@@ -80,3 +80,48 @@ def test_contradictions_are_one_line_and_exit_2(argv, message, capsys):
     assert message in captured.err
     assert captured.err.count("\n") == 1
     assert captured.out == ""
+
+
+FLEET = [*SOLVE, "--for", "replicas", "--step-time", "0.05", "--num-gpus", "2"]
+CHAT = ["--workload", "chat", "--rate", "4", "--num-requests", "30", "--max-model-len", "8192"]
+
+
+def test_a_fleet_is_sized_and_priced(capsys):
+    """
+    Replicas, spares, devices; a price from a flag stands for the catalogue's.
+    """
+    argv = [*FLEET, *CHAT, "--slo-tpot", "0.2", "--spare", "2", "--usd-per-gpu-hour", "3"]
+    code, answer = run_json(capsys, *argv)
+
+    assert code == 0
+    assert answer["value"] == 1
+    assert answer["num_gpus"] == 2 * 3
+    assert answer["cost"]["usd_per_month"] == [6 * 3 * 730, 6 * 3 * 730]
+    assert main(argv) == 0
+    assert "and 2 spare" in capsys.readouterr().out
+    assert run_json(capsys, *FLEET, *CHAT, "--slo-ttft", "0.01", "--most-replicas", "2")[0] == 3
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ([*FLEET, *CHAT], "slo must name at least one limit"),
+        ([*FLEET, "--slo-ttft", "1"], "one of --workload NAME and --trace FILE must be given"),
+        ([*FLEET, *CHAT, "--trace", "x.csv", "--slo-ttft", "1"], "one of --workload NAME and"),
+        ([*FLEET, *CHAT, "--slo-ttft", "1", "--concurrent-requests", "2"], "the traffic says"),
+        ([*SOLVE, "--for", "max_model_len", "--rate", "2"], "rate_per_s=2.0 is of --for replicas"),
+        (
+            [*FLEET, *CHAT, "--slo-ttft", "1", "--usd-per-gpu-hour", "1", "--prices", "x"],
+            "say the same thing",
+        ),
+        ([*FLEET, "--trace", "x.csv", "--seed", "2", "--slo-ttft", "1"], "seed=2 is of generated"),
+    ],
+)
+def test_contradictory_fleets_exit_2(argv, message, capsys):
+    """
+    One line that names what to leave out.
+    """
+    assert main(argv) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.count("\n") == 1

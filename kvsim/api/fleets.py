@@ -1,0 +1,73 @@
+"""Fleets and searches: io, sim and planner wired together."""
+
+from kvsim.api.serving import simulate
+from kvsim.io.commands import vllm_serve
+from kvsim.io.overheads import overhead_model
+from kvsim.planner import fleet
+from kvsim.planner.fleet import Fleet, FleetQuestion
+from kvsim.planner.plan import evaluate
+from kvsim.sim.simulation import Simulation
+from kvsim.specs.deployment import Deployment
+from kvsim.specs.engine import EngineName
+from kvsim.specs.hardware import Price
+from kvsim.specs.overheads import OverheadModel
+from kvsim.specs.slo import Slo
+from kvsim.specs.workload import Workload
+
+
+def size_fleet(
+    deployment: Deployment,
+    workload: Workload,
+    slo: Slo,
+    *,
+    spare: int = 0,
+    price: Price | None = None,
+    retention_s: float | None = None,
+    most_replicas: int = fleet.MOST_REPLICAS,
+    step_time_s: float | None = None,
+    overheads: OverheadModel | None = None,
+) -> Fleet:
+    """The fewest replicas of a deployment that keep latency limits, simulated, and their price.
+
+    With one replica fewer the same requests miss a limit; that run is in the answer too.
+
+    Args:
+        deployment: one replica.
+        workload: all requests, at the rate that the fleet must bear.
+        slo: the limits.
+        spare: replicas on top, for when some fail.
+        price: of an hour of one device; None: the catalogue's, where it has one with its source.
+        retention_s: seconds for which every cache is to be kept, for the host and disk tier.
+        most_replicas: where to stop.
+        step_time_s: seconds of every step; None means the roofline of the device, a lower bound.
+        overheads: coefficients of the engine's overheads; None means those shipped.
+
+    Raises:
+        CapacityError: if one request of `max_model_len` does not fit: the engine would not start.
+        SpecError: for an impossible number, or a request that no replica could serve.
+        UnsupportedError: for a layout or a schedule that is not known.
+
+    Example:
+        >>> from kvsim import accelerator, generate_workload, load_model, Vllm
+        >>> replica = Deployment(model=load_model("llama-3.1-8b"),
+        ...     accelerator=accelerator("L4"), engine=Vllm(max_model_len=8192))
+        >>> chat = generate_workload("chat", num_requests=60, arrivals={"rate_per_s": 4.0})
+        >>> answer = size_fleet(replica, chat, Slo(tpot_s=0.1), spare=1)
+        >>> answer.replicas, answer.at_value.level.is_met
+        (1, True)
+    """
+    coefficients = overheads or overhead_model(EngineName.VLLM, deployment.engine.engine_version)
+    question = FleetQuestion(
+        evaluation=evaluate(deployment, coefficients, concurrent_requests=1),
+        workload=workload,
+        slo=slo,
+        spare=spare,
+        price=price or deployment.accelerator.price,
+        retention_s=retention_s,
+        most_replicas=most_replicas,
+    )
+
+    def serve(share: Workload) -> Simulation:
+        return simulate(deployment, share, step_time_s=step_time_s, overheads=coefficients)
+
+    return fleet.size_fleet(question, serve, command=vllm_serve(deployment))

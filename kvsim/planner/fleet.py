@@ -1,0 +1,244 @@
+"""Fleets: how many replicas keep the latency limits at a rate, what they cost, what they retain."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from kvsim.errors import SpecError
+from kvsim.planner.plan import Evaluation
+from kvsim.planner.retention import Retention, retention
+from kvsim.planner.serving_level import Level, level
+from kvsim.sim.simulation import Simulation
+from kvsim.specs.attention import check_positive
+from kvsim.specs.hardware import Price
+from kvsim.specs.slo import Slo
+from kvsim.specs.workload import Workload
+
+Json = dict[str, object]
+Serve = Callable[[Workload], Simulation]
+"""What one replica does with its share of the requests."""
+
+HOURS_PER_MONTH = 730  # 8760 hours a year, over 12
+SECONDS_PER_HOUR = 3600
+MOST_REPLICAS = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetRun:
+    """So many replicas under the whole traffic."""
+
+    replicas: int
+    level: Level
+
+    def as_dict(self) -> Json:
+        """Plain values."""
+        return {"replicas": self.replicas, **self.level.as_dict()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetCost:
+    """What replicas and spares cost; per million tokens of the traffic, spares included."""
+
+    price: Price  # of an hour of one device
+    low_usd_per_month: float
+    high_usd_per_month: float
+    low_usd_per_million_tokens: float | None  # prompt and answer; None: the traffic has no rate
+    high_usd_per_million_tokens: float | None
+
+    def as_dict(self) -> Json:
+        """Plain values."""
+        return {
+            "usd_per_gpu_hour": [self.price.low_usd_per_hour, self.price.high_usd_per_hour],
+            "price_date": self.price.date,
+            "price_source": self.price.source,
+            "usd_per_month": [self.low_usd_per_month, self.high_usd_per_month],
+            "usd_per_million_tokens": None
+            if self.low_usd_per_million_tokens is None
+            else [self.low_usd_per_million_tokens, self.high_usd_per_million_tokens],
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fleet:
+    """The fewest replicas that keep the limits, the run with one fewer, and what they cost.
+
+    `at_value` is None where not even `most_replicas` do: then `beyond` is the run with those.
+    """
+
+    evaluation: Evaluation
+    slo: Slo
+    workload: str
+    rate_per_s: float | None
+    at_value: FleetRun | None
+    beyond: FleetRun | None
+    spare: int
+    cost: FleetCost | None
+    retention: Retention | None
+    command: str
+    notes: tuple[str, ...]
+
+    @property
+    def replicas(self) -> int | None:
+        """Replicas that the traffic needs, spares not counted."""
+        return None if self.at_value is None else self.at_value.replicas
+
+    @property
+    def reason(self) -> str:
+        """What binds, in words."""
+        if self.beyond is None:
+            return "one replica keeps every limit"
+        level = self.beyond.level
+        missed = ", ".join(
+            f"{name} p{self.slo.percentile} of {level.reached[name]:.3g} s passes {limit:g} s"
+            for name, limit in level.missed.items()
+        )
+        count = self.beyond.replicas
+        what = f"{count:,} replica{'s' if count > 1 else ''} miss"
+        return f"{what}{'' if count > 1 else 'es'} the goal: {missed}"
+
+    def as_dict(self) -> Json:
+        """The answer as plain values."""
+        e, count = self.evaluation, self.replicas
+        ranks = e.deployment.parallel.num_ranks
+        return {
+            "engine": str(e.engine),
+            "engine_version": e.resolved.engine_version,
+            "model": e.deployment.model.name,
+            "gpu": e.deployment.accelerator.name,
+            "target": "replicas",
+            "goal": "smallest",
+            "fits": count is not None,
+            "value": count,
+            "binding": "latency goal" if self.beyond else "end of the range",
+            "reason": self.reason,
+            "slo": dict(self.slo.limits) | {"percentile": self.slo.percentile},
+            "workload": self.workload,
+            "rate_per_s": self.rate_per_s,
+            "at_value": self.at_value and self.at_value.as_dict(),
+            "beyond": self.beyond and self.beyond.as_dict(),
+            "spare": self.spare,
+            "num_gpus": None if count is None else (count + self.spare) * ranks,
+            "cost": self.cost and self.cost.as_dict(),
+            "retention": self.retention and self.retention.as_dict(),
+            "step_time": {"source": self._step_time},
+            "command": self.command,
+            "notes": list(self.notes),
+            "not_modeled": list(e.not_modeled),
+        }
+
+    @property
+    def _step_time(self) -> str:
+        run = self.at_value or self.beyond
+        return "" if run is None else run.level.step_time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetQuestion:
+    """What a fleet is asked for."""
+
+    evaluation: Evaluation  # of one replica
+    workload: Workload
+    slo: Slo
+    spare: int = 0
+    price: Price | None = None
+    retention_s: float | None = None
+    most_replicas: int = MOST_REPLICAS
+
+    def __post_init__(self) -> None:
+        check_positive(most_replicas=self.most_replicas)
+        if self.spare < 0:
+            msg = f"spare={self.spare} must be >= 0"
+            raise SpecError(msg)
+        if self.evaluation.deployment.parallel.data_parallel_size > 1:
+            msg = "data_parallel_size must be 1: replicas are what is asked for"
+            raise SpecError(msg)
+        if self.retention_s is not None and not 0 < self.retention_s < float("inf"):
+            msg = f"retention_s={self.retention_s:g} must be > 0"
+            raise SpecError(msg)
+
+
+def size_fleet(question: FleetQuestion, serve: Serve, *, command: str) -> Fleet:
+    """The fewest replicas with which a simulation keeps the limits, one fewer failing them.
+
+    Requests go to the replicas in turn.
+
+    Raises:
+        SpecError: for a request that no replica could serve.
+    """
+    runs: dict[int, FleetRun] = {}
+
+    def run(replicas: int) -> FleetRun:
+        if replicas not in runs:
+            shares = split(question.workload, replicas)
+            reached = level([serve(share) for share in shares], question.slo)
+            runs[replicas] = FleetRun(replicas=replicas, level=reached)
+        return runs[replicas]
+
+    least = _least(run, min(question.most_replicas, len(question.workload)))
+    failed = max((n for n in runs if least is None or n < least), default=None)
+    rate = question.workload.rate_per_s
+    notes = ["requests go to the replicas in turn, whatever their prompts share"]
+    if "not calibrated" in next(iter(runs.values())).level.step_time:
+        notes.append("step times are not calibrated: latencies are lower bounds, so replicas too")
+    if question.price is None:
+        notes.append("no price is known for this device: state one for costs")
+    return Fleet(
+        evaluation=question.evaluation,
+        slo=question.slo,
+        workload=question.workload.source,
+        rate_per_s=rate,
+        at_value=None if least is None else runs[least],
+        beyond=None if failed is None else runs[failed],
+        spare=question.spare,
+        cost=None if least is None else _cost(question, least, rate),
+        retention=retention(
+            question.evaluation,
+            question.workload,
+            window_s=question.retention_s,
+            machines=(least or question.most_replicas) + question.spare,
+        ),
+        command=command,
+        notes=tuple(notes),
+    )
+
+
+def split(workload: Workload, replicas: int) -> list[Workload]:
+    """Each replica's share of the requests, dealt in turn."""
+    requests = workload.requests
+    return [replace(workload, requests=requests[i::replicas]) for i in range(replicas)]
+
+
+def _least(run: Callable[[int], FleetRun], most: int) -> int | None:
+    """A number that keeps the limits and whose predecessor does not; None: not even `most`."""
+    high = 1
+    while not run(high).level.is_met:
+        if high == most:
+            return None
+        high = min(2 * high, most)
+    low = high // 2  # 0, or a number that failed
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if run(middle).level.is_met else (middle, high)
+    return high
+
+
+def _cost(question: FleetQuestion, replicas: int, rate: float | None) -> FleetCost | None:
+    price = question.price
+    if price is None:
+        return None
+    devices = (replicas + question.spare) * question.evaluation.deployment.parallel.num_ranks
+    tokens_per_hour = None
+    if rate is not None:
+        tokens = sum(r.num_prompt_tokens + r.num_output_tokens for r in question.workload)
+        tokens_per_hour = rate * tokens / len(question.workload) * SECONDS_PER_HOUR
+    low, high = price.low_usd_per_hour * devices, price.high_usd_per_hour * devices
+
+    def per_million(usd_per_hour: float) -> float | None:
+        return None if tokens_per_hour is None else usd_per_hour / tokens_per_hour * 1e6
+
+    return FleetCost(
+        price=price,
+        low_usd_per_month=low * HOURS_PER_MONTH,
+        high_usd_per_month=high * HOURS_PER_MONTH,
+        low_usd_per_million_tokens=per_million(low),
+        high_usd_per_million_tokens=per_million(high),
+    )
