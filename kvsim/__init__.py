@@ -100,9 +100,9 @@ if TYPE_CHECKING:
     from kvsim.io.metrics_traffic import measured_traffic
     from kvsim.io.models import parse_config
     from kvsim.io.overheads import overhead_model
+    from kvsim.io.prices import read_prices
     from kvsim.io.step_table import read_step_table, write_step_table
     from kvsim.io.sweep_files import read_sweep
-    from kvsim.io.prices import read_prices
     from kvsim.io.traces import read_trace, write_trace
     from kvsim.io.workloads import named_workload, named_workloads
     from kvsim.planner.advise import Fix, FixPair
@@ -112,6 +112,7 @@ if TYPE_CHECKING:
     from kvsim.planner.engine_plan import DeviceShare, EnginePlan
     from kvsim.planner.explained_log import ExplainedLog
     from kvsim.planner.frontier import Frontier
+    from kvsim.planner.fleet import Fleet, FleetCost, FleetRun
     from kvsim.planner.log_advice import Advice
     from kvsim.planner.plan_grid import PlanGrid
     from kvsim.planner.reconciliation import Check, Part
@@ -152,7 +153,6 @@ if TYPE_CHECKING:
     from kvsim.specs.paging_study import BatchTime
     from kvsim.specs.parallel import Parallelism
     from kvsim.specs.sglang import Sglang
-    from kvsim.specs.slo import Slo
     from kvsim.specs.state import RecurrentState
     from kvsim.specs.step_table import StepTable
     from kvsim.specs.sweep import SweepGrid, sweep_grid
@@ -175,7 +175,6 @@ _HOMES = {
         "FleetCost",
         "FleetRun",
     ),
-    "kvsim.specs.slo": ("Slo",),
     "kvsim.io.lessons": ("lessons",),
     "kvsim.specs.lessons": (
         "FormatLoss",
@@ -515,7 +514,6 @@ __all__ = [
     "Simulation",
     "SlidingLatentAttention",
     "SlidingWindow",
-    "Slo",
     "Solution",
     "SpecError",
     "Spread",
@@ -610,9 +608,9 @@ __all__ = [
     "read_calibration",
     "read_engine_log",
     "read_metrics",
+    "read_prices",
     "read_step_table",
     "read_sweep",
-    "read_prices",
     "read_trace",
     "request_cost",
     "search_accelerators",

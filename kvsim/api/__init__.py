@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from kvsim.api.comparing import compare, plan_engine
     from kvsim.api.explaining import explain_log
     from kvsim.api.gridding import cache_bytes_grid, plan_grid
+    from kvsim.api.fleets import size_fleet
     from kvsim.api.learning import attention_variants, check_claims, token_notes
     from kvsim.api.measuring import (
         bench_workload,
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
         write_table,
         write_timeline,
     )
-    from kvsim.api.fleets import size_fleet
-    from kvsim.api.learning import attention_variants, check_claims
-    from kvsim.api.measuring import metrics_page, write_metrics
     from kvsim.api.planning import (
         accelerator,
         cache_bytes,

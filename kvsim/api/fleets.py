@@ -8,23 +8,27 @@ from kvsim.planner.fleet import Fleet, FleetQuestion
 from kvsim.planner.plan import evaluate
 from kvsim.sim.simulation import Simulation
 from kvsim.specs.deployment import Deployment
+from kvsim.specs.efficiencies import Efficiencies
 from kvsim.specs.engine import EngineName
 from kvsim.specs.hardware import Price
+from kvsim.specs.limits import ServiceLimits
 from kvsim.specs.overheads import OverheadModel
-from kvsim.specs.slo import Slo
+from kvsim.specs.step_table import StepTable
 from kvsim.specs.workload import Workload
 
 
 def size_fleet(
     deployment: Deployment,
     workload: Workload,
-    slo: Slo,
+    limits: ServiceLimits,
     *,
     spare: int = 0,
     price: Price | None = None,
     retention_s: float | None = None,
     most_replicas: int = fleet.MOST_REPLICAS,
     step_time_s: float | None = None,
+    step_table: StepTable | None = None,
+    efficiencies: Efficiencies | None = None,
     overheads: OverheadModel | None = None,
 ) -> Fleet:
     """The fewest replicas of a deployment that keep latency limits, simulated, and their price.
@@ -34,12 +38,14 @@ def size_fleet(
     Args:
         deployment: one replica.
         workload: all requests, at the rate that the fleet must bear.
-        slo: the limits.
+        limits: at least one latency, and the share of requests that must keep it.
         spare: replicas on top, for when some fail.
         price: of an hour of one device; None: the catalogue's, where it has one with its source.
         retention_s: seconds for which every cache is to be kept, for the host and disk tier.
         most_replicas: where to stop.
         step_time_s: seconds of every step; None means the roofline of the device, a lower bound.
+        step_table: measured steps, in place of the roofline.
+        efficiencies: shares of the device's stated speeds that were measured.
         overheads: coefficients of the engine's overheads; None means those shipped.
 
     Raises:
@@ -52,7 +58,7 @@ def size_fleet(
         >>> replica = Deployment(model=load_model("llama-3.1-8b"),
         ...     accelerator=accelerator("L4"), engine=Vllm(max_model_len=8192))
         >>> chat = generate_workload("chat", num_requests=60, arrivals={"rate_per_s": 4.0})
-        >>> answer = size_fleet(replica, chat, Slo(tpot_s=0.1), spare=1)
+        >>> answer = size_fleet(replica, chat, ServiceLimits(slo_tpot_s=0.1), spare=1)
         >>> answer.replicas, answer.at_value.level.is_met
         (1, True)
     """
@@ -60,7 +66,7 @@ def size_fleet(
     question = FleetQuestion(
         evaluation=evaluate(deployment, coefficients, concurrent_requests=1),
         workload=workload,
-        slo=slo,
+        limits=limits,
         spare=spare,
         price=price or deployment.accelerator.price,
         retention_s=retention_s,
@@ -68,6 +74,13 @@ def size_fleet(
     )
 
     def serve(share: Workload) -> Simulation:
-        return simulate(deployment, share, step_time_s=step_time_s, overheads=coefficients)
+        return simulate(
+            deployment,
+            share,
+            step_time_s=step_time_s,
+            step_table=step_table,
+            efficiencies=efficiencies,
+            overheads=coefficients,
+        )
 
     return fleet.size_fleet(question, serve, command=vllm_serve(deployment))

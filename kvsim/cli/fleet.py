@@ -6,19 +6,23 @@ from typing import Any
 from kvsim import api
 from kvsim.cli import tables
 from kvsim.cli.deployments import deployment_from
-from kvsim.cli.traffic_flags import add_slo, add_traffic, slo_from, traffic_from
+from kvsim.cli.flags import add_fields, from_args
+from kvsim.cli.simulate import step_time_from
+from kvsim.cli.traffic_flags import add_traffic, traffic_from
 from kvsim.errors import SpecError
 from kvsim.io.prices import read_prices, stated_price
+from kvsim.specs.efficiencies import Efficiencies
 from kvsim.specs.hardware import Price
+from kvsim.specs.limits import ServiceLimits
 from kvsim.units import format_gib
 
 Json = dict[str, Any]
 
 REPLICAS = "replicas"
 FLEET_FLAGS = (
-    *("workload", "trace", "rate_per_s", "num_requests", "seed", "ttft_s", "tpot_s", "e2e_s"),
-    *("percentile", "spare", "usd_per_gpu_hour", "prices", "retention_s", "step_time_s"),
-    "most_replicas",
+    *("workload", "trace", "rate_per_s", "num_requests", "seed", "spare", "step_time"),
+    *("usd_per_gpu_hour", "prices", "retention_s", "most_replicas", "slo_ttft_s", "slo_tpot_s"),
+    *("slo_itl_s", "slo_e2e_s", "compute_efficiency", "bandwidth_efficiency"),
 )
 MOST_REPLICAS = 64
 
@@ -26,7 +30,8 @@ MOST_REPLICAS = 64
 def add_fleet(parser: argparse.ArgumentParser) -> None:
     """The flags that `--for replicas` takes on top."""
     add_traffic(parser)
-    add_slo(parser)
+    add_fields(parser, ServiceLimits, skip=set())
+    add_fields(parser, Efficiencies, skip=set())
     parser.add_argument("--spare", type=int, metavar="N", help="replicas on top (default: 0)")
     parser.add_argument(
         "--usd-per-gpu-hour", type=float, metavar="USD", help="price of an hour of one device"
@@ -40,10 +45,8 @@ def add_fleet(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--step-time",
-        dest="step_time_s",
-        type=float,
-        metavar="SECONDS",
-        help="of every step, instead of the device's roofline",
+        metavar="SECONDS|FILE",
+        help="of every step, or a file of `kvsim calibrate`, instead of the device's roofline",
     )
     parser.add_argument(
         "--most-replicas", type=int, metavar="N", help=f"where to stop (default: {MOST_REPLICAS})"
@@ -67,12 +70,13 @@ def run_fleet(args: argparse.Namespace) -> Json:
     answer = api.size_fleet(
         deployment,
         traffic_from(args),
-        slo_from(args),
+        from_args(ServiceLimits, args),
         spare=args.spare or 0,
         price=price_from(args, deployment.accelerator.name),
         retention_s=args.retention_s,
         most_replicas=MOST_REPLICAS if args.most_replicas is None else args.most_replicas,
-        step_time_s=args.step_time_s,
+        efficiencies=from_args(Efficiencies, args),
+        **step_time_from(args.step_time),
     )
     return answer.as_dict()
 
@@ -96,7 +100,7 @@ def show_fleet(result: Json) -> None:
         console.print(f"[bold green]replicas = {result['value']:,}{spare}[/]  {where}", end=", ")
         console.print(f"{result['num_gpus']:,} devices")
     else:
-        console.print(f"[bold red]NO NUMBER OF REPLICAS KEEPS THE GOAL[/]  {where}")
+        console.print(f"[bold red]NO NUMBER OF REPLICAS KEEPS THE LIMITS[/]  {where}")
     console.print(result["reason"])
     console.print(_runs(result))
     if result["cost"]:
@@ -115,13 +119,14 @@ def show_fleet(result: Json) -> None:
 
 def _runs(result: Json) -> Any:  # noqa: ANN401 - rich is loaded where it is used
     runs = [run for run in (result["at_value"], result["beyond"]) if run is not None]
-    percentile = result["slo"]["percentile"]
     columns = [(f"{run['replicas']:,} replicas", "right") for run in runs]
-    table = tables.new_table(f"On either side, p{percentile}", ("", "left"), *columns)
-    for name in runs[0]["reached"]:
-        limit = result["slo"].get(name)
-        label = name if limit is None else f"{name} (limit {limit:g})"
-        table.add_row(label, *(f"{run['reached'][name]:.4f}" for run in runs))
+    table = tables.new_table("On either side", ("", "left"), *columns)
+    table.add_row("kept the limits", *(f"{run['share']:.2%}" for run in runs))
+    for name in ("ttft_s", "tpot_s", "e2e_s"):
+        if runs[0][name] is not None:
+            limit = result["limits"][f"slo_{name}"]
+            label = f"{name}, p99" if limit is None else f"{name}, p99 (limit {limit:g})"
+            table.add_row(label, *(f"{run[name]['p99']:.4f}" for run in runs))
     table.add_row("output tokens per second", *(f"{r['output_tokens_per_s']:,.0f}" for r in runs))
     table.add_row("preemptions", *(f"{run['preemptions']:,}" for run in runs))
     return table

@@ -173,7 +173,7 @@ def _served(args: argparse.Namespace) -> Callable[..., Any]:
         "offload": from_args(Offload, args),
         "watermark": args.watermark,
     }
-    chance |= _step_time(args.step_time)
+    chance |= step_time_from(args.step_time)
     if args.gpu is None:
         if not efficiencies.are_absent:
             msg = f"gpu=None must be given where {efficiencies.text} is stated"
@@ -201,7 +201,7 @@ def _write(done: Any, args: argparse.Namespace, outputs: Mapping[str, str]) -> N
         api.write_timeline(done, args.trace_out)
 
 
-def _step_time(stated: str | None) -> dict[str, Any]:
+def step_time_from(stated: str | None) -> dict[str, Any]:
     """A number of seconds, or a file of measured steps."""
     if stated is None:
         return {}

@@ -1,16 +1,13 @@
-"""Flags of commands that put traffic and latency limits to deployments."""
+"""Flags of commands that put traffic to deployments."""
 
 import argparse
 
 from kvsim import api
-from kvsim.cli.flags import from_args
 from kvsim.errors import SpecError
 from kvsim.io.traces import read_trace
-from kvsim.specs.slo import Slo
 from kvsim.specs.workload import Workload
 
 DEFAULT_REQUESTS = 1000
-SLO_FLAGS = ("ttft_s", "tpot_s", "e2e_s", "percentile")
 
 
 def add_traffic(parser: argparse.ArgumentParser) -> None:
@@ -33,27 +30,6 @@ def add_traffic(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=int, metavar="S", help="of all that is by chance (default: 0)"
     )
-
-
-def add_slo(parser: argparse.ArgumentParser) -> None:
-    """Which latencies must be kept."""
-    words = {"ttft": "time to first token", "tpot": "time per later token", "e2e": "whole time"}
-    for name, doc in words.items():
-        parser.add_argument(
-            f"--slo-{name}", dest=f"{name}_s", type=float, metavar="SECONDS", help=f"longest {doc}"
-        )
-    parser.add_argument(
-        "--slo-percentile",
-        dest="percentile",
-        type=int,
-        metavar="P",
-        help="percent of the requests that must keep each: 50, 90 or 99 (default)",
-    )
-
-
-def slo_from(args: argparse.Namespace) -> Slo:
-    """The limits that the flags state; SpecError without any."""
-    return from_args(Slo, args)
 
 
 def traffic_from(args: argparse.Namespace) -> Workload:

@@ -1,16 +1,16 @@
 """Fleets: how many replicas keep the latency limits at a rate, what they cost, what they retain."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from kvsim.errors import SpecError
 from kvsim.planner.plan import Evaluation
 from kvsim.planner.retention import Retention, retention
-from kvsim.planner.serving_level import Level, level
+from kvsim.planner.serving_level import Level, check_limited, level
 from kvsim.sim.simulation import Simulation
 from kvsim.specs.attention import check_positive
 from kvsim.specs.hardware import Price
-from kvsim.specs.slo import Slo
+from kvsim.specs.limits import ServiceLimits
 from kvsim.specs.workload import Workload
 
 Json = dict[str, object]
@@ -65,7 +65,7 @@ class Fleet:
     """
 
     evaluation: Evaluation
-    slo: Slo
+    limits: ServiceLimits
     workload: str
     rate_per_s: float | None
     at_value: FleetRun | None
@@ -86,14 +86,8 @@ class Fleet:
         """What binds, in words."""
         if self.beyond is None:
             return "one replica keeps every limit"
-        level = self.beyond.level
-        missed = ", ".join(
-            f"{name} p{self.slo.percentile} of {level.reached[name]:.3g} s passes {limit:g} s"
-            for name, limit in level.missed.items()
-        )
-        count = self.beyond.replicas
-        what = f"{count:,} replica{'s' if count > 1 else ''} miss"
-        return f"{what}{'' if count > 1 else 'es'} the goal: {missed}"
+        count, words = self.beyond.replicas, self.beyond.level.text
+        return f"{count:,} {'replicas are' if count > 1 else 'replica is'} too few: {words}"
 
     def as_dict(self) -> Json:
         """The answer as plain values."""
@@ -108,9 +102,9 @@ class Fleet:
             "goal": "smallest",
             "fits": count is not None,
             "value": count,
-            "binding": "latency goal" if self.beyond else "end of the range",
+            "binding": "service limits" if self.beyond else "end of the range",
             "reason": self.reason,
-            "slo": dict(self.slo.limits) | {"percentile": self.slo.percentile},
+            "limits": asdict(self.limits),
             "workload": self.workload,
             "rate_per_s": self.rate_per_s,
             "at_value": self.at_value and self.at_value.as_dict(),
@@ -119,16 +113,18 @@ class Fleet:
             "num_gpus": None if count is None else (count + self.spare) * ranks,
             "cost": self.cost and self.cost.as_dict(),
             "retention": self.retention and self.retention.as_dict(),
-            "step_time": {"source": self._step_time},
+            "step_time": self._step_time,
             "command": self.command,
             "notes": list(self.notes),
             "not_modeled": list(e.not_modeled),
         }
 
     @property
-    def _step_time(self) -> str:
+    def _step_time(self) -> Json | None:
         run = self.at_value or self.beyond
-        return "" if run is None else run.level.step_time
+        if run is None:
+            return None
+        return {"source": run.level.step_time, "calibrated": run.level.is_calibrated}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +133,7 @@ class FleetQuestion:
 
     evaluation: Evaluation  # of one replica
     workload: Workload
-    slo: Slo
+    limits: ServiceLimits
     spare: int = 0
     price: Price | None = None
     retention_s: float | None = None
@@ -145,6 +141,7 @@ class FleetQuestion:
 
     def __post_init__(self) -> None:
         check_positive(most_replicas=self.most_replicas)
+        check_limited(self.limits)
         if self.spare < 0:
             msg = f"spare={self.spare} must be >= 0"
             raise SpecError(msg)
@@ -169,7 +166,7 @@ def size_fleet(question: FleetQuestion, serve: Serve, *, command: str) -> Fleet:
     def run(replicas: int) -> FleetRun:
         if replicas not in runs:
             shares = split(question.workload, replicas)
-            reached = level([serve(share) for share in shares], question.slo)
+            reached = level([serve(share) for share in shares], question.limits)
             runs[replicas] = FleetRun(replicas=replicas, level=reached)
         return runs[replicas]
 
@@ -177,13 +174,13 @@ def size_fleet(question: FleetQuestion, serve: Serve, *, command: str) -> Fleet:
     failed = max((n for n in runs if least is None or n < least), default=None)
     rate = question.workload.rate_per_s
     notes = ["requests go to the replicas in turn, whatever their prompts share"]
-    if "not calibrated" in next(iter(runs.values())).level.step_time:
+    if not next(iter(runs.values())).level.is_calibrated:
         notes.append("step times are not calibrated: latencies are lower bounds, so replicas too")
     if question.price is None:
         notes.append("no price is known for this device: state one for costs")
     return Fleet(
         evaluation=question.evaluation,
-        slo=question.slo,
+        limits=question.limits,
         workload=question.workload.source,
         rate_per_s=rate,
         at_value=None if least is None else runs[least],

@@ -44,8 +44,8 @@ CASES = {
         ["solve", "llama-3.1-8b", "--gpu", "h100", "--for", "accelerator"],
     ],
     "solve.replicas": [
-        [*FLEET, "--slo-tpot", "0.2", "--spare", "1", "--retention-s", "60"],
-        [*FLEET, "--slo-ttft", "0.001", "--most-replicas", "2"],
+        [*FLEET, "--slo-tpot-s", "0.2", "--spare", "1", "--retention-s", "60"],
+        [*FLEET, "--slo-ttft-s", "0.001", "--most-replicas", "2"],
     ],
     "compare": [
         ["compare", "llama-3.1-8b", "--gpu", "h100", "--num-tokens", "8192"],

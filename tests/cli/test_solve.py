@@ -90,7 +90,7 @@ def test_a_fleet_is_sized_and_priced(capsys):
     """
     Replicas, spares, devices; a price from a flag stands for the catalogue's.
     """
-    argv = [*FLEET, *CHAT, "--slo-tpot", "0.2", "--spare", "2", "--usd-per-gpu-hour", "3"]
+    argv = [*FLEET, *CHAT, "--slo-tpot-s", "0.2", "--spare", "2", "--usd-per-gpu-hour", "3"]
     code, answer = run_json(capsys, *argv)
 
     assert code == 0
@@ -99,22 +99,25 @@ def test_a_fleet_is_sized_and_priced(capsys):
     assert answer["cost"]["usd_per_month"] == [6 * 3 * 730, 6 * 3 * 730]
     assert main(argv) == 0
     assert "and 2 spare" in capsys.readouterr().out
-    assert run_json(capsys, *FLEET, *CHAT, "--slo-ttft", "0.01", "--most-replicas", "2")[0] == 3
+    assert run_json(capsys, *FLEET, *CHAT, "--slo-ttft-s", "0.01", "--most-replicas", "2")[0] == 3
 
 
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        ([*FLEET, *CHAT], "slo must name at least one limit"),
-        ([*FLEET, "--slo-ttft", "1"], "one of --workload NAME and --trace FILE must be given"),
-        ([*FLEET, *CHAT, "--trace", "x.csv", "--slo-ttft", "1"], "one of --workload NAME and"),
-        ([*FLEET, *CHAT, "--slo-ttft", "1", "--concurrent-requests", "2"], "the traffic says"),
+        ([*FLEET, *CHAT], "at least one of slo_ttft_s"),
+        ([*FLEET, "--slo-ttft-s", "1"], "one of --workload NAME and --trace FILE must be given"),
+        ([*FLEET, *CHAT, "--trace", "x.csv", "--slo-ttft-s", "1"], "one of --workload NAME and"),
+        ([*FLEET, *CHAT, "--slo-ttft-s", "1", "--concurrent-requests", "2"], "the traffic says"),
         ([*SOLVE, "--for", "max_model_len", "--rate", "2"], "rate_per_s=2.0 is of --for replicas"),
         (
-            [*FLEET, *CHAT, "--slo-ttft", "1", "--usd-per-gpu-hour", "1", "--prices", "x"],
+            [*FLEET, *CHAT, "--slo-ttft-s", "1", "--usd-per-gpu-hour", "1", "--prices", "x"],
             "say the same thing",
         ),
-        ([*FLEET, "--trace", "x.csv", "--seed", "2", "--slo-ttft", "1"], "seed=2 is of generated"),
+        (
+            [*FLEET, "--trace", "x.csv", "--seed", "2", "--slo-ttft-s", "1"],
+            "seed=2 is of generated",
+        ),
     ],
 )
 def test_contradictory_fleets_exit_2(argv, message, capsys):
