@@ -118,7 +118,6 @@ if TYPE_CHECKING:
     from kvsim.planner.reconciliation import Check, Part
     from kvsim.planner.running_server import RunningServer
     from kvsim.planner.seeds import SeedSpread
-    from kvsim.planner.fleet import Fleet, FleetCost, FleetRun
     from kvsim.planner.serving_level import Level
     from kvsim.planner.solution import Binding, Side, Solution, Target
     from kvsim.planner.sweep_table import SweepTable

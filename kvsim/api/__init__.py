@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from kvsim.api.comparing import compare, plan_engine
     from kvsim.api.explaining import explain_log
-    from kvsim.api.gridding import cache_bytes_grid, plan_grid
     from kvsim.api.fleets import size_fleet
+    from kvsim.api.gridding import cache_bytes_grid, plan_grid
     from kvsim.api.learning import attention_variants, check_claims, token_notes
     from kvsim.api.measuring import (
         bench_workload,
