@@ -111,8 +111,8 @@ if TYPE_CHECKING:
     from kvsim.planner.compare import Comparison, EngineAnswer
     from kvsim.planner.engine_plan import DeviceShare, EnginePlan
     from kvsim.planner.explained_log import ExplainedLog
-    from kvsim.planner.frontier import Frontier
     from kvsim.planner.fleet import Fleet, FleetCost, FleetRun
+    from kvsim.planner.frontier import Frontier
     from kvsim.planner.log_advice import Advice
     from kvsim.planner.plan_grid import PlanGrid
     from kvsim.planner.reconciliation import Check, Part

@@ -72,7 +72,6 @@ _HOMES = {
         "summarize_workload",
     ),
     "fleets": ("size_fleet",),
-    "solving": ("solve",),
     "wasting": ("waste", "waste_study"),
     "gridding": ("cache_bytes_grid", "plan_grid"),
     "sweeping": ("sweep",),
