@@ -128,6 +128,8 @@ if TYPE_CHECKING:
     from kvsim.sim.metrics import PrefixCacheUse, Spread, Waste
     from kvsim.sim.prefix_reuse import PrefixReuse, prefix_reuse
     from kvsim.sim.records import RequestRecord, StepRecord
+    from kvsim.sim.request_arrays import RequestArrays
+    from kvsim.sim.series import PreemptionSeries, RequestSeries, StepSeries
     from kvsim.sim.simulate import simulate_schedule
     from kvsim.sim.simulation import Simulation
     from kvsim.sim.tiers import TierUse
@@ -282,6 +284,8 @@ _HOMES = {
     "kvsim.sim.config": ("SchedulerConfig",),
     "kvsim.sim.metrics": ("PrefixCacheUse", "Spread", "Waste"),
     "kvsim.sim.records": ("RequestRecord", "StepRecord"),
+    "kvsim.sim.request_arrays": ("RequestArrays",),
+    "kvsim.sim.series": ("PreemptionSeries", "RequestSeries", "StepSeries"),
     "kvsim.sim.simulate": ("simulate_schedule",),
     "kvsim.sim.simulation": ("Simulation",),
     "kvsim.specs.workload": ("PoissonTraffic", "PromptSegment", "Request", "Workload"),
@@ -491,6 +495,7 @@ __all__ = [
     "Plan",
     "PlanGrid",
     "PoissonTraffic",
+    "PreemptionSeries",
     "PrefixCacheUse",
     "PrefixLevel",
     "PrefixReuse",
@@ -499,7 +504,9 @@ __all__ = [
     "QuantizedBackend",
     "RecurrentState",
     "Request",
+    "RequestArrays",
     "RequestRecord",
+    "RequestSeries",
     "RunningServer",
     "SchedulerConfig",
     "SeedSpread",
@@ -517,6 +524,7 @@ __all__ = [
     "SpecError",
     "Spread",
     "StepRecord",
+    "StepSeries",
     "StepTable",
     "StudyCell",
     "SweepGrid",

@@ -1,4 +1,4 @@
-"""`python -m validation`: recorded KIND PATH [--json], live, fit-..., accuracy."""
+"""`python -m validation`: recorded KIND PATH [--json] [--kernel], live, fit-..., accuracy."""
 
 import argparse
 import json
@@ -52,6 +52,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     recorded.add_argument("kind", choices=sorted(KINDS), metavar="KIND", help=", ".join(KINDS))
     recorded.add_argument("path", type=Path, metavar="PATH", help="file or folder")
     recorded.add_argument("--json", action="store_true", help="print one JSON object")
+    recorded.add_argument(
+        "--kernel", action="store_true", help="vllm-schedule: by the compiled twin of the scheduler"
+    )
     live = modes.add_parser("live", help="measure an engine on this machine", add_help=False)
     live.add_argument("backend", choices=BACKENDS, metavar="BACKEND", help=", ".join(BACKENDS))
     live.add_argument("arguments", nargs=argparse.REMAINDER, help="the backend's own")
@@ -61,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if args.mode == "live":
             return run_live(args.backend, args.arguments)
-        report = run(args.kind, args.path)
+        report = run(args.kind, args.path, kernel=args.kernel)
     except kvsim.MissingExtraError as error:
         return fail(error, EXIT_MISSING_EXTRA)
     except (RecordError, OSError, kvsim.KvsimError) as error:

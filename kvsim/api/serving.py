@@ -14,7 +14,10 @@ from kvsim.planner.plan import (
     evaluate,
 )
 from kvsim.planner.workload_summary import WorkloadSummary, summarize
-from kvsim.sim.simulate import deployed_setup, offload_limits
+from kvsim.sim.cover import SchedulerName
+from kvsim.sim.request_arrays import RequestArrays
+from kvsim.sim.serve import Service
+from kvsim.sim.simulate import accepting, deployed_setup, offload_limits
 from kvsim.sim.simulate import limits as simulation_limits
 from kvsim.sim.simulate import simulate as run_simulation
 from kvsim.sim.simulation import Simulation
@@ -99,7 +102,7 @@ def summarize_workload(
 
 def simulate(
     deployment: Deployment,
-    workload: Workload,
+    workload: Workload | RequestArrays,
     *,
     step_time_s: float | None = None,
     step_table: StepTable | None = None,
@@ -108,8 +111,11 @@ def simulate(
     watermark: float = 0.0,
     acceptance_rate: float = 0.0,
     seed: int = 0,
+    scheduler: str = SchedulerName.AUTO,
     keep_partial: bool = False,
     on_progress: Callable[[int], None] | None = None,
+    notify: Callable[[str], None] = lambda _: None,
+    on_start: Callable[[], None] = lambda: None,
     overheads: OverheadModel | None = None,
 ) -> Simulation:
     """What a deployment does with a workload, step by step: one replica of it.
@@ -125,8 +131,11 @@ def simulate(
         watermark: share of the blocks that stays free when a request is admitted beside others.
         acceptance_rate: chance that a drafted token is right, if those before it were.
         seed: of that chance.
+        scheduler: "compiled" or "reference"; "auto" is the compiled twin where it covers the run.
         keep_partial: on Ctrl-C return what was done, in place of raising.
         on_progress: told every now and then how many answers are complete.
+        notify: told in a line what takes long: the compiled twin is compiled once per machine.
+        on_start: called before the first step, when all is loaded and compiled.
         overheads: coefficients of the engine's overheads; None means those shipped.
 
     Raises:
@@ -163,16 +172,21 @@ def simulate(
     return run_simulation(
         setup,
         workload,
-        _step_time(
-            evaluation,
-            workload,
-            settings=cache.settings,
-            stated=_stated_step_time(step_time_s, step_table),
-            efficiencies=efficiencies,
+        Service(
+            step_time=_step_time(
+                evaluation,
+                workload,
+                settings=cache.settings,
+                stated=_stated_step_time(step_time_s, step_table),
+                efficiencies=efficiencies,
+            ),
+            accept=accepting(acceptance_rate, _generator(seed) if acceptance_rate else None),
+            scheduler=SchedulerName(scheduler),
+            keep_partial=keep_partial,
+            notify=notify,
+            on_start=on_start,
+            on_progress=on_progress,
         ),
-        generator=_generator(seed) if acceptance_rate else None,
-        keep_partial=keep_partial,
-        on_progress=on_progress,
         model=model.name,
         gpu=deployment.accelerator.name,
         not_modeled=(
@@ -207,7 +221,7 @@ def _generator(seed: int) -> "Generator":
 
 def _step_time(
     evaluation: Evaluation,
-    workload: Workload,
+    workload: Workload | RequestArrays,
     *,
     settings: ResolvedVllm,
     stated: StepTime | None,
@@ -239,7 +253,7 @@ def _stated_step_time(step_time_s: float | None, step_table: StepTable | None) -
 
 def simulate_blocks(
     model: ModelSpec,
-    workload: Workload,
+    workload: Workload | RequestArrays,
     *,
     engine: Vllm,
     parallel: Parallelism | None = None,
@@ -249,8 +263,11 @@ def simulate_blocks(
     watermark: float = 0.0,
     acceptance_rate: float = 0.0,
     seed: int = 0,
+    scheduler: str = SchedulerName.AUTO,
     keep_partial: bool = False,
     on_progress: Callable[[int], None] | None = None,
+    notify: Callable[[str], None] = lambda _: None,
+    on_start: Callable[[], None] = lambda: None,
 ) -> Simulation:
     """What an engine with a stated number of blocks does with a workload; no device is needed.
 
@@ -266,8 +283,11 @@ def simulate_blocks(
         watermark: share of the blocks that stays free when a request is admitted beside others.
         acceptance_rate: chance that a drafted token is right, if those before it were.
         seed: of that chance.
+        scheduler: "compiled" or "reference"; "auto" is the compiled twin where it covers the run.
         keep_partial: on Ctrl-C return what was done, in place of raising.
         on_progress: told every now and then how many answers are complete.
+        notify: told in a line what takes long: the compiled twin is compiled once per machine.
+        on_start: called before the first step, when all is loaded and compiled.
 
     Raises:
         CapacityError: if one request of `max_model_len` does not fit: the engine would not start.
@@ -289,10 +309,15 @@ def simulate_blocks(
     return run_simulation(
         setup,
         workload,
-        _stated_step_time(step_time_s, step_table) or ConstantStepTime(),
-        generator=_generator(seed) if acceptance_rate else None,
-        keep_partial=keep_partial,
-        on_progress=on_progress,
+        Service(
+            step_time=_stated_step_time(step_time_s, step_table) or ConstantStepTime(),
+            accept=accepting(acceptance_rate, _generator(seed) if acceptance_rate else None),
+            scheduler=SchedulerName(scheduler),
+            keep_partial=keep_partial,
+            notify=notify,
+            on_start=on_start,
+            on_progress=on_progress,
+        ),
         model=model.name,
         not_modeled=(
             *model.not_modeled,

@@ -1,6 +1,7 @@
 """`kvsim simulate`: a workload through the engine's scheduler, on a device or on stated blocks."""
 
 import argparse
+import sys
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -99,6 +100,12 @@ def add_simulate(parser: argparse.ArgumentParser) -> None:
         help="blocks that stay free when a request is admitted beside others (default: 0)",
     )
     parser.add_argument(
+        "--scheduler",
+        choices=("auto", "compiled", "reference"),
+        default="auto",
+        help="what serves the requests; auto is the compiled twin where it covers the run",
+    )
+    parser.add_argument(
         "--metrics-out",
         nargs="+",
         default=[],
@@ -116,18 +123,31 @@ def add_simulate(parser: argparse.ArgumentParser) -> None:
     )
 
 
+class Clock:
+    """CPU seconds since the first step, loading and compiling left out."""
+
+    def start(self) -> None:
+        """Begin to count."""
+        self._started_s = time.process_time()
+
+    @property
+    def cpu_s(self) -> float:
+        """Seconds so far."""
+        return time.process_time() - self._started_s
+
+
 def run_simulate(args: argparse.Namespace) -> Json:
     """`kvsim simulate`: a workload served step by step, on a device or on stated blocks."""
     outputs = _checked(args)
     limits = from_args(ServiceLimits, args)
-    serve = _served(args)
+    clock = Clock()
+    serve = _served(args, clock)
     results: list[Json] = []
     for seed in range(args.seed, args.seed + args.seeds):
         workload = _workload(args, seed)
         with progress("requests", len(workload)) as on_progress:
-            started_s = time.process_time()
             done = serve(workload, seed=seed, on_progress=on_progress)
-            cpu_s = time.process_time() - started_s
+            cpu_s = clock.cpu_s
         if seed == args.seed:
             _write(done, args, outputs)
         results.append(done.as_dict(cpu_s=cpu_s) | {"workload": workload.source})
@@ -161,7 +181,7 @@ def _checked(args: argparse.Namespace) -> dict[str, str]:
     return outputs
 
 
-def _served(args: argparse.Namespace) -> Callable[..., Any]:
+def _served(args: argparse.Namespace, clock: Clock) -> Callable[..., Any]:
     """The library's function that serves a workload as the flags say."""
     model, efficiencies = api.load_model(args.model), from_args(Efficiencies, args)
     engine, parallel = from_args(Vllm, args), from_args(Parallelism, args)
@@ -169,7 +189,10 @@ def _served(args: argparse.Namespace) -> Callable[..., Any]:
         parallel = parallel.over(args.num_gpus)
     chance: Json = {
         "acceptance_rate": args.acceptance_rate,
+        "scheduler": args.scheduler,
         "keep_partial": True,
+        "notify": partial(print, file=sys.stderr),
+        "on_start": clock.start,
         "offload": from_args(Offload, args),
         "watermark": args.watermark,
     }

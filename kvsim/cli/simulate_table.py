@@ -42,6 +42,8 @@ def show_simulate(result: Json) -> None:
         console.print(_over_seeds(result["over_seeds"]))
     if "goodput" in result:
         _show_goodput(console, result["goodput"])
+    if result["scheduler_reason"] is not None:
+        console.print(f"served step by step: {result['scheduler_reason']}", style="dim")
     for left_out in result["not_modeled"]:
         console.print(f"not modelled: {left_out}", style="dim")
 

@@ -46,8 +46,10 @@ class Content:
         run = position = 0
         next_token = -1
         for segment in (*prompt, PromptSegment(output_segment, 1)):
+            if not segment.num_tokens:
+                continue
             first_token = segment.segment_id * TOKENS_PER_SEGMENT
-            if segment.num_tokens and first_token != next_token:
+            if first_token != next_token:
                 run = tree.follow(run, position, first_token)
                 self._starts.append(position)
                 self._runs.append(run)

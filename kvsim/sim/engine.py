@@ -41,6 +41,7 @@ class StepUnderWay:
     """A batch that was scheduled and is not settled."""
 
     step: int
+    start_s: float
     end_s: float
     batch: Batch
 
@@ -115,7 +116,7 @@ class Engine:
         self._note_admissions(batch)
         if batch.preempted:
             self._note_preemptions(batch, start_s)
-        self._under_way.append(StepUnderWay(self.step, self.now, batch))
+        self._under_way.append(StepUnderWay(self.step, start_s, self.now, batch))
         depth = 2 if self._setup.config.async_scheduling else 1
         while len(self._under_way) >= depth:
             self._settle(self._under_way.popleft())
@@ -209,7 +210,7 @@ class Engine:
         settled = self._scheduler.settle(done.batch)
         self._note(settled, done)
         if not (done.batch.tokens or settled.finished or done.batch.preempted):
-            self._check_progress()
+            self._check_progress(done)
 
     def _note(self, settled: Settled, done: StepUnderWay) -> None:
         self._note_tokens(done)
@@ -250,22 +251,32 @@ class Engine:
                 served.stalls.append(Stall(served.last_token_s, done.end_s))
             served.last_token_step, served.last_token_s = self.step, done.end_s
 
-    def _check_progress(self) -> None:
+    def _check_progress(self, done: StepUnderWay) -> None:
         """SpecError if nothing runs and nothing can: waiting for ever is not an answer."""
         connector = self._scheduler.connector
-        if (
-            self._scheduler.has_work
-            and self._arrivals.next_s is None
-            and (connector is None or connector.next_end_s is None)
-            and not any(step.batch.tokens for step in self._under_way)
-        ):
+        if not self._scheduler.has_work or any(step.batch.tokens for step in self._under_way):
+            return
+        time_passes = any(step.end_s > step.start_s for step in (done, *self._under_way))
+        comes = self._arrivals.next_s is not None
+        loads = connector is not None and connector.next_end_s is not None
+        if not loads and not (comes and time_passes):
             request = self._served[self._scheduler.first_in_line]
-            msg = (
-                f"request {request.place} can never be scheduled: "
-                f"max_num_batched_tokens={self._setup.config.max_num_batched_tokens} or "
-                f"num_gpu_blocks={self._setup.num_gpu_blocks} is too small for its next chunk"
-            )
-            raise SpecError(msg)
+            raise never_scheduled(self._setup, request.place)
+
+
+def never_scheduled(setup: EngineSetup, place: int) -> SpecError:
+    """What is wrong where the first in line runs no more, whatever comes.
+
+    Args:
+        setup: blocks and limits.
+        place: of the request in the workload.
+    """
+    msg = (
+        f"request {place} can never be scheduled: "
+        f"max_num_batched_tokens={setup.config.max_num_batched_tokens} or "
+        f"num_gpu_blocks={setup.num_gpu_blocks} is too small for its next chunk"
+    )
+    return SpecError(msg)
 
 
 def check_request(setup: EngineSetup, request: Request, place: int, *, needed: int) -> None:

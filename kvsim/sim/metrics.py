@@ -1,10 +1,12 @@
 """From records to what people ask for: occupancy, waste, latency, hits."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from statistics import fmean
 
-from kvsim.sim.records import RequestRecord, StepRecord
+import numpy as np
+from numpy.typing import NDArray
+
+from kvsim.sim.series import RequestSeries, StepSeries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,45 +59,40 @@ def spread(values: Iterable[float]) -> Spread | None:
         >>> spread([1.0, 3.0])
         Spread(mean=2.0, p50=2.0, p90=2.8, p99=2.98)
     """
-    ordered = sorted(values)
-    if not ordered:
+    ordered = np.sort(np.fromiter(values, np.float64))
+    if not len(ordered):
         return None
     return Spread(
-        mean=fmean(ordered),
+        mean=float(ordered.mean()),
         p50=_percentile(ordered, 50),
         p90=_percentile(ordered, 90),
         p99=_percentile(ordered, 99),
     )
 
 
-def _percentile(ordered: Sequence[float], percent: int) -> float:
+def _percentile(ordered: NDArray[np.float64], percent: int) -> float:
     below, rest = divmod((len(ordered) - 1) * percent, 100)
-    low = ordered[below]
-    return low + (ordered[min(below + 1, len(ordered) - 1)] - low) * rest / 100
+    low, high = ordered[below], ordered[min(below + 1, len(ordered) - 1)]
+    return float(low + (high - low) * rest / 100)
 
 
-def mean_over_time(steps: Iterable[StepRecord], quantity: Callable[[StepRecord], float]) -> float:
-    """Mean of a quantity, weighted by the seconds of each step; 0 if no step took time."""
-    total_s = total = 0.0
-    for step in steps:
-        seconds = step.end_s - step.start_s
-        total_s += seconds
-        total += seconds * quantity(step)
-    return total / total_s if total_s else 0.0
+def mean_over_time(steps: StepSeries, name: str) -> float:
+    """Mean of a column of counts, weighted by the seconds of each step; 0 if no step took time."""
+    seconds = steps.seconds
+    total_s = float(seconds.sum())
+    return float(seconds @ steps.ints(name)) / total_s if total_s else 0.0
 
 
-def waste(steps: Sequence[StepRecord], *, num_usable_blocks: int) -> Waste | None:
+def waste(steps: StepSeries, *, num_usable_blocks: int) -> Waste | None:
     """Where the pool's blocks went, weighted by the seconds of each step; None without steps."""
-    total_s = held = reserved = idle = 0.0
-    for step in steps:
-        seconds = step.end_s - step.start_s
-        total_s += seconds
-        held += seconds * step.num_used_blocks
-        reserved += seconds * step.reserved_blocks
-        idle += seconds * step.idle_blocks
+    seconds = steps.seconds
+    total_s = float(seconds.sum())
     if not total_s:
         return None
     pool = total_s * num_usable_blocks
+    held = float(seconds @ steps.ints("num_used_blocks"))
+    reserved = float(seconds @ steps.floats("reserved_blocks"))
+    idle = float(seconds @ steps.floats("idle_blocks"))
     return Waste(
         used=(held - reserved - idle) / pool,
         reserved=reserved / pool,
@@ -104,22 +101,15 @@ def waste(steps: Sequence[StepRecord], *, num_usable_blocks: int) -> Waste | Non
     )
 
 
-def prefix_cache_use(
-    steps: Iterable[StepRecord], requests: Sequence[RequestRecord]
-) -> PrefixCacheUse:
+def prefix_cache_use(steps: StepSeries, requests: RequestSeries) -> PrefixCacheUse:
     """Hits and queries over all steps, and the mean share that a finished request found."""
-    hit = query = resume_hit = resume_query = 0
-    for step in steps:
-        hit += step.num_hit_tokens
-        query += step.num_query_tokens
-        resume_hit += step.num_resume_hit_tokens
-        resume_query += step.num_resume_query_tokens
-    shares = [r.num_cached_tokens / r.num_prompt_tokens for r in requests]
+    hit, query = steps.total("num_hit_tokens"), steps.total("num_query_tokens")
+    shares = requests.ints("num_cached_tokens") / requests.ints("num_prompt_tokens")
     return PrefixCacheUse(
         hit_tokens=hit,
         query_tokens=query,
         token_hit_rate=hit / query if query else 0.0,
-        request_hit_rate=sum(shares) / len(shares) if shares else 0.0,
-        resume_hit_tokens=resume_hit,
-        resume_query_tokens=resume_query,
+        request_hit_rate=float(shares.mean()) if len(shares) else 0.0,
+        resume_hit_tokens=steps.total("num_resume_hit_tokens"),
+        resume_query_tokens=steps.total("num_resume_query_tokens"),
     )

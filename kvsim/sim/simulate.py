@@ -10,11 +10,13 @@ from kvsim.engines.vllm_offload import vllm_offload
 from kvsim.engines.vllm_spec_base import KVCacheSpec
 from kvsim.errors import SpecError, UnsupportedError
 from kvsim.sim.config import SchedulerConfig
-from kvsim.sim.engine import Engine
+from kvsim.sim.cover import SchedulerName
 from kvsim.sim.offload import TierSizes
+from kvsim.sim.request_arrays import RequestArrays
+from kvsim.sim.serve import Service, serve
 from kvsim.sim.setup import EngineSetup
-from kvsim.sim.simulation import Simulation, run
-from kvsim.sim.step_times import ConstantStepTime, StepTime
+from kvsim.sim.simulation import Simulation
+from kvsim.sim.step_times import ConstantStepTime
 from kvsim.specs.engine import EngineName, ResolvedVllm, Vllm
 from kvsim.specs.offload import Offload
 from kvsim.specs.parallel import Parallelism
@@ -29,11 +31,12 @@ def simulate_schedule(
     layers: Sequence[KVCacheSpec],
     cache_config: VllmCacheConfig,
     config: SchedulerConfig,
-    workload: Workload,
+    workload: Workload | RequestArrays,
     *,
     num_gpu_blocks: int,
     step_time_s: float = 1.0,
     generator: "Generator | None" = None,
+    scheduler: str = SchedulerName.AUTO,
     keep_partial: bool = False,
 ) -> Simulation:
     """What vLLM's scheduler does with layers, settings and requests, step by step.
@@ -46,6 +49,7 @@ def simulate_schedule(
         num_gpu_blocks: blocks of the pool, the null block counted.
         step_time_s: seconds of every step; with 1, an arrival at second t is one before step t.
         generator: decides which drafts are right; None: none is.
+        scheduler: "compiled" or "reference"; "auto" is the compiled twin where it covers the run.
         keep_partial: on Ctrl-C return what was done, in place of raising.
 
     Raises:
@@ -75,18 +79,20 @@ def simulate_schedule(
         config=config,
         num_gpu_blocks=num_gpu_blocks,
     )
-    step_time = ConstantStepTime(step_time_s)
-    return simulate(setup, workload, step_time, generator=generator, keep_partial=keep_partial)
+    service = Service(
+        step_time=ConstantStepTime(step_time_s),
+        accept=accepting(config.acceptance_rate, generator),
+        scheduler=SchedulerName(scheduler),
+        keep_partial=keep_partial,
+    )
+    return simulate(setup, workload, service)
 
 
 def simulate(
     setup: EngineSetup,
-    workload: Workload,
-    step_time: StepTime,
+    workload: Workload | RequestArrays,
+    service: Service,
     *,
-    generator: "Generator | None",
-    keep_partial: bool,
-    on_progress: Callable[[int], None] | None = None,
     model: str | None = None,
     gpu: str | None = None,
     not_modeled: tuple[str, ...] = (),
@@ -95,32 +101,37 @@ def simulate(
 
     Raises:
         SpecError: for a request that the engine would refuse, or could never serve.
+        UnsupportedError: if the compiled twin is asked for and does not cover the run.
     """
-    accept = accepting(setup.config.acceptance_rate, generator)
-    done = run(
-        Engine(setup, workload, step_time, accept),
-        keep_partial=keep_partial,
-        on_progress=on_progress,
-    )
+    served = serve(setup, workload, service)
     return Simulation(
-        steps=done.steps,
-        requests=done.requests,
-        preemptions=done.preemptions,
-        tiers=done.tiers,
-        num_requests=sum(request.num_samples for request in workload),
+        steps=served.run.steps,
+        requests=served.run.requests,
+        preemptions=served.run.preemptions,
+        tiers=served.run.tiers,
+        num_requests=num_answers(workload),
         num_gpu_blocks=setup.num_gpu_blocks,
-        num_free_blocks=done.num_free_blocks,
+        num_free_blocks=served.run.num_free_blocks,
         block_size=setup.block_size,
         max_model_len=setup.config.max_model_len,
-        step_time=step_time.source,
-        is_calibrated=step_time.is_calibrated,
+        step_time=service.step_time.source,
+        is_calibrated=service.step_time.is_calibrated,
         engine=EngineName.VLLM,
         engine_version=setup.engine_version,
         model=model,
         gpu=gpu,
-        interrupted=done.interrupted,
+        interrupted=served.run.interrupted,
+        scheduler=served.scheduler,
+        scheduler_reason=served.reason,
         not_modeled=not_modeled,
     )
+
+
+def num_answers(workload: Workload | RequestArrays) -> int:
+    """Answers that a workload asks for."""
+    if isinstance(workload, Workload):
+        return sum(request.num_samples for request in workload)
+    return len(workload)
 
 
 def accepting(rate: float, generator: "Generator | None") -> Callable[[int], int]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
+from kvsim.sim.cover import SchedulerName
 from kvsim.sim.engine import Engine
 from kvsim.sim.latency import Goodput, StepEnds, goodput, queue_times, weighted_spread
 from kvsim.sim.metrics import (
@@ -15,7 +16,8 @@ from kvsim.sim.metrics import (
     spread,
     waste,
 )
-from kvsim.sim.records import Preemption, RequestRecord, StepRecord
+from kvsim.sim.records import StepRecord
+from kvsim.sim.series import PreemptionSeries, RequestSeries, StepSeries
 from kvsim.sim.tables import frame
 from kvsim.sim.tiers import TierUse
 from kvsim.specs.limits import ServiceLimits
@@ -36,12 +38,12 @@ class Simulation:
     `interrupted` means that the run was stopped: the records are those of what was done.
     """
 
-    steps: tuple[StepRecord, ...]
-    requests: tuple[RequestRecord, ...]  # those that finished, in the workload's order
+    steps: StepSeries
+    requests: RequestSeries  # those that finished, in the workload's order
     num_requests: int  # that were to be served, every sample counted
     num_gpu_blocks: int  # the null block counted
     num_free_blocks: int  # that nobody held when the run ended
-    preemptions: tuple[Preemption, ...] = ()
+    preemptions: PreemptionSeries
     tiers: tuple[TierUse, ...] = ()  # below the device, the nearest first
     block_size: int  # tokens to which the scheduler aligns
     max_model_len: int  # longest prompt plus answer
@@ -52,17 +54,19 @@ class Simulation:
     model: str | None = None
     gpu: str | None = None
     interrupted: bool = False
+    scheduler: SchedulerName = SchedulerName.REFERENCE
+    scheduler_reason: str | None = None  # why the reference served; None for the compiled twin
     not_modeled: tuple[str, ...] = field(default=())
 
     @property
     def num_preemptions(self) -> int:
         """Requests that lost their blocks, counted each time."""
-        return sum(step.num_preempted for step in self.steps)
+        return self.steps.total("num_preempted")
 
     @property
     def peak_blocks(self) -> int:
         """Most blocks that requests held at once."""
-        return max((step.num_used_blocks for step in self.steps), default=0)
+        return self.steps.most("num_used_blocks")
 
     @property
     def waste(self) -> Waste | None:
@@ -83,18 +87,17 @@ class Simulation:
     @property
     def ttft_s(self) -> Spread | None:
         """Time to first token, queueing included."""
-        return spread(request.ttft_s for request in self.requests)
+        return spread(self.requests.ttft_s)
 
     @property
     def tpot_s(self) -> Spread | None:
         """Mean time per later token, over requests with more than one."""
-        times = (request.tpot_s for request in self.requests)
-        return spread(time for time in times if time is not None)
+        return spread(self.requests.tpot_s)
 
     @property
     def e2e_s(self) -> Spread | None:
         """Time to last token, queueing included."""
-        return spread(request.e2e_s for request in self.requests)
+        return spread(self.requests.e2e_s)
 
     @property
     def itl_s(self) -> Spread | None:
@@ -109,7 +112,7 @@ class Simulation:
     @property
     def recomputed_tokens(self) -> int:
         """Tokens of finished requests that were computed again after a preemption."""
-        return sum(request.num_recomputed_tokens for request in self.requests)
+        return self.requests.total("num_recomputed_tokens")
 
     def goodput(self, limits: ServiceLimits) -> Goodput:
         """The requests that kept these limits."""
@@ -118,7 +121,7 @@ class Simulation:
     @property
     def duration_s(self) -> float:
         """From time 0 to the end of the last step."""
-        return self.steps[-1].end_s if self.steps else 0.0
+        return self.steps[-1].end_s if len(self.steps) else 0.0
 
     def to_polars(self, table: str = "requests") -> "DataFrame":
         """The records as a Polars table.
@@ -144,22 +147,24 @@ class Simulation:
             "model": self.model,
             "gpu": self.gpu,
             "interrupted": self.interrupted,
+            "scheduler": self.scheduler,
+            "scheduler_reason": self.scheduler_reason,
             "requests": len(self.requests),
             "requests_asked": self.num_requests,
             "steps": len(self.steps),
             "duration_s": self.duration_s,
-            "scheduled_tokens": sum(step.num_tokens for step in self.steps),
-            "output_tokens": sum(request.num_output_tokens for request in self.requests),
+            "scheduled_tokens": self.steps.total("num_tokens"),
+            "output_tokens": self.requests.total("num_output_tokens"),
             "preemptions": self.num_preemptions,
             "recomputed_tokens": self.recomputed_tokens,
             "evictions": [asdict(p) for p in self.preemptions[:MAX_EVICTIONS]],
             "num_gpu_blocks": self.num_gpu_blocks,
             "block_size": self.block_size,
             "peak_blocks": self.peak_blocks,
-            "peak_running": max((step.num_running for step in self.steps), default=0),
-            "peak_waiting": max((step.num_waiting for step in self.steps), default=0),
-            "mean_running": mean_over_time(self.steps, lambda step: step.num_running),
-            "mean_waiting": mean_over_time(self.steps, lambda step: step.num_waiting),
+            "peak_running": self.steps.most("num_running"),
+            "peak_waiting": self.steps.most("num_waiting"),
+            "mean_running": mean_over_time(self.steps, "num_running"),
+            "mean_waiting": mean_over_time(self.steps, "num_waiting"),
             "mean_block_utilization": self.mean_block_utilization,
             "waste": None if parts is None else asdict(parts),
             "prefix_cache": asdict(hits),
@@ -183,9 +188,9 @@ def _plain(values: Spread | None) -> Json | None:
 class Run:
     """Records of a run, whole or stopped."""
 
-    steps: tuple[StepRecord, ...]
-    requests: tuple[RequestRecord, ...]
-    preemptions: tuple[Preemption, ...]
+    steps: StepSeries
+    requests: RequestSeries
+    preemptions: PreemptionSeries
     tiers: tuple[TierUse, ...]
     interrupted: bool
     num_free_blocks: int
@@ -218,9 +223,9 @@ def run(
         interrupted = True
     requests = sorted(engine.requests, key=lambda r: (r.index, r.sample))
     return Run(
-        steps=tuple(steps),
-        requests=tuple(requests),
-        preemptions=tuple(engine.preemptions),
+        steps=StepSeries.of(steps),
+        requests=RequestSeries.of(requests),
+        preemptions=PreemptionSeries.of(engine.preemptions),
         tiers=engine.tiers,
         interrupted=interrupted,
         num_free_blocks=engine.num_free_blocks,

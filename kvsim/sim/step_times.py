@@ -1,14 +1,19 @@
 """Functions that say how long a step takes, with where that comes from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Protocol
 
+import numpy as np
+
+from kvsim.analytic.compute import read_share
 from kvsim.analytic.step_time import Roofline, Span, roofline
 from kvsim.analytic.weights import Part
 from kvsim.dtypes import DType
 from kvsim.errors import SpecError
 from kvsim.sim.batch import Batch
+from kvsim.sim.request_arrays import RequestArrays, longest_tokens
+from kvsim.sim.step_costs import CostForm, StepCosts
 from kvsim.specs.deployment import Deployment
 from kvsim.specs.efficiencies import Efficiencies
 from kvsim.specs.engine import ResolvedVllm
@@ -20,6 +25,9 @@ DEFAULT_STEP_S = 0.025
 
 STEPS_UNDER_WAY = 2
 """Most steps that compute tokens of which it is not known whether they are right."""
+
+EXACT = 1e-12
+"""Relative difference that rounding makes."""
 
 
 class StepTime(Protocol):
@@ -37,6 +45,10 @@ class StepTime(Protocol):
 
     def __call__(self, batch: Batch, /) -> float:
         """Seconds of the step that computes `batch`."""
+        ...
+
+    def costs(self, max_num_batched_tokens: int) -> StepCosts | None:
+        """The same in numbers; None where it takes a look at each sequence."""
         ...
 
 
@@ -65,6 +77,10 @@ class ConstantStepTime:
         """The constant."""
         return self.step_s
 
+    def costs(self, max_num_batched_tokens: int) -> StepCosts:  # noqa: ARG002
+        """The constant."""
+        return StepCosts(form=CostForm.CONSTANT, base_s=self.step_s)
+
 
 @dataclass(frozen=True, slots=True)
 class RooflineStepTime:
@@ -90,6 +106,36 @@ class RooflineStepTime:
         """What takes longer."""
         stops = ((request.num_computed_tokens, n) for request, n in batch.tokens.items())
         return self.roofline.seconds(Span(stop - n, stop) for stop, n in stops)
+
+    def costs(self, max_num_batched_tokens: int) -> StepCosts | None:
+        """In numbers where each token attends to all before it, and takes as much of the cache."""
+        table = self.roofline
+        lengths = np.arange(len(table.cache_bytes))
+        pair_flops, context_bytes = table.attention_flops[1], table.cache_bytes[1]
+        flops = pair_flops * (lengths * (lengths + 1) // 2)
+        is_even = np.array_equal(table.cache_bytes, context_bytes * lengths)
+        if not is_even or not np.allclose(table.attention_flops, flops, rtol=EXACT, atol=0):
+            return None
+        return StepCosts(
+            form=CostForm.ROOFLINE,
+            pair_flops=pair_flops,
+            token_flops=table.token_flops,
+            sample_flops=table.sample_flops,
+            flops_per_s=table.flops_per_s,
+            weights_bytes=table.weights_bytes,
+            context_bytes=context_bytes,
+            bytes_per_s=table.bytes_per_s,
+            shares=self._shares(max_num_batched_tokens),
+        )
+
+    def _shares(self, max_num_batched_tokens: int) -> Sequence[float]:
+        """Shares of the weights that steps read; those of dense models are all alike."""
+        model, weights = self.roofline.model, self.roofline.weights
+        ends = [read_share(model, weights, num_tokens=n) for n in (1, max_num_batched_tokens)]
+        if ends[0] == ends[1]:  # more tokens never read less
+            return [0.0] + [ends[0]] * max_num_batched_tokens
+        numbers = range(max_num_batched_tokens + 1)
+        return [read_share(model, weights, num_tokens=n) for n in numbers]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +165,14 @@ class TableStepTime:
             num_cached_tokens=sum(request.num_computed_tokens for request in batch.tokens),
         )
 
+    def costs(self, max_num_batched_tokens: int) -> StepCosts:  # noqa: ARG002
+        """The line."""
+        return StepCosts(form=CostForm.LINE, **asdict(self.table.line))
+
 
 def deployed_step_time(
     deployment: Deployment,
-    workload: Workload,
+    workload: Workload | RequestArrays,
     *,
     weights: Sequence[Part],
     rank_weights_bytes: int,
@@ -146,7 +196,7 @@ def deployed_step_time(
     Raises:
         SpecError: if the weights or the device's speeds are not known.
     """
-    longest = max(r.num_prompt_tokens + r.num_output_tokens for r in workload)
+    longest = longest_tokens(workload)
     longest += STEPS_UNDER_WAY * (1 + settings.num_speculative_tokens)
     measured = efficiencies or Efficiencies()
     parallel, accelerator = deployment.parallel, deployment.accelerator

@@ -45,9 +45,14 @@ def settings(*, max_model_len=64, max_num_batched_tokens=16, caching=False, **sc
     return cache_config, kvsim.SchedulerConfig(**both, **scheduling)
 
 
-def serve(requests, *, num_gpu_blocks, layers=None, **given):
+def serve(requests, *, num_gpu_blocks, layers=None, scheduler="reference", **given):
     """The run of a workload through one full-attention layer, or through the given ones."""
     cache_config, config = settings(**given)
     return kvsim.simulate_schedule(
-        layers or [layer()], cache_config, config, requests, num_gpu_blocks=num_gpu_blocks
+        layers or [layer()],
+        cache_config,
+        config,
+        requests,
+        num_gpu_blocks=num_gpu_blocks,
+        scheduler=scheduler,
     )

@@ -164,10 +164,12 @@ def test_what_was_done_is_returned_on_ctrl_c(monkeypatch):
     monkeypatch.setattr("kvsim.sim.step_times.ConstantStepTime.__call__", stopping)
     cache_config, config = settings()
     arguments = ([layer()], cache_config, config, workload((4, 3), (4, 30)))
-    done = kvsim.simulate_schedule(*arguments, num_gpu_blocks=33, keep_partial=True)
+    done = kvsim.simulate_schedule(
+        *arguments, num_gpu_blocks=33, scheduler="reference", keep_partial=True
+    )
 
     assert done.interrupted
     assert (len(done.steps), len(done.requests), done.num_requests) == (5, 1, 2)
     calls = iter(range(6))
     with pytest.raises(KeyboardInterrupt):
-        kvsim.simulate_schedule(*arguments, num_gpu_blocks=33)
+        kvsim.simulate_schedule(*arguments, num_gpu_blocks=33, scheduler="reference")

@@ -8,6 +8,7 @@ from validation.recorded.vllm_schedule import replay
 
 GOLDEN = Path(__file__).parents[2] / "validation/golden/vllm"
 SCHEDULES = list(replay(GOLDEN))
+TWIN = [case for case in replay(GOLDEN, scheduler="compiled") if case.verdict != "refused"]
 ENGINE_RUNS = list(replay(GOLDEN / "engine.jsonl.gz"))
 
 
@@ -23,6 +24,12 @@ def test_run_of_the_real_engine_is_replayed(case):
     assert case.verdict == "exact", case.reason
 
 
+@pytest.mark.parametrize("case", TWIN, ids=lambda case: case.id)
+def test_the_compiled_twin_replays_what_it_covers(case):
+    """Row by row, as the reference does."""
+    assert case.verdict == "exact", case.reason
+
+
 def test_nothing_recorded_is_left_out():
     """The counts are those of the files' own description."""
-    assert (len(SCHEDULES), len(ENGINE_RUNS)) == (56, 5)
+    assert (len(SCHEDULES), len(ENGINE_RUNS), len(TWIN)) == (56, 5, 41)

@@ -24,11 +24,12 @@ A module may have a `summary(path)` too: tables that are printed after the cases
 """
 
 
-def run(kind: str, path: Path) -> Report:
+def run(kind: str, path: Path, *, kernel: bool = False) -> Report:
     """Replay every case of a kind.
 
     Args:
         kind: one of KINDS.
+        kernel: by the compiled twin of the scheduler; kinds without one refuse it.
         path: a file or folder in that kind's format; companion files are found beside it.
 
     Raises:
@@ -42,14 +43,18 @@ def run(kind: str, path: Path) -> Report:
         msg = f"kind={kind} is not available here"
         raise RecordError(msg)
     module = import_module(name)
-    replay: Callable[[Path], Iterator[Any]] = module.replay
+    if kernel and not hasattr(module, "replay_kernel"):
+        msg = f"kernel: {kind} has no compiled twin"
+        raise RecordError(msg)
+    replay: Callable[[Path], Iterator[Any]] = module.replay_kernel if kernel else module.replay
     summary: Callable[[Path], Any] = getattr(module, "summary", lambda _: {})
     try:
         cases = tuple(as_case(case) for case in replay(path))
     except (KeyError, TypeError) as error:
         msg = f"{path.name} is not in the format of {kind}: {error!r}"
         raise RecordError(msg) from error
-    return Report(kind=kind, cases=cases, summary=summary(path))
+    tables = module.kernel_summary(cases) if kernel else summary(path)
+    return Report(kind=kind, cases=cases, summary=tables)
 
 
 def as_case(case: Any) -> Case:  # noqa: ANN401 - a kind may have a case class of its own

@@ -21,6 +21,9 @@ RENAMED = {"dcp": "decode_context_parallel_size", "tp": "tensor_parallel_size"}
 UNSCORED = ("groups", "hash_block_size")
 """Outputs that the replays of the layout score."""
 
+REFERENCE, COMPILED = "reference", "compiled"
+"""What replays a schedule."""
+
 PROMPT_SEGMENT = 10**8
 """First segment of prompts of which a record gives the length alone: no two share a token."""
 
@@ -36,14 +39,18 @@ class Case:
     reason: str = ""
 
 
-def replay(path: Path) -> Iterator[Case]:
+def replay(path: Path, *, scheduler: str = REFERENCE) -> Iterator[Case]:
     """Every case of a file or folder, in its order.
+
+    Args:
+        path: schedules, with their series beside them, or starts of the engine.
+        scheduler: "reference", or "compiled" for the cases that the compiled twin covers.
 
     Raises:
         RecordError: if no schedules are there, or no series beside them.
     """
     if path.is_file() and path.name.startswith("engine."):
-        yield from replay_engine(path)
+        yield from replay_engine(path, scheduler)
         return
     for file in files_of(path, ("sched.jsonl", "sched.jsonl.gz")):
         series = {row["id"]: row for row in read_lines(series_of(file))}
@@ -51,7 +58,18 @@ def replay(path: Path) -> Iterator[Case]:
             if case["id"] not in series:
                 msg = f"{file.name}: the case {case['id']} has no series"
                 raise RecordError(msg)
-            yield replay_case(case, read_rows(series[case["id"]]))
+            yield replay_case(case, read_rows(series[case["id"]]), scheduler)
+
+
+def replay_kernel(path: Path) -> Iterator[Case]:
+    """Every case by the compiled twin; those that it does not cover are refused."""
+    return replay(path, scheduler=COMPILED)
+
+
+def kernel_summary(cases: Sequence[Case]) -> dict[str, list[dict[str, str]]]:
+    """Which cases the compiled twin covers, and whether it equals the record."""
+    covered = [{"case": case.id, "verdict": case.verdict} for case in cases if case.predicted]
+    return {"covered by the compiled twin": covered}
 
 
 def series_of(file: Path) -> Path:
@@ -71,7 +89,9 @@ def read_rows(series: Mapping[str, Any]) -> list[tuple[int, ...]]:
     return list(zip(*(columns[name] for name in COLUMNS), strict=True))
 
 
-def replay_case(case: Mapping[str, Any], recorded: Sequence[tuple[int, ...]]) -> Case:
+def replay_case(
+    case: Mapping[str, Any], recorded: Sequence[tuple[int, ...]], scheduler: str = REFERENCE
+) -> Case:
     """The verdict on one schedule: every row and every request must be as recorded."""
     outputs = {key: value for key, value in case["outputs"].items() if key not in UNSCORED}
     try:
@@ -82,6 +102,7 @@ def replay_case(case: Mapping[str, Any], recorded: Sequence[tuple[int, ...]]) ->
             config,
             read_workload(case["requests"]),
             num_gpu_blocks=case["config"]["num_gpu_blocks_override"],
+            scheduler=scheduler,
         )
     except kvsim.KvsimError as error:
         return Case(
@@ -179,17 +200,22 @@ def summarize(done: kvsim.Simulation, rows: Sequence[tuple[int, ...]]) -> dict[s
     }
 
 
-def replay_engine(path: Path) -> Iterator[Case]:
+def replay_engine(path: Path, scheduler: str) -> Iterator[Case]:
     """The per-step runs of the real engine: equal prompts, all there at the start."""
     for number, start in enumerate(read_lines(path), start=1):
         if "drive" in start:
-            yield replay_start(f"{start['model']} (line {number})", start)
+            yield replay_start(f"{start['model']} (line {number})", start, scheduler)
 
 
-def replay_start(name: str, start: Mapping[str, Any]) -> Case:
+def replay_start(name: str, start: Mapping[str, Any], scheduler: str) -> Case:
     """The verdict on one run of the engine."""
     drive = start["drive"]
-    done = serve_start(start)
+    recorded = {key: drive[key] for key in ("steps", "preemptions", "finished") if key in drive}
+    recorded["rows"] = drive[f"series[{','.join(ENGINE_COLUMNS)}]"]
+    try:
+        done = serve_start(start, scheduler)
+    except kvsim.KvsimError as error:
+        return Case(id=name, verdict="refused", predicted={}, recorded=recorded, reason=str(error))
     usable = done.num_gpu_blocks - 1
     predicted = {
         "steps": len(done.steps),
@@ -206,8 +232,6 @@ def replay_start(name: str, start: Mapping[str, Any]) -> Case:
             for step in done.steps
         ],
     }
-    recorded = {key: drive[key] for key in predicted if key in drive}
-    recorded["rows"] = drive[f"series[{','.join(ENGINE_COLUMNS)}]"]
     wrong = [key for key, value in recorded.items() if predicted[key] != value]
     return Case(
         id=name,
@@ -218,7 +242,7 @@ def replay_start(name: str, start: Mapping[str, Any]) -> Case:
     )
 
 
-def serve_start(start: Mapping[str, Any]) -> kvsim.Simulation:
+def serve_start(start: Mapping[str, Any], scheduler: str = REFERENCE) -> kvsim.Simulation:
     """The run of a recorded start: prompts of one length that share nothing."""
     both = {
         "max_model_len": start["max_model_len"],
@@ -245,6 +269,7 @@ def serve_start(start: Mapping[str, Any]) -> kvsim.Simulation:
         ),
         read_workload(requests),
         num_gpu_blocks=start["num_blocks"],
+        scheduler=scheduler,
     )
 
 
