@@ -12,6 +12,7 @@ import kvsim
 from kvsim.analytic.step_time import roofline
 from kvsim.dtypes import BF16
 from kvsim.engines.vllm_groups import group_layers
+from kvsim.sim.compiled import log_rows
 from kvsim.sim.serve import Service, serve
 from kvsim.sim.setup import EngineSetup
 from kvsim.sim.step_times import ConstantStepTime, RooflineStepTime, TableStepTime
@@ -176,6 +177,33 @@ def test_integrals_over_steps_are_those_of_the_reference():
     for name in ("used", "reserved", "internal", "external"):
         expected = getattr(reference.waste, name)
         assert getattr(twin.waste, name) == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_twin_that_is_stopped_has_what_was_done(monkeypatch):
+    """Between two of its calls, each of some thousand steps; without being asked it just stops."""
+    trace = runs.workload(*[(5, 20)] * 4000)
+    whole = runs.serve(trace, num_gpu_blocks=30, scheduler="compiled")
+
+    def stopping(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kvsim.sim.compiled.log_rows", stopping_after_first(stopping))
+    cache_config, config = runs.settings()
+    given_run = ([runs.layer()], cache_config, config, trace)
+    done = kvsim.simulate_schedule(*given_run, num_gpu_blocks=30, keep_partial=True)
+
+    assert done.interrupted
+    assert done.steps == whole.steps[: len(done.steps)]
+    assert 0 < len(done.requests) < len(whole.requests)
+    monkeypatch.setattr("kvsim.sim.compiled.log_rows", stopping_after_first(stopping))
+    with pytest.raises(KeyboardInterrupt):
+        kvsim.simulate_schedule(*given_run, num_gpu_blocks=30)
+
+
+def stopping_after_first(stop):
+    """Rows for the first steps, and a stop where more are wanted."""
+    calls = iter([log_rows])
+    return lambda *given_rows: next(calls, stop)(*given_rows)
 
 
 def test_who_served_is_named():

@@ -126,12 +126,16 @@ def test_measured_efficiencies_are_told_and_lengthen_every_step(capsys):
     assert "Seconds, not calibrated" in capsys.readouterr().out
 
 
+SLOW = ["--scheduler", "reference"]
+"""The compiled twin would be done before anybody can stop it."""
+
+
 @pytest.mark.slow
 def test_ctrl_c_prints_what_was_done_and_exits_130():
     """A run of minutes that is stopped has something to show."""
     argv = ["simulate", "llama-3.1-8b", "--num-gpu-blocks", "9000", "--num-requests", "60000"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "kvsim", *argv, "--max-model-len", "4096", "--json"],
+        [sys.executable, "-m", "kvsim", *argv, "--max-model-len", "4096", "--json", *SLOW],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
