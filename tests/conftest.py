@@ -8,6 +8,9 @@ from hypothesis import settings
 settings.register_profile("kvsim", deadline=None)  # a busy machine is slow, not wrong
 settings.load_profile("kvsim")
 
+collect_ignore = ["planner/sweep_on_ray.py", "sim/vllm_offload_oracle.py"]
+"""Run by tests in a process of their own, where ray or vLLM is."""
+
 stopped_by = pytest.StashKey[int]()
 
 

@@ -18,8 +18,8 @@ class Service:
     """How a workload is served, beside the engine and the workload themselves.
 
     `accept` says how many of so many drafts are right, `notify` is told in a line what takes long,
-    `on_start` is called when all is ready and the first step comes, `on_progress` told every now and
-    then how many answers are complete.
+    `on_start` is called when all is ready and the first step comes, `on_progress` is told every now
+    and then how many answers are complete.
     """
 
     step_time: StepTime

@@ -203,7 +203,11 @@ def test_a_twin_that_is_stopped_has_what_was_done(monkeypatch):
 def stopping_after_first(stop):
     """Rows for the first steps, and a stop where more are wanted."""
     calls = iter([log_rows])
-    return lambda *given_rows: next(calls, stop)(*given_rows)
+
+    def rows(*given_rows):
+        return next(calls, stop)(*given_rows)
+
+    return rows
 
 
 def test_who_served_is_named():

@@ -12,6 +12,7 @@ from kvsim.cli import main
 from kvsim.io.frames import escaped
 from kvsim.io.sweep_files import sweep_store
 from kvsim.sim import timeline
+from kvsim.sim.series import PreemptionSeries
 from kvsim.sim.timeline import Timeline
 from tests.sim.runs import serve, workload
 
@@ -108,7 +109,7 @@ def test_a_trace_is_valid_and_bounded(done, tmp_path, monkeypatch):
 
     for name in ("MAX_REQUESTS", "MAX_POINTS", "MAX_PREEMPTIONS"):
         monkeypatch.setattr(timeline, name, 1)
-    short = Timeline(done=replace(done, preemptions=done.preemptions * 3))
+    short = Timeline(done=replace(done, preemptions=PreemptionSeries.of([*done.preemptions] * 3)))
     assert short.about["requests_left_out"] == 2
     assert len(list(short.events())) <= 2 + 3 + 1 + 3
 
