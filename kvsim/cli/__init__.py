@@ -20,7 +20,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 done and fits, 2 bad input, 3 done and does not fit, 4 an extra is missing,
         130 interrupted.
     """
-    args = build_parser().parse_args(argv)
+    given = sys.argv[1:] if argv is None else argv
+    only = given[0] if given and given[0] in COMMANDS else None
+    args = build_parser(only).parse_args(given)
     command = COMMANDS[args.command]
     try:
         result = command.run(args)

@@ -7,21 +7,11 @@ from dataclasses import dataclass
 from kvsim import api
 from kvsim.cli import compare_table, flags, parser, tables
 from kvsim.cli.app import start_app
-from kvsim.cli.calibrate import run_calibrate, show_calibrate
-from kvsim.cli.claims import run_claims, show_claims
 from kvsim.cli.deployments import deployment_from, stated
 from kvsim.cli.doctor import examine
 from kvsim.cli.engine_flags import engine_settings
 from kvsim.cli.engine_plan_table import show_engine_plan
-from kvsim.cli.explain import run_explain, show_explain
-from kvsim.cli.frontier import run_frontier, show_frontier
-from kvsim.cli.simulate import run_simulate
-from kvsim.cli.simulate_table import show_simulate
-from kvsim.cli.solve import run_solve, show_solve
-from kvsim.cli.sweep import run_sweep, show_sweep
 from kvsim.cli.validate import start_validation
-from kvsim.cli.waste import run_waste, show_waste
-from kvsim.cli.workload import run_workload, show_workload
 from kvsim.io.catalog import search_accelerators, search_models
 from kvsim.io.report import accelerator_row, model_row
 from kvsim.specs.deployment import Deployment
@@ -154,19 +144,20 @@ def run_completion(args: argparse.Namespace) -> None:
     print(shtab.complete(parser.build_parser(), shell=args.shell))
 
 
+LATER = ("frontier", "solve", "sweep", "workload", "calibrate", "waste", "claims", "explain")
+"""Commands with a module of their own, which holds `run_` and `show_` functions of their name."""
+
 COMMANDS = {
     "kv": Command(run_kv, tables.show_kv),
     "plan": Command(run_plan, show_plan),
-    "frontier": Command(run_frontier, show_frontier),
-    "solve": Command(run_solve, show_solve),
     "compare": Command(run_compare, compare_table.show_compare),
-    "simulate": Command(run_simulate, show_simulate),
-    "sweep": Command(run_sweep, show_sweep),
-    "workload": Command(run_workload, show_workload),
-    "calibrate": Command(run_calibrate, show_calibrate),
-    "waste": Command(run_waste, show_waste),
-    "claims": Command(run_claims, show_claims),
-    "explain": Command(run_explain, show_explain),
+    **{
+        name: Command(flags.later(name, f"run_{name}"), flags.later(name, f"show_{name}"))
+        for name in LATER
+    },
+    "simulate": Command(
+        flags.later("simulate", "run_simulate"), flags.later("simulate_table", "show_simulate")
+    ),
     "models": Command(run_models, tables.show_models),
     "gpus": Command(run_gpus, tables.show_gpus),
     "doctor": Command(run_doctor, tables.show_doctor),

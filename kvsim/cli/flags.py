@@ -3,7 +3,9 @@
 import argparse
 import dataclasses
 import types
+from collections.abc import Callable
 from enum import StrEnum
+from importlib import import_module
 from typing import Any, NoReturn, TypeVar, get_args, get_origin
 
 from kvsim.errors import SpecError
@@ -25,6 +27,15 @@ class OneLineParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print the command and what is wrong, without the usage."""
         self.exit(2, f"{self.prog}: {message}\n")
+
+
+def later(module: str, name: str) -> Callable[[Any], Any]:
+    """A function of a module that is imported when it is called: no command pays for another."""
+
+    def call(given: object) -> object:
+        return getattr(import_module(f"kvsim.cli.{module}"), name)(given)
+
+    return call
 
 
 def size(text: str) -> int:

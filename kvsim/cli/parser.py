@@ -5,18 +5,9 @@ import dataclasses
 from collections.abc import Callable
 
 from kvsim import __version__
-from kvsim.cli.calibrate import add_calibrate
-from kvsim.cli.claims import add_claims
 from kvsim.cli.deployments import add_deployment
 from kvsim.cli.engine_flags import add_engine_flags
-from kvsim.cli.explain import add_explain
-from kvsim.cli.flags import OneLineParser, add_fields, add_model, size
-from kvsim.cli.frontier import add_frontier
-from kvsim.cli.simulate import add_simulate
-from kvsim.cli.solve import add_solve
-from kvsim.cli.sweep import add_sweep
-from kvsim.cli.waste import add_waste
-from kvsim.cli.workload import add_workload
+from kvsim.cli.flags import OneLineParser, add_fields, add_model, later, size
 from kvsim.specs.engine import EngineName, Vllm
 from kvsim.specs.llama_cpp import LlamaCpp, Ollama
 from kvsim.specs.parallel import Parallelism
@@ -41,8 +32,12 @@ LLAMA_FLAGS = {
 """Flags of `kvsim kv` for engines on llama.cpp's layout; `--batch-size` is its own."""
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The whole command line; completion scripts are generated from it too."""
+def build_parser(only: str | None = None) -> argparse.ArgumentParser:
+    """The whole command line; completion scripts are generated from it too.
+
+    Args:
+        only: the one command whose flags are wanted: all of them take longer than a plan.
+    """
     parser = OneLineParser(
         prog="kvsim",
         description="How much memory a model's KV cache takes, and what a deployment holds.",
@@ -60,7 +55,9 @@ def build_parser() -> argparse.ArgumentParser:
         return sub
 
     for name, doc, add in _COMMANDS:
-        add(command(name, doc))
+        sub = command(name, doc)
+        if only in (None, name):
+            add(sub)
     return parser
 
 
@@ -124,13 +121,13 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
 def _add_frontier(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     add_deployment(parser)
-    add_frontier(parser)
+    later("frontier", "add_frontier")(parser)
 
 
 def _add_solve(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     add_deployment(parser)
-    add_solve(parser)
+    later("solve", "add_solve")(parser)
 
 
 def _add_compare(parser: argparse.ArgumentParser) -> None:
@@ -195,13 +192,33 @@ _COMMANDS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None]], ...
     ("frontier", "how many requests of each context fit", _add_frontier),
     ("solve", "the longest context, most users, fewest devices ... that fit", _add_solve),
     ("compare", "every engine's bytes, capacity and concurrency side by side", _add_compare),
-    ("simulate", "serve a trace or generated requests, step by step", add_simulate),
-    ("sweep", "a grid of plans or simulations as a table", add_sweep),
-    ("workload", "list, generate, read, summarise or export requests", add_workload),
-    ("calibrate", "a step's seconds from benchmarks of a server", add_calibrate),
-    ("waste", "what reserving memory loses against paging it", add_waste),
-    ("claims", "what tutorials say of caches, put to one deployment", add_claims),
-    ("explain", "where an engine's start-up log says that memory went", add_explain),
+    (
+        "simulate",
+        "serve a trace or generated requests, step by step",
+        later("simulate", "add_simulate"),
+    ),
+    ("sweep", "a grid of plans or simulations as a table", later("sweep", "add_sweep")),
+    (
+        "workload",
+        "list, generate, read, summarise or export requests",
+        later("workload", "add_workload"),
+    ),
+    (
+        "calibrate",
+        "a step's seconds from benchmarks of a server",
+        later("calibrate", "add_calibrate"),
+    ),
+    ("waste", "what reserving memory loses against paging it", later("waste", "add_waste")),
+    (
+        "claims",
+        "what tutorials say of caches, put to one deployment",
+        later("claims", "add_claims"),
+    ),
+    (
+        "explain",
+        "where an engine's start-up log says that memory went",
+        later("explain", "add_explain"),
+    ),
     ("models", "list or search the models of the catalogue", _add_search),
     ("gpus", "list or search the devices of the catalogue", _add_search),
     ("doctor", "driver, devices, versions and extras on this machine", _add_nothing),
