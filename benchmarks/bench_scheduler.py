@@ -1,4 +1,4 @@
-"""Speed of the reference simulator: requests a CPU second. CPU seconds, not wall time.
+"""Speed of the simulator, reference and compiled twin: requests a CPU second, not wall time.
 
 Run with `python -m pytest benchmarks/bench_scheduler.py --benchmark-only`.
 """
@@ -20,7 +20,7 @@ TRAFFIC = kvsim.PoissonTraffic(
 )
 
 
-def serve(workload, *, caching, is_async):
+def serve(workload, *, caching, is_async, scheduler):
     """All requests there at the start, blocks of 16 tokens, 256 requests at once."""
     layer = kvsim.vllm_layer_spec(
         "FullAttentionSpec", block_size=16, num_kv_heads=1, head_size=8, dtype="bfloat16"
@@ -32,18 +32,19 @@ def serve(workload, *, caching, is_async):
         kvsim.SchedulerConfig(**both, max_num_seqs=256),
         workload,
         num_gpu_blocks=NUM_GPU_BLOCKS,
+        scheduler=scheduler,
     )
 
 
 @pytest.mark.benchmark(timer=time.process_time)
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
 @pytest.mark.parametrize("caching", [False, True], ids=["no caching", "caching"])
-def test_reference_simulator(benchmark, caching, is_async):
+@pytest.mark.parametrize("scheduler", ["reference", "compiled"])
+def test_simulator(benchmark, caching, is_async, scheduler):
     """10,000 requests through a pool that preempts about one in seven of them."""
     workload = kvsim.poisson_workload(TRAFFIC)
-    done = benchmark.pedantic(
-        serve, (workload,), {"caching": caching, "is_async": is_async}, rounds=3
-    )
+    asked = {"caching": caching, "is_async": is_async, "scheduler": scheduler}
+    done = benchmark.pedantic(serve, (workload,), asked, rounds=3, warmup_rounds=1)
     benchmark.extra_info |= {
         "requests_per_cpu_s": round(len(done.requests) / benchmark.stats["median"]),
         "steps": len(done.steps),
