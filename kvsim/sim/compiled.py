@@ -22,7 +22,7 @@ from kvsim.sim._kernels.state import (
 )
 from kvsim.sim.engine import check_request, never_scheduled
 from kvsim.sim.interning import SharedContent, find_shared
-from kvsim.sim.kernel_log import Log
+from kvsim.sim.kernel_log import Log, Rows
 from kvsim.sim.request_arrays import Ints, RequestArrays
 from kvsim.sim.series import STEP_COLUMNS
 from kvsim.sim.setup import EngineSetup
@@ -41,6 +41,7 @@ def run_compiled(
     keep_partial: bool,
     notify: Callable[[str], None],
     on_start: Callable[[], None],
+    on_progress: Callable[[int], None] | None = None,
 ) -> Run:
     """Serve the requests to their end.
 
@@ -51,6 +52,7 @@ def run_compiled(
         keep_partial: on Ctrl-C return what was done, in place of raising.
         notify: told in a line if the kernel has to be compiled.
         on_start: called before the first step.
+        on_progress: told every now and then how many answers are complete.
 
     Raises:
         SpecError: for a request that the engine would refuse, or could never serve.
@@ -66,6 +68,7 @@ def run_compiled(
     try:
         while (reply := go_on(state[0], memory)) == WANTS_ROOM:
             log.take(state, memory)
+            _tell(on_progress, memory.req)
             rows = log_rows(setup, min(2 * len(memory.steps), MOST_STEPS))
             memory = memory._replace(steps=rows.steps, evictions=rows.evictions, stalls=rows.stalls)
         if reply == IS_STUCK:
@@ -75,6 +78,7 @@ def run_compiled(
             raise
         interrupted = True
     log.take(state, memory)
+    _tell(on_progress, memory.req)
     return Run(
         steps=log.steps,
         requests=log.finished(memory.req),
@@ -83,6 +87,11 @@ def run_compiled(
         interrupted=interrupted,
         num_free_blocks=int(state["num_blank"][0] + state["num_cached"][0]),
     )
+
+
+def _tell(on_progress: Callable[[int], None] | None, served: Rows) -> None:
+    if on_progress is not None:
+        on_progress(int(np.count_nonzero(served["last_step"] >= 0)))
 
 
 def final_tokens(setup: EngineSetup, requests: RequestArrays) -> Ints:

@@ -88,5 +88,6 @@ def _compiled(
         keep_partial=service.keep_partial,
         notify=service.notify,
         on_start=service.on_start,
+        on_progress=service.on_progress,
     )
     return done, None
