@@ -45,7 +45,7 @@ def answer_costs(
         >>> from kvsim import load_model
         >>> cost, = answer_costs(load_model("gpt2"), num_prompt_tokens=100, lengths=[2])
         >>> round(cost.uncached_token_flops / cost.cached_token_flops, 1)
-        69.9
+        70.2
     """
     wanted = sorted(set(lengths))
     check_positive(num_prompt_tokens=num_prompt_tokens)

@@ -60,7 +60,7 @@ def size_fleet(
         >>> chat = generate_workload("chat", num_requests=60, arrivals={"rate_per_s": 4.0})
         >>> answer = size_fleet(replica, chat, ServiceLimits(slo_tpot_s=0.1), spare=1)
         >>> answer.replicas, answer.at_value.level.is_met
-        (1, True)
+        (3, True)
     """
     coefficients = overheads or overhead_model(EngineName.VLLM, deployment.engine.engine_version)
     question = FleetQuestion(
