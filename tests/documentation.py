@@ -19,7 +19,7 @@ DOCS = ROOT / "docs"
 COLUMNS = "96"
 EXAMPLE = re.compile(r"```console\n\$ kvsim ([^\n]+)\n(.*?)```", re.DOTALL)
 QUALIFIED = re.compile(r"\b(?:kvsim|collections|os)(?:\.\w+)*\.(\w+)")
-OBJECT = re.compile(r"<function [^>]*>+ at 0x[0-9a-f]+>")
+OBJECT = re.compile(r"<[^=,]* at 0x[0-9a-f]+>")
 """A default that is a function prints its address, which differs from run to run."""
 SPEED = re.compile(r"^ *simulated requests per CPU second.*\n", re.MULTILINE)
 """The one line that differs from run to run."""
