@@ -71,10 +71,13 @@ def _described(name: str, value: object) -> list[str]:
         return ["\n".join(_markdown(lines)), f"\nFields: {fields}.\n" if fields else ""]
     if inspect.isclass(value):
         return ["\n".join(_markdown(lines)) + "\n"]
-    signature = re.sub(
-        r"\b(?:kvsim|collections|os)(?:\.\w+)*\.(\w+)", r"\1", str(inspect.signature(value))
-    )
+    signature = _signature(value)
     return [f"```text\n{name}{signature}\n```\n", "\n".join(_markdown(lines)) + "\n"]
+
+
+def _signature(value: object) -> str:
+    """A signature without modules and addresses."""
+    return OBJECT.sub("...", QUALIFIED.sub(r"\1", str(inspect.signature(value))))
 
 
 def _markdown(lines: list[str]) -> list[str]:
