@@ -82,14 +82,15 @@ class VllmCacheLayout:
     def sequence(self, num_tokens: int) -> SequenceBytes:
         """What one decoding sequence holds: whole blocks, over every group's padded width.
 
-        Windows hold the blocks that the window touches; a state holds the copies that the
-        cache mode keeps.
+        Of several pipeline stages, the one with the widest block stands for the rank. Windows
+        hold the blocks that the window touches; a state holds the copies that the cache mode keeps.
         """
         layers, marginal = [], 0
-        for group in self.groups:
+        stage = max(self.stages, key=lambda one: one.block_bytes)
+        for group in stage.groups:
             blocks = self._blocks(group.spec, num_tokens)
             is_state = isinstance(group.spec, MambaSpec)
-            for member in group.members:
+            for member in group.members if group.layers else ():
                 held = blocks * len(member.layers) * member.spec.page_size_bytes
                 kind = _kind(member)
                 layers.append(
@@ -97,10 +98,10 @@ class VllmCacheLayout:
                         kind, len(member.layers), 0 if is_state else held, held if is_state else 0
                     )
                 )
-            if self.block_bytes > group.pages_bytes:
-                padding = blocks * (self.block_bytes - group.pages_bytes)
+            if stage.block_bytes > group.pages_bytes:
+                padding = blocks * (stage.block_bytes - group.pages_bytes)
                 layers.append(LayerBytes("padding to the widest group", 0, padding, 0))
-            per_token = self.block_bytes // group.spec.tokens_per_block(self.config)
+            per_token = stage.block_bytes // group.spec.tokens_per_block(self.config)
             marginal += per_token * self._grows(group.spec, num_tokens)
         return SequenceBytes(_merged(layers), marginal)
 

@@ -4,7 +4,6 @@ Source:
     vLLM `benchmark` and `main_async`, vllm/benchmarks/serve.py: names and units of the fields.
 """
 
-import json
 from collections.abc import Mapping
 from math import isfinite
 from os import PathLike
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kvsim.errors import FileError, SpecError
+from kvsim.io.bounded import parse_json, read_text
 from kvsim.io.limits import MAX_BENCH_BYTES
 from kvsim.specs.bench import BenchRequest, BenchResult
 
@@ -29,29 +29,22 @@ def read_bench(path: str | PathLike[str]) -> BenchResult:
         SpecError: for a field that is missing or impossible; it is named.
     """
     file = Path(path)
-    try:
-        size = file.stat().st_size
-        if size > MAX_BENCH_BYTES:
-            msg = f"{file.name}: {size:,} bytes must be at most {MAX_BENCH_BYTES:,}"
-            raise FileError(msg)
-        row = _last_object(file.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        msg = f"{file.name}: {getattr(error, 'strerror', None) or error}"
-        raise FileError(msg) from None
+    text = read_text(file, most_bytes=MAX_BENCH_BYTES, what="benchmark's result")
+    row = _last_object(text, file.name)
     if not isinstance(row, dict):
         msg = f"{file.name}: must be a JSON object"
         raise FileError(msg)
     return parse_bench(row, name=file.name)
 
 
-def _last_object(text: str) -> object:
+def _last_object(text: str, name: str) -> object:
     try:
-        return json.loads(text)
-    except ValueError:
+        return parse_json(text, name=name)
+    except FileError:
         lines = [line for line in text.splitlines() if line.strip()]
         if len(lines) < 2:
             raise
-        return json.loads(lines[-1])  # --append-result writes a line per run
+        return parse_json(lines[-1], name=name)  # --append-result writes a line per run
 
 
 def parse_bench(row: Row, *, name: str = "bench") -> BenchResult:

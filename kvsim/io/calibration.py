@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kvsim.errors import FileError, SpecError
+from kvsim.io.bounded import read_json
 from kvsim.io.limits import MAX_CALIBRATION_BYTES
 from kvsim.specs.calibration import Calibration
 from kvsim.specs.overheads import Interval, Overheads, exact
@@ -32,16 +33,8 @@ def read_calibration(path: str | PathLike[str]) -> Calibration:
         FileError: if the file cannot be read or is no JSON object of this format.
         SpecError: for a figure that no machine can have, or one that is not known.
     """
-    file = Path(path)
-    try:
-        if file.stat().st_size > MAX_CALIBRATION_BYTES:
-            msg = f"{file.name}: larger than {MAX_CALIBRATION_BYTES} bytes, so no calibration"
-            raise FileError(msg)
-        content = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        msg = f"{file.name}: {error}"
-        raise FileError(msg) from None
-    return parse_calibration(content, name=file.name)
+    content = read_json(path, most_bytes=MAX_CALIBRATION_BYTES, what="calibration")
+    return parse_calibration(content, name=Path(path).name)
 
 
 def parse_calibration(content: object, *, name: str = "calibration") -> Calibration:

@@ -62,5 +62,8 @@ MAX_BENCH_BYTES = 256 * MiB
 MAX_STEP_TABLE_BYTES = MiB
 """Of a step-time file."""
 
+MAX_TOML_BYTES = MiB
+"""Of a sweep file, a sweep's description, or a price list."""
+
 MAX_CALIBRATION_BYTES = MiB
 """Of a calibration file."""

@@ -1,13 +1,13 @@
 """Prices of devices from a TOML file: what the user pays, in place of the catalogue's."""
 
-import tomllib
 from collections.abc import Mapping
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
-from kvsim.errors import FileError, SpecError
+from kvsim.errors import SpecError
+from kvsim.io.bounded import read_toml
 from kvsim.io.catalog import find_accelerator
+from kvsim.io.limits import MAX_TOML_BYTES
 from kvsim.specs.hardware import Price
 
 ENDS = ("low_usd_per_hour", "high_usd_per_hour")
@@ -35,15 +35,7 @@ def read_prices(path: str | PathLike[str]) -> Mapping[str, Price]:
         FileError: if the file cannot be read or is no TOML.
         SpecError: for an unknown device, or a price that is none.
     """
-    file = Path(path)
-    try:
-        rows = tomllib.loads(file.read_text("utf-8"))
-    except OSError as error:
-        msg = f"prices={file}: {error.strerror}"
-        raise FileError(msg) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        msg = f"prices={file} is no TOML file: {error}"
-        raise FileError(msg) from None
+    rows = read_toml(path, most_bytes=MAX_TOML_BYTES, what="price list")
     return {find_accelerator(name).name: _price(name, row) for name, row in rows.items()}
 
 

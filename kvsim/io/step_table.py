@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from kvsim.errors import FileError, SpecError
+from kvsim.io.bounded import read_json
 from kvsim.io.limits import MAX_STEP_TABLE_BYTES
 from kvsim.specs.step_table import Residuals, StepLine, StepPoint, StepTable
 
@@ -43,14 +44,7 @@ def read_step_table(path: str | PathLike[str]) -> StepTable:
         SpecError: for a figure that is missing or impossible.
     """
     file = Path(path)
-    try:
-        if file.stat().st_size > MAX_STEP_TABLE_BYTES:
-            msg = f"{file.name}: larger than {MAX_STEP_TABLE_BYTES} bytes, so no step-time file"
-            raise FileError(msg)
-        content = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        msg = f"{file.name}: {getattr(error, 'strerror', None) or error}"
-        raise FileError(msg) from None
+    content = read_json(file, most_bytes=MAX_STEP_TABLE_BYTES, what="step-time file")
     if not isinstance(content, dict) or content.get("schema_version") != SCHEMA_VERSION:
         msg = f"{file.name}: must be an object with schema_version {SCHEMA_VERSION}"
         raise FileError(msg)

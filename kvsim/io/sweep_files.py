@@ -5,7 +5,6 @@ import io
 import json
 import os
 import shutil
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -13,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kvsim.errors import FileError, SpecError
+from kvsim.io.bounded import read_json, read_toml
 from kvsim.io.frames import escaped
+from kvsim.io.limits import MAX_TOML_BYTES
 from kvsim.specs.sweep import SweepGrid, sweep_grid
 
 if TYPE_CHECKING:
@@ -42,19 +43,12 @@ def read_sweep(path: str | PathLike[str]) -> SweepGrid:
 def read_sweep_fields(path: str | PathLike[str]) -> tuple[bool, dict[str, object]]:
     """Whether the file asks to simulate, and its fields as they stand there, unchecked."""
     file = Path(path)
-    try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        msg = f"{file}: {error.strerror or error}"
-        raise FileError(msg) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        msg = f"{file}: is no TOML: {error}"
-        raise FileError(msg) from None
+    table = read_toml(file, most_bytes=MAX_TOML_BYTES, what="sweep")
     mode, fields = table.pop("mode", "plan"), table.pop("grid", {})
     if table:
         msg = f"{file.name}: {min(table)[:40]} must be one of mode, grid"
         raise SpecError(msg)
-    if mode not in MODES:
+    if not isinstance(mode, str) or mode not in MODES:
         msg = f"mode={str(mode)[:40]} must be one of {', '.join(MODES)}"
         raise SpecError(msg)
     if not isinstance(fields, dict) or not fields:
@@ -221,13 +215,9 @@ def read_description(output: str | PathLike[str]) -> dict[str, Any] | None:
         FileError: if it cannot be read as that.
     """
     path = _beside(Path(output), ".sweep.json")
-    try:
-        held = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         return None
-    except (OSError, ValueError) as error:
-        msg = f"{path}: is no description of a sweep: {error}"
-        raise FileError(msg) from None
+    held = read_json(path, most_bytes=MAX_TOML_BYTES, what="description of a sweep")
     if not isinstance(held, dict) or not {"digest", "complete", "sweep"} <= set(held):
         msg = f"{path}: is no description of a sweep"
         raise FileError(msg)

@@ -190,7 +190,8 @@ def work(evaluation: Evaluation) -> ComputeAnswer | None:
 
 def _compute(evaluation: Evaluation, *, batch_size: int) -> Compute:
     deployment = evaluation.deployment
-    ranks = deployment.parallel.tensor_parallel_size
+    parallel = deployment.parallel  # stages are taken as alike, each as large as the largest
+    ranks = parallel.tensor_parallel_size * parallel.pipeline_parallel_size
     return compute(
         deployment.model,
         weights=evaluation.weights,

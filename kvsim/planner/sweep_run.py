@@ -3,7 +3,9 @@
 import pickle
 import signal
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -145,10 +147,26 @@ def _round(
         return_as="generator_unordered",
         initializer=_leave_interrupts,
     )
-    rows: Iterator[tuple[int, Sequence[Row]]] = pool(
-        delayed(_work_in_process)(task.index, task.points, work, path) for task in todo
-    )
-    return rows
+    with _quiet():
+        rows = pool(delayed(_work_in_process)(task.index, task.points, work, path) for task in todo)
+    try:
+        while True:
+            with _quiet():
+                done = next(rows, None)
+            if done is None:
+                return
+            yield done
+    finally:
+        with _quiet():
+            rows.close()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without joblib's warning of the tasks that it cancels: who stops early knows."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning, module="joblib")
+        yield
 
 
 def _leave_interrupts() -> None:

@@ -47,6 +47,20 @@ vllm:prefix_cache_queries_total{engine="0",model_name="m"} 1200.0
 vllm:prefix_cache_hits_total{engine="0",model_name="m"} 400.0
 vllm:cache_config_info{block_size="16",engine="0",kv_cache_max_concurrency="2.5"} 1.0
 """
+SWEEP = b"""mode = "plan"
+[grid]
+model = ["llama-3.1-8b", "gemma-3-27b"]
+gpu = "H100-SXM5-80GB"
+max_model_len = [8192, 32768]
+gpu_memory_utilization = 0.9
+"""
+PRICES = b"""H100-SXM5-80GB = 2.5
+[L4]
+low_usd_per_hour = 0.5
+high_usd_per_hour = 0.8
+date = "2026-01"
+source = "a list"
+"""
 TRACES = {
     "azure.csv": b"TIMESTAMP,ContextTokens,GeneratedTokens\n"
     b"2023-11-16 18:15:46.6805900,374,44\n2023-11-16 18:15:50.9951690,396,109\n",
@@ -233,6 +247,8 @@ def parsers() -> dict[str, Parser]:
             read=use_step_table,
             seeds=(_written("steps.json", _step_table),),
         ),
+        Parser(name="sweep", suffix=".toml", read=kvsim.read_sweep, seeds=(SWEEP,)),
+        Parser(name="prices", suffix=".toml", read=kvsim.read_prices, seeds=(PRICES,)),
         Parser(name="calibration", suffix=".json", read=use_calibration, seeds=(_calibration(),)),
     )
     return {parser.name: parser for parser in every}

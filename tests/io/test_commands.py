@@ -257,6 +257,8 @@ def test_any_line_is_read_or_refused(words):
     """
     for line in (" ".join(words), shlex.join(words), "vllm serve " + " ".join(words)):
         try:
-            kvsim.parse_command(line)
+            command = kvsim.parse_command(line)
         except kvsim.KvsimError:
             continue
+        assert len(command.ignored) <= len(line.split())
+        assert all(flag.startswith("-") for flag in command.ignored)

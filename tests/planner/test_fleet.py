@@ -188,7 +188,7 @@ def test_requests_without_a_rate_cannot_be_stretched():
         ('H100 = "cheap"', "H100 must be a number, or have low_usd_per_hour"),
         ("H100 = {low_usd_per_hour = 3, high_usd_per_hour = 2}", "must be <= high_usd_per_hour"),
         ("H100 = {low_usd_per_hour = 1, high_usd_per_hour = 2, year = 2}", "has no field year"),
-        ("H100 = ", "is no TOML file"),
+        ("H100 = ", "is no TOML"),
     ],
 )
 def test_prices_that_are_none_are_refused(text, message, tmp_path):

@@ -366,3 +366,41 @@ def test_what_is_offloaded_must_fit_the_host():
     assert lacking.evaluation.fit.causes == (kvsim.Cause.HOST_MEMORY,)
     assert "host memory lacks 20.00 GiB" in lacking.evaluation.fit.reasons[0]
     assert kvsim.plan(offloaded).fits  # nothing is known of the machine, nothing is claimed
+
+
+@pytest.mark.parametrize("model", ["qwen3-32b", "gemma-3-27b", "qwen3-next-80b-a3b"])
+def test_a_request_is_charged_to_the_stage_that_holds_most(model):
+    """
+    Fixed bytes, bytes per token and the whole are one stage's, as the need of one request is.
+    32,640 tokens are whole blocks of 16 and of 544.
+    """
+    plan = kvsim.plan(
+        kvsim.Deployment(
+            model=kvsim.load_model(model),
+            accelerator=kvsim.accelerator("B200-SXM-180GB"),
+            engine=kvsim.Vllm(max_model_len=32640),
+            parallel=kvsim.Parallelism(pipeline_parallel_size=3),
+        )
+    )
+    held = plan.evaluation.capacity
+    widest = max(plan.why, key=lambda stage: stage.block_bytes)
+
+    line = held.cost.fixed_bytes + 32640 * held.cost.bytes_per_token
+    assert line == held.request.total_bytes
+    assert held.request.total_bytes <= widest.request.total_bytes
+
+
+def test_stages_do_not_change_what_a_token_computes_for_each_byte_it_reads():
+    """
+    Operations and bytes are both the whole model's: four equal stages read what one reads.
+    """
+
+    def intensity(stages):
+        parallel = kvsim.Parallelism(pipeline_parallel_size=stages)
+        engine = kvsim.Vllm(max_model_len=32768)
+        deployment = kvsim.Deployment(
+            model=LLAMA, accelerator=H100, engine=engine, parallel=parallel
+        )
+        return kvsim.plan(deployment).compute.compute.decode_step.intensity
+
+    assert intensity(4) == pytest.approx(intensity(1), rel=0.1)

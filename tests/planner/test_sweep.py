@@ -260,7 +260,7 @@ def test_a_full_disk_keeps_what_was_written(tmp_path):
 def test_ctrl_c_keeps_what_is_done(tmp_path, workers):
     """The whole process group gets the signal, as from a terminal; no traceback, status 130."""
     output = tmp_path / "table.csv"
-    big = {**RUNS, "num_requests": 400, "seed": list(range(20))}
+    big = {**RUNS, "num_requests": 5000, "seed": list(range(20))}
     process = subprocess.Popen(
         [
             *COMMAND,

@@ -53,13 +53,14 @@ def load(source: str | Path | bytes) -> str:
         return _bounded(decode(source), "the log")
     path = Path(source)
     try:
-        if path.stat().st_size > MAX_LOG_BYTES:
-            msg = f"{path.name}: larger than {MAX_LOG_BYTES // 2**20} MiB, so no start-up log"
-            raise FileError(msg)
-        content = path.read_bytes()
+        with path.open("rb") as opened:
+            content = opened.read(MAX_LOG_BYTES + 1)
     except (OSError, ValueError) as error:
         msg = f"{str(source)[:200]}: {getattr(error, 'strerror', None) or error}"
         raise FileError(msg) from None
+    if len(content) > MAX_LOG_BYTES:
+        msg = f"{path.name}: larger than {MAX_LOG_BYTES // 2**20} MiB, so no start-up log"
+        raise FileError(msg)
     return _bounded(decode(content), path.name)
 
 
