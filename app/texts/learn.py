@@ -136,10 +136,14 @@ TEXTS: dict[str, tuple[str, str]] = {
     "variant_mha": ("MHA, {heads} heads", "MHA，{heads} 头"),
     "variant_gqa": ("GQA, {heads} heads", "GQA，{heads} 头"),
     "variant_mqa": ("MQA, {heads} head", "MQA，{heads} 头"),
-    "variant_mla": ("MLA, latent{heads}", "MLA，潜变量{heads}"),
+    "variant_mla": ("MLA, latent", "MLA，潜变量"),
     "variant_window": ("window, {heads} heads", "窗口，{heads} 头"),
-    "variant_hybrid": ("3 of 4 states, {heads}", "3/4 为状态，{heads}"),
-    "variant_own": ("as it is {heads}", "实际 {heads}"),
+    "variant_hybrid": ("3 of 4 layers states", "3/4 的层为状态"),
+    "variant_own": ("this model", "本模型"),
+    "log_bars": (
+        "A bar grows with the logarithm of its figure.",
+        "条形的长度按数值的对数增长。",
+    ),
     "column_kind": ("attention", "注意力"),
     "column_request": ("one request", "一个请求"),
     "heads_said": (

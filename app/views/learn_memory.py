@@ -8,7 +8,7 @@ import kvsim
 from app import bars
 from app.i18n import Text
 from app.text import gib, inert, size, table
-from app.views.plan import CHART
+from app.views.bar_view import draw
 
 FORMATS = {
     "fp8": "fp8_e4m3",
@@ -39,7 +39,7 @@ def costs(plan: kvsim.Plan, t: Text) -> None:
         )
         for name, (num_bytes, color) in shown.items()
     ]
-    _bars("costs", rows, t, log=True)
+    draw("costs", rows, t, log=True)
     st.markdown(
         t(
             "costs_said",
@@ -63,7 +63,7 @@ def heads(variants: Sequence[kvsim.AttentionVariant], t: Text) -> None:
         )
         for row in variants
     ]
-    _bars("heads", rows, t)
+    draw("heads", rows, t)
     own = variants[-1]
     if len(variants) == 1:
         st.markdown(t("heads_alone", own=size(own.total_bytes)))
@@ -102,7 +102,7 @@ def paging(claim: kvsim.Claim, t: Text) -> None:
         )
         for name, color in (("reserved", bars.ORANGE), ("paged", bars.GREEN))
     ]
-    _bars("paging", rows, t)
+    draw("paging", rows, t)
     st.markdown(
         t(
             "paging_said",
@@ -134,7 +134,7 @@ def bits(plan: kvsim.Plan, measured: kvsim.Lessons, t: Text) -> None:
         )
         for name, num_bytes in held.items()
     ]
-    _bars("bits", rows, t)
+    draw("bits", rows, t)
     agreement = {row.name: f"{row.top1_agreement:.2%}" for row in measured.formats}
     lines = [
         (name, agreement[row.name], f"{row.kl_divergence_nats:.2g}", f"{row.saved:.1%}")
@@ -147,12 +147,3 @@ def bits(plan: kvsim.Plan, measured: kvsim.Lessons, t: Text) -> None:
         t("bits_said", int8=agreement["int8"], int4=agreement["int4"], int2=agreement["int2"])
     )
     st.caption(t("measured_source", model=measured.formats_model, source=measured.formats_source))
-
-
-def _bars(key: str, rows: list[bars.Bar], t: Text, *, log: bool = False) -> None:
-    st.plotly_chart(
-        bars.bars(rows, log=log),
-        key=f"learn_{key}",
-        config=CHART,
-        alt=bars.words(t(f"{key}_title"), rows, t),
-    )

@@ -9,6 +9,7 @@ import kvsim
 from app import bars, forms, learn_charts, scenario
 from app.i18n import Text
 from app.text import flops, seconds, size, table
+from app.views.bar_view import draw
 from app.views.plan import CHART
 
 STEP_PX = 220
@@ -51,7 +52,7 @@ def tokens(notes: kvsim.TokenNotes, t: Text) -> None:
             name=t("tokens_kept"), value=max(1, notes.kept_bytes), label=size(notes.kept_bytes)
         ),
     ]
-    _bars("tokens", rows, t, log=True)
+    draw("tokens", rows, t, log=True)
     st.markdown(
         t(
             "tokens_said",
@@ -90,7 +91,7 @@ def phases(plan: kvsim.Plan, t: Text) -> None:
         mark = bars.Mark(
             value=work.ridge_point, label=t("phase_ridge", ridge=f"{work.ridge_point:,.0f}")
         )
-    _bars("phases", shown, t, log=True, mark=mark)
+    draw("phases", shown, t, log=True, mark=mark)
     header = [t("column_phase"), t("column_flops"), t("column_read"), t("column_intensity")]
     lines = [
         (
@@ -170,14 +171,3 @@ def _operations_table(costs: Sequence[kvsim.AnswerCost], t: Text) -> None:
     ]
     with st.expander(t("answer_table")):
         st.markdown(table(header, rows))
-
-
-def _bars(
-    key: str, rows: list[bars.Bar], t: Text, *, log: bool = False, mark: bars.Mark | None = None
-) -> None:
-    st.plotly_chart(
-        bars.bars(rows, log=log, mark=mark),
-        key=f"learn_{key}",
-        config=CHART,
-        alt=bars.words(t(f"{key}_title"), rows, t, mark=mark),
-    )

@@ -44,6 +44,22 @@ def add_simulate(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="blocks of the pool, instead of a device's memory",
     )
+    _add_traffic(parser)
+    _add_service(parser)
+    _add_outputs(parser)
+    add_fields(parser, Offload, skip=set())
+    add_fields(parser, Vllm, skip={"num_gpu_blocks_override"})
+    add_fields(parser, Parallelism, skip=set())
+    parser.add_argument(
+        "--weights-bytes",
+        type=size,
+        metavar="SIZE",
+        help="weights on one device, in place of the estimate",
+    )
+
+
+def _add_traffic(parser: argparse.ArgumentParser) -> None:
+    """Which requests come, and when."""
     parser.add_argument("--trace", metavar="FILE", help="requests from a file, plain or .gz")
     parser.add_argument(
         "--skip-bad", action="store_true", help="count malformed lines, do not stop at them"
@@ -54,7 +70,11 @@ def add_simulate(parser: argparse.ArgumentParser) -> None:
         help="poisson (default without --trace), or a named one, see `kvsim workload`",
     )
     parser.add_argument(
-        "--rate", dest="rate_per_s", type=float, metavar="R", help="requests per second"
+        "--rate",
+        dest="rate_per_s",
+        type=float,
+        metavar="R",
+        help="requests per second; a trace is stretched to it",
     )
     add_fields(parser, PoissonTraffic, skip={"rate_per_s"})
     parser.add_argument(
@@ -67,6 +87,10 @@ def add_simulate(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="runs, with as many seeds from --seed on, for confidence intervals (default: 1)",
     )
+
+
+def _add_service(parser: argparse.ArgumentParser) -> None:
+    """How a step is made, how long it takes, and what was promised."""
     parser.add_argument(
         "--step-time",
         metavar="SECONDS|FILE",
@@ -81,17 +105,6 @@ def add_simulate(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="chance that a drafted token is right (default: 0)",
     )
-    for name in TABLES:
-        flag = "--output" if name == TABLES[0] else f"--output-{name}"
-        parser.add_argument(
-            flag,
-            dest=f"output_{name}",
-            metavar="FILE",
-            help=f"write a row for each of the {name}: .json, .csv or .parquet",
-        )
-    parser.add_argument(
-        "--trace-out", metavar="FILE", help="write the run as a trace for Perfetto or Chrome: .json"
-    )
     parser.add_argument(
         "--watermark",
         type=float,
@@ -105,21 +118,27 @@ def add_simulate(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="what serves the requests; auto is the compiled twin where it covers the run",
     )
+
+
+def _add_outputs(parser: argparse.ArgumentParser) -> None:
+    """Files to write."""
+    for name in TABLES:
+        flag = "--output" if name == TABLES[0] else f"--output-{name}"
+        parser.add_argument(
+            flag,
+            dest=f"output_{name}",
+            metavar="FILE",
+            help=f"write a row for each of the {name}: .json, .csv or .parquet",
+        )
+    parser.add_argument(
+        "--trace-out", metavar="FILE", help="write the run as a trace for Perfetto or Chrome: .json"
+    )
     parser.add_argument(
         "--metrics-out",
         nargs="+",
         default=[],
         metavar="FILE",
         help="the metrics page at the end of the run; of two files, the first is that at its start",
-    )
-    add_fields(parser, Offload, skip=set())
-    add_fields(parser, Vllm, skip={"num_gpu_blocks_override"})
-    add_fields(parser, Parallelism, skip=set())
-    parser.add_argument(
-        "--weights-bytes",
-        type=size,
-        metavar="SIZE",
-        help="weights on one device, in place of the estimate",
     )
 
 
@@ -246,4 +265,5 @@ def _workload(args: argparse.Namespace, seed: int) -> Workload:
         msg = f"trace={args.trace} and workload={args.workload} exclude each other"
         raise SpecError(msg)
     with progress("requests read", None) as on_progress:
-        return read_trace(args.trace, skip_bad=args.skip_bad, on_progress=on_progress)
+        requests = read_trace(args.trace, skip_bad=args.skip_bad, on_progress=on_progress)
+    return requests if args.rate_per_s is None else requests.at_rate(args.rate_per_s)

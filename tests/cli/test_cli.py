@@ -284,3 +284,20 @@ def test_a_plan_shows_where_the_cache_goes(capsys):
 
     for row in ("Where the cache goes", "null block", "tokens kept until the steps"):
         assert row in shown
+
+
+def test_a_trace_is_stretched_to_the_rate_that_is_asked_for(tmp_path, capsys):
+    """
+    Five requests of a trace at one a second last four seconds, whatever the file's times are.
+    """
+    path = tmp_path / "t.csv"
+    rows = "".join(f"{place / 10},8,2\n" for place in range(5))
+    path.write_text("arrival_s,num_prompt_tokens,num_output_tokens\n" + rows)
+    argv = ["simulate", "gpt2", "--num-gpu-blocks", "100", "--step-time", "0.001", "--json"]
+
+    def duration_s(*more):
+        main([*argv, "--trace", str(path), *more])
+        return json.loads(capsys.readouterr().out)["duration_s"]
+
+    assert duration_s() == pytest.approx(0.4, abs=0.05)
+    assert duration_s("--rate", "1") == pytest.approx(4, abs=0.05)
