@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # kvsim/ and app/ 
 import streamlit as st
 
 from app import forms, link
-from app.views import engines, frontier, learn, plan, simulate
+from app.views import engines, frontier, learn, log, plan, simulate
 
 HERE = Path(__file__).resolve().parent
 st.set_page_config(page_title="kvsim", page_icon=str(HERE / "icon.svg"), layout="wide")
@@ -44,6 +44,11 @@ def show_learn() -> None:
     learn.show(scenario, t)
 
 
+def show_log() -> None:
+    """Page *Log*, of a log that the visitor brings."""
+    log.show(scenario, t)
+
+
 page = st.navigation(
     [
         st.Page(show_plan, title=t("page_plan"), url_path="plan", default=True),
@@ -51,6 +56,7 @@ page = st.navigation(
         st.Page(show_engines, title=t("page_engines"), url_path="engines"),
         st.Page(show_simulate, title=t("page_simulate"), url_path="simulate"),
         st.Page(show_learn, title=t("page_learn"), url_path="learn"),
+        st.Page(show_log, title=t("page_log"), url_path="log"),
     ],
     position="top",
 )

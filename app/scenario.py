@@ -14,6 +14,9 @@ CUSTOM = "custom"
 MAX_CONFIG_BYTES = 1_000_000
 """Largest config.json taken from a visitor; the largest seen have 200 kB."""
 
+MAX_LOG_BYTES = 1_000_000
+"""Largest start-up log taken from a visitor."""
+
 AUTO = "auto"
 QUANTIZATIONS = (AUTO, "none", "fp8", "int8", "awq", "gptq", "bitsandbytes", "mxfp4", "nvfp4")
 CACHE_DTYPES = (AUTO, "bfloat16", "float16", "fp8", "fp8_e4m3", "fp8_e5m2")
@@ -28,6 +31,16 @@ def model_options() -> tuple[str, ...]:
 def gpu_options() -> tuple[str, ...]:
     """Every device of the catalogue."""
     return tuple(device.name for device in kvsim.catalog_accelerators())
+
+
+def served_options() -> tuple[str, ...]:
+    """As the log says, and every model of the catalogue."""
+    return (AUTO, *(model.id for model in kvsim.catalog_models()))
+
+
+def device_options() -> tuple[str, ...]:
+    """As the log says, and every device of the catalogue."""
+    return (AUTO, *gpu_options())
 
 
 MODEL = Field(name="model", kind=Kind.CHOICE, default="llama-3.1-8b", options=model_options)
@@ -94,7 +107,13 @@ TRAFFIC = (
     Field(name="output_tokens", kind=Kind.COUNT, default=250, step=50, most=MAX_TOKENS),
     Field(name="output_tokens_std", kind=Kind.COUNT, default=50, step=10, least=0, most=MAX_TOKENS),
 )
-PAGE_FIELDS = {field.name: field for field in (FIGURE, STEP, TARGET, *TRAFFIC)}
+LOG = (
+    Field(name="log_model", kind=Kind.CHOICE, default=AUTO, options=served_options),
+    Field(name="log_gpu", kind=Kind.CHOICE, default=AUTO, options=device_options),
+)
+"""What page Log is told beside the log."""
+
+PAGE_FIELDS = {field.name: field for field in (FIGURE, STEP, TARGET, *TRAFFIC, *LOG)}
 """Inputs of one page alone; their values stay when the visitor looks at another."""
 
 PRESETS: dict[str, dict[str, Value]] = {

@@ -179,6 +179,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "page_simulate": ("Simulate", "模拟"),
     "page_frontier": ("Frontier", "取舍"),
     "page_learn": ("Learn", "学习"),
+    "page_log": ("Check my log", "查日志"),
     "link_ignored": (
         "Link values ignored: {values}. Defaults are used in their place.",
         "链接中的以下值无法采用：{values}。已改用默认值。",
