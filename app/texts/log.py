@@ -59,12 +59,11 @@ TEXTS: dict[str, tuple[str, str]] = {
     "log_left_over": ("left over", "剩余"),
     "log_printed": ("printed", "日志打印"),
     "log_predicted": ("predicted", "预测"),
-    "column_part": ("part", "部分"),
+    "log_column_part": ("part", "部分"),
     "column_in_bytes": ("memory", "显存"),
     "column_in_tokens": ("tokens", "token"),
     "column_in_blocks": ("blocks", "块"),
     "column_low_high": ("low … high", "下限 … 上限"),
-    "column_source": ("from", "来源"),
     "log_not_checked": ("Not checked: {reason}", "未核对：{reason}"),
     # what was read
     "log_settings": (
@@ -76,7 +75,6 @@ TEXTS: dict[str, tuple[str, str]] = {
         "设置与数字的表格，附所在行号。",
     ),
     "column_name": ("name", "名称"),
-    "column_value": ("value", "值"),
     "column_line": ("line", "行号"),
     "log_not_understood": (
         "{lines} lines about memory that were not understood",

@@ -122,7 +122,7 @@ def _checks(explained: kvsim.ExplainedLog, t: Text) -> None:
             for part in (check.whole, *check.parts)
         )
         rest = (t("log_left_over"), *_cells(check.remainder, check.unit), "")
-        header = [t("column_part"), t(f"column_in_{check.unit}"), t("column_low_high")]
+        header = [t("log_column_part"), t(f"column_in_{check.unit}"), t("column_low_high")]
         st.markdown(table([*header, t("column_source")], [*parts, rest, whole], words=1))
         if check.note:
             st.caption(inert(check.note))
