@@ -69,7 +69,7 @@ class Fit:
     needed_bytes: int
     available_bytes: int
     requests_per_replica: int  # asked of the replica that gets most
-    max_requests: int  # that fit, over all replicas
+    max_requests: int  # that fit, over all replicas; none where the engine does not start
     causes: tuple[Cause, ...]
     reasons: tuple[str, ...]
 
@@ -179,7 +179,7 @@ def fit(
         needed_bytes=needed,
         available_bytes=budget.kv_cache_bytes.best,
         requests_per_replica=share,
-        max_requests=replicas * capacity.best.max_requests,
+        max_requests=0 if Cause.NOT_FREE in reasons else replicas * capacity.best.max_requests,
         causes=tuple(reasons),
         reasons=tuple(reasons.values()),
     )

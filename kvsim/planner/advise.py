@@ -95,16 +95,17 @@ def _found(
         for change in kind:
             changed = judged(change, kinds.evaluate)
             if changed is not None and is_enough(changed):
-                yield _fix(change, changed, before=kinds.evaluation.fit.max_requests)
+                yield _fix(change, changed, before=kinds.evaluation)
                 break
 
 
-def effect(num_requests: int, num_tokens: int, *, before: int) -> str:
-    """What a change brings, in words."""
-    return f"{num_requests:,} x {num_tokens:,} tokens fit, now {before:,}"
+def effect(num_requests: int, num_tokens: int, *, before: int, before_tokens: int) -> str:
+    """What a change brings, in words; another length of requests is said on both sides."""
+    length = "" if num_tokens == before_tokens else f" x {before_tokens:,}"
+    return f"{num_requests:,} x {num_tokens:,} tokens fit, now {before:,}{length}"
 
 
-def _fix(change: Change, changed: Evaluation, *, before: int) -> Fix:
+def _fix(change: Change, changed: Evaluation, *, before: Evaluation) -> Fix:
     held, length = changed.capacity.best, changed.resolved.max_model_len
     return Fix(
         setting=change.setting,
@@ -113,6 +114,11 @@ def _fix(change: Change, changed: Evaluation, *, before: int) -> Fix:
         max_concurrency=held.max_concurrency,
         kv_cache_tokens=held.kv_cache_tokens,
         num_gpus=changed.deployment.parallel.num_ranks,
-        effect=effect(changed.fit.max_requests, length, before=before),
+        effect=effect(
+            changed.fit.max_requests,
+            length,
+            before=before.fit.max_requests,
+            before_tokens=before.resolved.max_model_len,
+        ),
         cost=change.cost,
     )

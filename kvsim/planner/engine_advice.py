@@ -225,6 +225,11 @@ def _fix(
             max_concurrency=tried.best.tokens / tried.num_tokens,
             kv_cache_tokens=tried.best.tokens,
             num_gpus=tried.deployment.parallel.num_ranks,
-            effect=effect(tried.best.requests, tried.num_tokens, before=judged.best.requests),
+            effect=effect(
+                tried.best.requests,
+                tried.num_tokens,
+                before=judged.best.requests,
+                before_tokens=judged.num_tokens,
+            ),
             cost=cost,
         )

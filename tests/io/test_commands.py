@@ -156,7 +156,7 @@ def test_every_engine_has_a_line_for_the_same_plan():
     )
     assert "llama.cpp" not in lines  # it has no fp8 cache
     assert plain["llama.cpp"] == (
-        "llama-server -hf meta-llama/Llama-3.1-8B --ctx-size 131072 --parallel 16"
+        "llama-server -m llama-3.1-8b.gguf --ctx-size 131072 --parallel 16"
     )
 
 

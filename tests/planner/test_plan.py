@@ -404,3 +404,30 @@ def test_stages_do_not_change_what_a_token_computes_for_each_byte_it_reads():
         return kvsim.plan(deployment).compute.compute.decode_step.intensity
 
     assert intensity(4) == pytest.approx(intensity(1), rel=0.1)
+
+
+def test_an_engine_that_does_not_start_holds_nothing():
+    """
+    It asks for more than is free: the share that it could have is what makes two requests fit.
+    """
+    engine = kvsim.Vllm(max_model_len=131072)
+    busy = kvsim.Deployment(
+        model=LLAMA, accelerator=H100, engine=engine, other_processes_bytes=20 * GiB
+    )
+    plan = kvsim.plan(busy)
+
+    assert plan.evaluation.fit.max_requests == 0
+    assert [fix.effect for fix in plan.fixes] == ["2 x 131,072 tokens fit, now 0"]
+
+
+def test_another_length_is_said_on_both_sides():
+    """
+    Three requests of the model's length are no gain over one of a third of it, read alone.
+    """
+    engine = kvsim.Vllm(auto_max_model_len=True)
+    deployment = kvsim.Deployment(model=LLAMA, accelerator=kvsim.accelerator("A10"), engine=engine)
+    plan = kvsim.plan(deployment)
+    now = plan.evaluation.resolved.max_model_len
+
+    assert plan.more_users
+    assert all(fix.effect.endswith(f"now 1 x {now:,}") for fix in plan.more_users)

@@ -145,9 +145,15 @@ def _sglang_format(name: str) -> str:
     return known[name]
 
 
+def _gguf(model: str, name: str) -> list[str]:
+    """A file that is stated, a repository of such files, or the file that one has to have."""
+    if model.endswith(".gguf"):
+        return ["-m", model]
+    return ["-hf", model] if "gguf" in model.lower() else ["-m", f"{name}.gguf"]
+
+
 def _llama_server(deployment: Deployment, settings: LlamaCpp) -> str:
-    model = _model(deployment)
-    words = ["llama-server", *(["-m", model] if model.endswith(".gguf") else ["-hf", model])]
+    words = ["llama-server", *_gguf(_model(deployment), deployment.model.name)]
     words += changed(LLAMA_FLAGS | (IK_FLAGS if settings.is_ik else {}), settings, LlamaCpp())
     if settings.kv_unified is not None:
         words.append("--kv-unified" if settings.kv_unified else "--no-kv-unified")
