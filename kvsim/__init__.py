@@ -141,6 +141,7 @@ if TYPE_CHECKING:
     from kvsim.specs.bench import BenchResult
     from kvsim.specs.calibration import Calibration
     from kvsim.specs.deployment import Deployment
+    from kvsim.specs.digest import digest
     from kvsim.specs.efficiencies import Efficiencies
     from kvsim.specs.engine import EngineName, UsageContext, Vllm
     from kvsim.specs.engine_log import EngineLog, LogEngine, Outcome
@@ -325,6 +326,7 @@ _HOMES = {
         "Overheads",
         "exact",
     ),
+    "kvsim.specs.digest": ("digest",),
     "kvsim.specs.offload": ("Offload",),
     "kvsim.sim.tiers": ("TierUse",),
     "kvsim.specs.parallel": ("Parallelism",),
@@ -577,6 +579,7 @@ __all__ = [
     "compare",
     "context_lengths",
     "decode_total_flops",
+    "digest",
     "engine_commands",
     "engine_line",
     "exact",

@@ -15,6 +15,7 @@ from kvsim.io.traces import read_trace
 from kvsim.planner.sweep_rows import Row, columns
 from kvsim.planner.sweep_run import Backend, Task, run_tasks, tasks
 from kvsim.planner.sweep_table import SweepTable, Tally
+from kvsim.specs.digest import digest
 from kvsim.specs.sweep import SweepGrid, sweep_grid
 
 Progress = Callable[[int], None]
@@ -63,8 +64,8 @@ def sweep(
         msg = f"backend={backend[:40]} must be one of {', '.join(Backend)}"
         raise SpecError(msg)
     described = _grid(grid)
-    shared, digest = _resolved(described)
-    run = _Run(grid=described, digest=digest, output=output)
+    shared, identity = _resolved(described)
+    run = _Run(grid=described, digest=identity, output=output)
     todo = run.open(resume=resume)
     done = run_tasks(
         todo,
@@ -169,9 +170,5 @@ def _resolved(grid: SweepGrid) -> tuple[Shared, str]:
         accelerators={str(name): accelerator(str(name)) for name in grid.values("gpu")},
         traces={str(path): read_trace(str(path)) for path in grid.values("trace")},
     )
-    digest = hashlib.sha256()
-    for part in (__version__, grid, shared.models, shared.accelerators):
-        digest.update(repr(part).encode())
-    for path in shared.traces:
-        digest.update(Path(path).read_bytes())
-    return shared, digest.hexdigest()
+    traces = [hashlib.sha256(Path(path).read_bytes()).digest() for path in shared.traces]
+    return shared, digest(__version__, grid, shared.models, shared.accelerators, traces)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from kvsim.cli.commands import COMMANDS
 from kvsim.cli.parser import build_parser
+from kvsim.cli.provenance import provenance
 from kvsim.errors import KvsimError, MissingExtraError
 
 SCHEMA_VERSION = 1
@@ -29,7 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if result is None:
             return EXIT_FITS
         if args.json:
-            print(json.dumps({"schema_version": SCHEMA_VERSION, **result}, allow_nan=False))
+            whence = {"schema_version": SCHEMA_VERSION, "provenance": provenance(args, result)}
+            print(json.dumps(whence | result, allow_nan=False))
         else:
             command.show(result)
         sys.stdout.flush()

@@ -5,6 +5,7 @@ from typing import Any
 
 from kvsim import api
 from kvsim.cli import tables
+from kvsim.cli.flags import InputFile, OutputFile
 from kvsim.io.bench import read_bench
 from kvsim.io.step_table import write_step_table
 from kvsim.units import format_change, format_seconds
@@ -24,11 +25,15 @@ def add_calibrate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "files",
         nargs="+",
+        type=InputFile,
         metavar="BENCH.json",
         help="results of `vllm bench serve --save-result`, best with --save-detailed",
     )
     parser.add_argument(
-        "--output", metavar="FILE", help="write it, for `kvsim simulate --step-time FILE`"
+        "--output",
+        type=OutputFile,
+        metavar="FILE",
+        help="write it, for `kvsim simulate --step-time FILE`",
     )
 
 

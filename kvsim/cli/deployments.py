@@ -41,6 +41,7 @@ def add_deployment(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(flag, type=flags.size, metavar="SIZE", help=doc)
     parser.add_argument(
         "--calibration",
+        type=flags.InputFile,
         metavar="FILE",
         help="figures measured on your machine: from `kvsim explain --write-calibration`",
     )

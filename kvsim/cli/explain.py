@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from kvsim import api
 from kvsim.cli import tables
+from kvsim.cli.flags import InputFile, OutputFile
 from kvsim.errors import SpecError
 from kvsim.io.calibration import write_calibration
 from kvsim.io.metrics_page import read_metrics
@@ -25,7 +26,9 @@ TITLES = {"bytes": format_bytes, "tokens": "{:,}".format, "blocks": "{:,}".forma
 
 def add_explain(parser: argparse.ArgumentParser) -> None:
     """The flags of `kvsim explain`."""
-    parser.add_argument("log", metavar="LOG", help="a start-up log, or - for what is piped in")
+    parser.add_argument(
+        "log", type=InputFile, metavar="LOG", help="a start-up log, or - for what is piped in"
+    )
     parser.add_argument(
         "--model",
         metavar="MODEL",
@@ -34,13 +37,20 @@ def add_explain(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--gpu", metavar="GPU", help="the device, see `kvsim gpus`")
     parser.add_argument(
-        "--metrics", metavar="URL", help="the running server's metrics page, or a file of it"
+        "--metrics",
+        type=InputFile,
+        metavar="URL",
+        help="the running server's metrics page, or a file of it",
     )
     parser.add_argument(
-        "--trace", metavar="FILE", help="with --metrics: what was asked, for the hits it allows"
+        "--trace",
+        type=InputFile,
+        metavar="FILE",
+        help="with --metrics: what was asked, for the hits it allows",
     )
     parser.add_argument(
         "--write-calibration",
+        type=OutputFile,
         metavar="FILE",
         help="write the measured memory for `kvsim plan --calibration FILE`",
     )
@@ -55,7 +65,9 @@ def run_explain(args: argparse.Namespace) -> Json:
     if args.trace is not None and args.metrics is None:
         msg = f"trace={args.trace[:80]} is compared with --metrics: give both"
         raise SpecError(msg)
-    source = sys.stdin.buffer.read() if args.log == STANDARD_INPUT else args.log
+    if args.log == STANDARD_INPUT:
+        args.piped = sys.stdin.buffer.read()
+    source = getattr(args, "piped", args.log)
     allowed = None
     if args.trace is not None:
         allowed = api.summarize_workload(read_trace(args.trace)).prefix.token_rate

@@ -46,6 +46,18 @@ def size(text: str) -> int:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+class InputFile(str):
+    """A flag's value that may name a file: what is in it decides the result, not its name."""
+
+    __slots__ = ()
+
+
+class OutputFile(str):
+    """A flag's value that names a file to write."""
+
+    __slots__ = ()
+
+
 class LengthAction(argparse.Action):
     """A length, or what vLLM takes for "as long as memory allows": -1 or auto."""
 

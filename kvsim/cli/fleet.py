@@ -6,7 +6,7 @@ from typing import Any
 from kvsim import api
 from kvsim.cli import tables
 from kvsim.cli.deployments import deployment_from
-from kvsim.cli.flags import add_fields, from_args
+from kvsim.cli.flags import InputFile, add_fields, from_args
 from kvsim.cli.simulate import step_time_from
 from kvsim.cli.traffic_flags import add_traffic, traffic_from
 from kvsim.errors import SpecError
@@ -36,7 +36,9 @@ def add_fleet(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--usd-per-gpu-hour", type=float, metavar="USD", help="price of an hour of one device"
     )
-    parser.add_argument("--prices", metavar="FILE", help="prices of devices, TOML: name = USD")
+    parser.add_argument(
+        "--prices", type=InputFile, metavar="FILE", help="prices of devices, TOML: name = USD"
+    )
     parser.add_argument(
         "--retention-s",
         type=float,
@@ -45,6 +47,7 @@ def add_fleet(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--step-time",
+        type=InputFile,
         metavar="SECONDS|FILE",
         help="of every step, or a file of `kvsim calibrate`, instead of the device's roofline",
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 from kvsim import api
 from kvsim.cli.deployments import stated
-from kvsim.cli.flags import add_fields, add_model, from_args, size
+from kvsim.cli.flags import InputFile, OutputFile, add_fields, add_model, from_args, size
 from kvsim.cli.progress import progress
 from kvsim.errors import SpecError
 from kvsim.io.frames import check_ending
@@ -60,7 +60,9 @@ def add_simulate(parser: argparse.ArgumentParser) -> None:
 
 def _add_traffic(parser: argparse.ArgumentParser) -> None:
     """Which requests come, and when."""
-    parser.add_argument("--trace", metavar="FILE", help="requests from a file, plain or .gz")
+    parser.add_argument(
+        "--trace", type=InputFile, metavar="FILE", help="requests from a file, plain or .gz"
+    )
     parser.add_argument(
         "--skip-bad", action="store_true", help="count malformed lines, do not stop at them"
     )
@@ -93,6 +95,7 @@ def _add_service(parser: argparse.ArgumentParser) -> None:
     """How a step is made, how long it takes, and what was promised."""
     parser.add_argument(
         "--step-time",
+        type=InputFile,
         metavar="SECONDS|FILE",
         help="of every step, or a file of `kvsim calibrate`, instead of the device's roofline",
     )
@@ -127,16 +130,21 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             flag,
             dest=f"output_{name}",
+            type=OutputFile,
             metavar="FILE",
             help=f"write a row for each of the {name}: .json, .csv or .parquet",
         )
     parser.add_argument(
-        "--trace-out", metavar="FILE", help="write the run as a trace for Perfetto or Chrome: .json"
+        "--trace-out",
+        type=OutputFile,
+        metavar="FILE",
+        help="write the run as a trace for Perfetto or Chrome: .json",
     )
     parser.add_argument(
         "--metrics-out",
         nargs="+",
         default=[],
+        type=OutputFile,
         metavar="FILE",
         help="the metrics page at the end of the run; of two files, the first is that at its start",
     )

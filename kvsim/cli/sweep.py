@@ -5,6 +5,7 @@ from typing import Any
 
 from kvsim import api
 from kvsim.cli import tables
+from kvsim.cli.flags import InputFile, OutputFile
 from kvsim.cli.progress import progress
 from kvsim.errors import SpecError
 from kvsim.io.sweep_files import MODES, read_description, read_sweep_fields
@@ -25,7 +26,11 @@ SHOWN = {
 def add_sweep(parser: argparse.ArgumentParser) -> None:
     """The flags of `kvsim sweep`."""
     parser.add_argument(
-        "file", nargs="?", metavar="FILE", help="a grid in TOML: mode, and a table grid of fields"
+        "file",
+        nargs="?",
+        type=InputFile,
+        metavar="FILE",
+        help="a grid in TOML: mode, and a table grid of fields",
     )
     parser.add_argument(
         "--grid",
@@ -38,7 +43,10 @@ def add_sweep(parser: argparse.ArgumentParser) -> None:
         "--simulate", action="store_true", help="serve a workload at each point, do not only plan"
     )
     parser.add_argument(
-        "--output", metavar="FILE", help="the table, .parquet or .csv; rows are kept as they come"
+        "--output",
+        type=OutputFile,
+        metavar="FILE",
+        help="the table, .parquet or .csv; rows are kept as they come",
     )
     parser.add_argument(
         "--resume", action="store_true", help="go on with the sweep whose --output this is"

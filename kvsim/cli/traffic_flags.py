@@ -3,6 +3,7 @@
 import argparse
 
 from kvsim import api
+from kvsim.cli.flags import InputFile
 from kvsim.errors import SpecError
 from kvsim.io.traces import read_trace
 from kvsim.specs.workload import Workload
@@ -13,7 +14,9 @@ DEFAULT_REQUESTS = 1000
 def add_traffic(parser: argparse.ArgumentParser) -> None:
     """Which requests come, and how fast."""
     parser.add_argument("--workload", metavar="NAME", help="named, see `kvsim workload`")
-    parser.add_argument("--trace", metavar="FILE", help="requests from a file, plain or .gz")
+    parser.add_argument(
+        "--trace", type=InputFile, metavar="FILE", help="requests from a file, plain or .gz"
+    )
     parser.add_argument(
         "--rate",
         dest="rate_per_s",

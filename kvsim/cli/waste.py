@@ -6,7 +6,7 @@ from typing import Any
 
 from kvsim import api
 from kvsim.cli import tables
-from kvsim.cli.flags import size
+from kvsim.cli.flags import InputFile, size
 from kvsim.cli.progress import progress
 from kvsim.errors import SpecError
 from kvsim.io.traces import read_trace
@@ -31,7 +31,7 @@ def add_waste(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--paper", action="store_true", help="the PagedAttention paper's figures 2 and 13"
     )
-    what.add_argument("--trace", metavar="FILE", help="a trace in any known format")
+    what.add_argument("--trace", type=InputFile, metavar="FILE", help="a trace in any known format")
     parser.add_argument(
         "--skip-bad", action="store_true", help="count malformed lines, do not stop at them"
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 from kvsim import api
 from kvsim.cli import tables
+from kvsim.cli.flags import InputFile, OutputFile
 from kvsim.cli.measured import FROM_METRICS, measure, show_measured
 from kvsim.cli.progress import progress
 from kvsim.errors import SpecError
@@ -28,12 +29,14 @@ def add_workload(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "source",
         nargs="?",
+        type=InputFile,
         metavar="NAME|FILE",
         help="a named workload, a trace, from-metrics or from-bench; none: list",
     )
     parser.add_argument(
         "files",
         nargs="*",
+        type=InputFile,
         metavar="FILE|URL",
         help="what is read: from-metrics a page or two, from-bench one file",
     )
@@ -82,7 +85,10 @@ def add_workload(parser: argparse.ArgumentParser) -> None:
         help="sizes of a prefix cache, for what each would find",
     )
     parser.add_argument(
-        "--output", metavar="FILE", help="write it: .csv, .jsonl, either with .gz, or .parquet"
+        "--output",
+        type=OutputFile,
+        metavar="FILE",
+        help="write it: .csv, .jsonl, either with .gz, or .parquet",
     )
 
 
