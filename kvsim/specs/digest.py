@@ -38,8 +38,12 @@ def _text(value: object) -> str:
         return f"{type(value).__name__}({','.join(shown)})"
     if isinstance(value, Enum):
         return f"{type(value).__name__}.{value.name}"
-    if value is None or isinstance(value, str | bytes | int | float):
-        return repr(_plain(value))
+    if isinstance(value, str):
+        return repr(str(value))  # a subclass may print in a way of its own
+    if isinstance(value, float):
+        return repr(float(value))
+    if value is None or isinstance(value, bytes | int):
+        return repr(value)
     if isinstance(value, Mapping):
         pairs = (f"{_text(key)}:{_text(each)}" for key, each in value.items())
         return f"{{{','.join(sorted(pairs))}}}"
@@ -49,11 +53,3 @@ def _text(value: object) -> str:
         return f"[{','.join(_text(each) for each in value)}]"
     msg = f"inputs={type(value).__name__} must be specs, or plain values and collections of them"
     raise SpecError(msg)
-
-
-def _plain(value: str | bytes | float | None) -> str | bytes | float | None:
-    """The value without its subclass, which may print in a way of its own."""
-    for kind in (str, bytes, bool, int, float):
-        if isinstance(value, kind):
-            return kind(value)
-    return value
