@@ -32,24 +32,29 @@ def digest(*inputs: object) -> str:
 
 def _text(value: object) -> str:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        shown = (
-            f"{f.name}={_text(getattr(value, f.name))}" for f in dataclasses.fields(value) if f.init
-        )
-        return f"{type(value).__name__}({','.join(shown)})"
+        given = [f.name for f in dataclasses.fields(value) if f.init]
+        return _named(value, [f"{name}={_text(getattr(value, name))}" for name in given])
     if isinstance(value, Enum):
-        return f"{type(value).__name__}.{value.name}"
-    if isinstance(value, str):
-        return repr(str(value))  # a subclass may print in a way of its own
-    if isinstance(value, float):
-        return repr(float(value))
-    if value is None or isinstance(value, bytes | int):
-        return repr(value)
+        return _named(value, [value.name])
+    if value is None or isinstance(value, str | bytes | int | float):
+        return _scalar(value)
     if isinstance(value, Mapping):
         pairs = (f"{_text(key)}:{_text(each)}" for key, each in value.items())
         return f"{{{','.join(sorted(pairs))}}}"
-    if isinstance(value, set | frozenset):
-        return f"<{','.join(sorted(_text(each) for each in value))}>"
     if isinstance(value, Iterable):
-        return f"[{','.join(_text(each) for each in value)}]"
+        parts = [_text(each) for each in value]
+        unordered = isinstance(value, set | frozenset)
+        return f"<{','.join(sorted(parts))}>" if unordered else f"[{','.join(parts)}]"
     msg = f"inputs={type(value).__name__} must be specs, or plain values and collections of them"
     raise SpecError(msg)
+
+
+def _named(value: object, parts: Iterable[str]) -> str:
+    return f"{type(value).__name__}({','.join(parts)})"
+
+
+def _scalar(value: str | bytes | float | None) -> str:
+    """The text of a plain value; a subclass of its kind may print in a way of its own."""
+    if isinstance(value, str):
+        return repr(str(value))
+    return repr(float(value)) if isinstance(value, float) else repr(value)
