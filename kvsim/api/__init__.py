@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         load_model,
         plan,
     )
+    from kvsim.api.reading import read_requests
     from kvsim.api.serving import (
         generate_workload,
         over_seeds,
@@ -63,6 +64,7 @@ _HOMES = {
         "load_model",
         "plan",
     ),
+    "reading": ("read_requests",),
     "serving": (
         "generate_workload",
         "over_seeds",
@@ -101,6 +103,7 @@ __all__ = [
     "plan_engine",
     "plan_grid",
     "poisson_workload",
+    "read_requests",
     "simulate",
     "simulate_blocks",
     "size_fleet",

@@ -14,7 +14,6 @@ from kvsim.cli.progress import progress
 from kvsim.errors import SpecError
 from kvsim.io.frames import check_ending
 from kvsim.io.step_table import read_step_table
-from kvsim.io.traces import read_trace
 from kvsim.specs.deployment import Deployment
 from kvsim.specs.efficiencies import Efficiencies
 from kvsim.specs.engine import Vllm
@@ -22,7 +21,7 @@ from kvsim.specs.limits import ServiceLimits
 from kvsim.specs.offload import Offload
 from kvsim.specs.overheads import Overheads
 from kvsim.specs.parallel import Parallelism
-from kvsim.specs.workload import PoissonTraffic, Workload
+from kvsim.specs.workload import PoissonTraffic
 
 Json = dict[str, Any]
 
@@ -261,7 +260,7 @@ def step_time_from(stated: str | None) -> dict[str, Any]:
         return {"step_table": read_step_table(stated)}
 
 
-def _workload(args: argparse.Namespace, seed: int) -> Workload:
+def _workload(args: argparse.Namespace, seed: int) -> Any:  # noqa: ANN401 - requests, or their columns
     if args.trace is None and args.workload not in (None, "poisson"):
         rate = {} if args.rate_per_s is None else {"rate_per_s": args.rate_per_s}
         return api.generate_workload(
@@ -273,5 +272,5 @@ def _workload(args: argparse.Namespace, seed: int) -> Workload:
         msg = f"trace={args.trace} and workload={args.workload} exclude each other"
         raise SpecError(msg)
     with progress("requests read", None) as on_progress:
-        requests = read_trace(args.trace, skip_bad=args.skip_bad, on_progress=on_progress)
+        requests = api.read_requests(args.trace, skip_bad=args.skip_bad, on_progress=on_progress)
     return requests if args.rate_per_s is None else requests.at_rate(args.rate_per_s)

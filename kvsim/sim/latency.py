@@ -1,84 +1,124 @@
 """From records to waiting times: gaps between tokens, queueing, and who kept what limits."""
 
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import accumulate, pairwise
-from typing import NamedTuple
+from typing import NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from kvsim.sim.metrics import Spread
-from kvsim.sim.records import RequestRecord, StepRecord
+from kvsim.sim.series import RequestSeries, StepSeries
 from kvsim.specs.limits import ServiceLimits
 
 Json = dict[str, object]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 
-class Gap(NamedTuple):
+class Gaps(NamedTuple):
     """Seconds between two outputs of a request, and how often they occurred."""
 
-    seconds: float
-    times: int
+    seconds: Floats
+    times: Ints
 
 
 class StepEnds:
-    """When the steps that computed anything ended: the times at which tokens came."""
+    """When the steps that computed anything ended: the times at which tokens came, ascending."""
 
-    def __init__(self, steps: Iterable[StepRecord]) -> None:
-        self._ends = [step.end_s for step in steps if step.num_tokens]
+    def __init__(self, ends_s: Floats) -> None:
+        self._ends = ends_s
 
-    def gaps(self, requests: Iterable[RequestRecord]) -> Iterator[Gap]:
+    @classmethod
+    def of(cls, steps: StepSeries) -> Self:
+        """Those of a run."""
+        return cls(steps.floats("end_s")[steps.ints("num_tokens") > 0])
+
+    def gaps(self, requests: RequestSeries) -> Gaps:
         """Every gap between two outputs in a row, over all requests.
 
         A step that accepts several drafted tokens is one output, as clients see it.
         """
-        changes = [0] * (len(self._ends) + 1)  # entry i: of the gap that ends at step end i
-        for request in requests:
-            self._add(changes, request.first_token_s, request.finish_s, 1)
-            for stall in request.stalls:
-                self._add(changes, stall.from_s, stall.until_s, -1)
-                yield Gap(stall.until_s - stall.from_s, 1)
-        counts = accumulate(changes[1:])
-        for (before, after), count in zip(pairwise(self._ends), counts, strict=False):
-            if count:
-                yield Gap(after - before, count)
+        counts = np.cumsum(self.changes(requests))[:-1]
+        seconds, is_any = np.diff(self._ends, append=np.inf), counts > 0
+        return joined_gaps([Gaps(seconds[is_any], counts[is_any]), stall_gaps(requests)])
 
-    def _add(self, changes: list[int], from_s: float, until_s: float, count: int) -> None:
-        """Count the gaps that end after `from_s` and up to `until_s`."""
-        first, last = bisect_left(self._ends, from_s), bisect_left(self._ends, until_s)
-        if first < last:
-            changes[first + 1] += count
-            if last + 1 < len(changes):
-                changes[last + 1] -= count
+    def changes(self, requests: RequestSeries) -> Ints:
+        """How many more requests wait from one end to the next than from the one before.
 
-    def widest_s(self, request: RequestRecord) -> float:
-        """The widest gap of one request; 0 of a single token."""
-        first = bisect_left(self._ends, request.first_token_s)
-        last = bisect_left(self._ends, request.finish_s)
-        stalled = {bisect_left(self._ends, stall.from_s): stall for stall in request.stalls}
-        widest, i = 0.0, first
-        while i < last:
-            stall = stalled.get(i)
-            after = i + 1 if stall is None else bisect_left(self._ends, stall.until_s)
-            widest = max(widest, self._ends[after] - self._ends[i])
-            i = after
+        Entry i is of the gap that begins at end i; one entry more than ends.
+        """
+        stalls, size = requests.stalls, len(self._ends) + 1
+        began, ended = requests.rows["first_token_s"], requests.rows["finish_s"]
+        more = self._count(began, size) - self._count(ended, size)
+        return more - self._count(stalls["from_s"], size) + self._count(stalls["until_s"], size)
+
+    def _count(self, times_s: Floats, size: int) -> Ints:
+        return np.bincount(np.searchsorted(self._ends, times_s), minlength=size)
+
+    def widest_s(self, requests: RequestSeries) -> Floats:
+        """The widest gap of each request; 0 of a single token."""
+        rows, stalls = requests.rows, requests.stalls
+        owner = np.concatenate([np.arange(len(rows)), stalls["row"]])
+        begins = np.concatenate([rows["first_token_s"], stalls["until_s"]])
+        ends = np.concatenate([rows["finish_s"], stalls["from_s"]])
+        by_time = np.lexsort((begins, owner)), np.lexsort((ends, owner))
+        first, last = (
+            np.searchsorted(self._ends, times[order])
+            for times, order in zip((begins, ends), by_time, strict=True)
+        )
+        widest = np.zeros(len(rows))
+        unit = largest_between(np.diff(self._ends), first, last)
+        np.maximum.at(widest, owner[by_time[0]], unit)
+        np.maximum.at(widest, stalls["row"], stalls["until_s"] - stalls["from_s"])
         return widest
 
 
-def weighted_spread(gaps: Iterable[Gap]) -> Spread | None:
+def largest_between(values: Floats, first: Ints, last: Ints) -> Floats:
+    """The largest of `values[first:last]`, entry by entry; 0 where that is empty.
+
+    Example:
+        >>> largest_between(np.array([3.0, 1.0, 2.0]), np.array([0, 1, 2]), np.array([3, 3, 2]))
+        array([3., 2., 0.])
+    """
+    found, length = np.zeros(len(first)), last - first
+    tops, span = values, 1  # tops[i]: the largest of values[i : i + span]
+    while (length >= span).any():
+        fits = (span <= length) & (length < 2 * span)
+        found[fits] = np.maximum(tops[first[fits]], tops[last[fits] - span])
+        tops = np.maximum(tops[:-span], tops[span:])
+        span *= 2
+    return found
+
+
+def stall_gaps(requests: RequestSeries) -> Gaps:
+    """The gaps longer than a step."""
+    stalls = requests.stalls
+    return Gaps(stalls["until_s"] - stalls["from_s"], np.ones(len(stalls), np.int64))
+
+
+def joined_gaps(parts: list[Gaps]) -> Gaps:
+    """All of them."""
+    seconds, times = zip(*parts, strict=True)
+    return Gaps(np.concatenate(seconds), np.concatenate(times))
+
+
+def weighted_spread(gaps: Gaps) -> Spread | None:
     """Mean and percentiles, each value as often as it is counted; None of nothing.
 
     Example:
-        >>> weighted_spread([Gap(3.0, 1), Gap(1.0, 1)])
+        >>> weighted_spread(Gaps(np.array([3.0, 1.0]), np.array([1, 1])))
         Spread(mean=2.0, p50=2.0, p90=2.8, p99=2.98)
     """
-    ordered = sorted(gaps)
-    tops = list(accumulate(gap.times for gap in ordered))
-    if not tops:
+    if not len(gaps.seconds):
         return None
-    total = tops[-1]
+    values, place = np.unique(gaps.seconds, return_inverse=True)
+    times = np.zeros(len(values), np.int64)
+    np.add.at(times, place, gaps.times)
+    tops = np.cumsum(times)
+    total = int(tops[-1])
 
     def ranked(rank: int) -> float:
-        return ordered[bisect_left(tops, rank + 1)].seconds
+        return float(values[np.searchsorted(tops, rank, side="right")])
 
     def percentile(percent: int) -> float:
         below, rest = divmod((total - 1) * percent, 100)
@@ -86,21 +126,22 @@ def weighted_spread(gaps: Iterable[Gap]) -> Spread | None:
         return low + (ranked(min(below + 1, total - 1)) - low) * rest / 100
 
     return Spread(
-        mean=sum(gap.seconds * gap.times for gap in ordered) / total,
+        mean=float((values * times).sum()) / total,
         p50=percentile(50),
         p90=percentile(90),
         p99=percentile(99),
     )
 
 
-def queue_times(steps: Sequence[StepRecord], requests: Iterable[RequestRecord]) -> Iterator[float]:
+def queue_times(steps: StepSeries, requests: RequestSeries) -> Floats:
     """Seconds that each request waited until it was first part of a step.
 
     Source:
         vLLM `FinishedRequestStats.queued_time`, vllm/v1/metrics/stats.py, 0.32.0.
     """
-    for request in requests:
-        yield max(0.0, steps[request.first_step].start_s - request.arrival_s)
+    starts = steps.rows["start_s"][requests.rows["first_step"]]
+    waited: Floats = np.maximum(0.0, starts - requests.rows["arrival_s"])
+    return waited
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,20 +170,18 @@ class Goodput:
 
 
 def goodput(
-    steps: Sequence[StepRecord],
-    requests: Sequence[RequestRecord],
-    limits: ServiceLimits,
-    *,
-    num_asked: int,
+    steps: StepSeries, requests: RequestSeries, limits: ServiceLimits, *, num_asked: int
 ) -> Goodput:
     """The requests that kept the limits, of those asked; who has not finished has not.
 
     Source:
         Zhong et al., DistServe, OSDI 2024, which defines goodput.
     """
-    ends = StepEnds(steps)
-    num_kept = sum(_keeps(request, limits, ends) for request in requests)
-    duration_s = steps[-1].end_s if steps else 0.0
+    kept = keeps(requests, limits)
+    if limits.slo_itl_s is not None:
+        kept &= StepEnds.of(steps).widest_s(requests) <= limits.slo_itl_s
+    duration_s = steps[-1].end_s if len(steps) else 0.0
+    num_kept = int(kept.sum())
     return Goodput(
         limits=limits,
         requests=num_kept,
@@ -151,12 +190,15 @@ def goodput(
     )
 
 
-def _keeps(request: RequestRecord, limits: ServiceLimits, ends: StepEnds) -> bool:
-    taken = [
-        (limits.slo_ttft_s, request.ttft_s),
-        (limits.slo_tpot_s, request.tpot_s or 0.0),
-        (limits.slo_e2e_s, request.e2e_s),
-    ]
-    if limits.slo_itl_s is not None:
-        taken.append((limits.slo_itl_s, ends.widest_s(request)))
-    return all(limit is None or seconds <= limit for limit, seconds in taken)
+def keeps(requests: RequestSeries, limits: ServiceLimits) -> NDArray[np.bool_]:
+    """Which requests keep the limits on their times, that between two tokens apart."""
+    taken = (
+        (limits.slo_ttft_s, requests.ttft_s),
+        (limits.slo_tpot_s, requests.tpot_or_0_s),
+        (limits.slo_e2e_s, requests.e2e_s),
+    )
+    kept = np.ones(len(requests), bool)
+    for limit, seconds in taken:
+        if limit is not None:
+            kept &= seconds <= limit
+    return kept

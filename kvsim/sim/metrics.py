@@ -59,7 +59,8 @@ def spread(values: Iterable[float]) -> Spread | None:
         >>> spread([1.0, 3.0])
         Spread(mean=2.0, p50=2.0, p90=2.8, p99=2.98)
     """
-    ordered = np.sort(np.fromiter(values, np.float64))
+    given = values if isinstance(values, np.ndarray) else np.fromiter(values, np.float64)
+    ordered = np.sort(given)
     if not len(ordered):
         return None
     return Spread(

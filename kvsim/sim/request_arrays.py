@@ -1,6 +1,7 @@
 """Requests as columns: a million of them in the room of a few arrays."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
@@ -16,6 +17,7 @@ from kvsim.specs.workload import (
     Workload,
     output_segment,
     prompt_segments,
+    stretch,
 )
 
 Ints = NDArray[np.int64]
@@ -152,9 +154,36 @@ class RequestArrays:
             output_segment=int(self.output_segment[i]),
         )
 
+    def at_rate(self, rate_per_s: float) -> "RequestArrays":
+        """The same requests, all gaps stretched or shrunk to another rate.
+
+        Raises:
+            SpecError: if the requests have no rate, or the new one is not above 0.
+        """
+        factor = stretch(self.arrival_s[0], self.arrival_s[-1], len(self), rate_per_s=rate_per_s)
+        return replace(self, arrival_s=self.arrival_s * factor)
+
     def workload(self) -> Workload:
         """The same as request objects: some microseconds and a kilobyte each."""
         return Workload(requests=tuple(self[i] for i in range(len(self))), source=self.source)
+
+
+def joined(parts: Sequence[RequestArrays]) -> RequestArrays:
+    """Requests of several tables, one after the other; at least one table."""
+    starts = np.cumsum([0, *(len(part.segment_id) for part in parts)])
+    firsts = [p.first_segment[1:] + start for p, start in zip(parts, starts[:-1], strict=True)]
+    return RequestArrays(
+        arrival_s=np.concatenate([part.arrival_s for part in parts]),
+        num_prompt_tokens=np.concatenate([part.num_prompt_tokens for part in parts]),
+        num_output_tokens=np.concatenate([part.num_output_tokens for part in parts]),
+        first_segment=np.concatenate([np.zeros(1, np.int64), *firsts]),
+        segment_id=np.concatenate([part.segment_id for part in parts]),
+        segment_tokens=np.concatenate([part.segment_tokens for part in parts]),
+        output_segment=np.concatenate([part.output_segment for part in parts]),
+        place=np.concatenate([part.place for part in parts]),
+        sample=np.concatenate([part.sample for part in parts]),
+        source=parts[0].source,
+    )
 
 
 def longest_tokens(workload: Workload | RequestArrays) -> int:

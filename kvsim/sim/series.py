@@ -179,6 +179,11 @@ class RequestSeries(Series[RequestRecord]):
     @property
     def tpot_s(self) -> NDArray[np.float64]:
         """Mean times per later token, of requests with more than one."""
+        return self.tpot_or_0_s[self.ints("num_output_tokens") > 1]
+
+    @property
+    def tpot_or_0_s(self) -> NDArray[np.float64]:
+        """Mean times per later token; 0 of a single one."""
         gaps = self.ints("num_output_tokens") - 1
         later = self.floats("finish_s") - self.floats("first_token_s")
-        return later[gaps > 0] / gaps[gaps > 0]
+        return np.where(gaps > 0, later / np.maximum(gaps, 1), 0.0)

@@ -102,7 +102,7 @@ class Simulation:
     @property
     def itl_s(self) -> Spread | None:
         """Time between two outputs of a request in a row."""
-        return weighted_spread(StepEnds(self.steps).gaps(self.requests))
+        return weighted_spread(StepEnds.of(self.steps).gaps(self.requests))
 
     @property
     def queue_s(self) -> Spread | None:

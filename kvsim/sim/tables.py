@@ -1,23 +1,23 @@
 """A run's records as tables: a row per request, per step, per preemption."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from kvsim.errors import SpecError
 from kvsim.sim.latency import queue_times
-from kvsim.sim.records import Preemption, RequestRecord, StepRecord
+from kvsim.sim.series import PreemptionSeries, RequestSeries, StepSeries
 
 if TYPE_CHECKING:
     from polars import DataFrame
 
     from kvsim.sim.simulation import Simulation
 
-Columns = Mapping[str, list[int] | list[float] | list[float | None]]
-
-LISTS = {"stalls"}
-"""Fields that are no cell of a table; their number is."""
+Column: TypeAlias = NDArray[Any]
+Columns = Mapping[str, Column]
 
 
 class TableName(StrEnum):
@@ -31,28 +31,28 @@ class TableName(StrEnum):
 def request_columns(done: "Simulation") -> Columns:
     """The finished requests: their records, and the times that follow from them."""
     requests = done.requests
-    columns: dict[str, list[int] | list[float] | list[float | None]] = {
-        f.name: [getattr(request, f.name) for request in requests]
-        for f in fields(RequestRecord)
-        if f.name not in LISTS
-    }
-    return columns | {
-        "num_stalls": [len(request.stalls) for request in requests],
-        "queue_s": list(queue_times(done.steps, requests)),
-        "ttft_s": [request.ttft_s for request in requests],
-        "tpot_s": [request.tpot_s for request in requests],
-        "e2e_s": [request.e2e_s for request in requests],
+    is_single = requests.ints("num_output_tokens") < 2
+    return _own_columns(requests) | {
+        "num_stalls": np.bincount(requests.stalls["row"], minlength=len(requests)),
+        "queue_s": queue_times(done.steps, requests),
+        "ttft_s": requests.ttft_s,
+        "tpot_s": np.where(is_single, np.nan, requests.tpot_or_0_s),
+        "e2e_s": requests.e2e_s,
     }
 
 
 def step_columns(done: "Simulation") -> Columns:
     """Every step."""
-    return {f.name: [getattr(step, f.name) for step in done.steps] for f in fields(StepRecord)}
+    return _own_columns(done.steps)
 
 
 def preemption_columns(done: "Simulation") -> Columns:
     """Every preemption."""
-    return {f.name: [getattr(p, f.name) for p in done.preemptions] for f in fields(Preemption)}
+    return _own_columns(done.preemptions)
+
+
+def _own_columns(series: StepSeries | RequestSeries | PreemptionSeries) -> dict[str, Column]:
+    return {name: np.ascontiguousarray(series.rows[name]) for name in series.columns.names or ()}
 
 
 COLUMNS: Mapping[TableName, Callable[["Simulation"], Columns]] = {
@@ -80,4 +80,4 @@ def frame(done: "Simulation", table: str) -> "DataFrame":
         else pl.Int64
         for name in columns
     }
-    return pl.DataFrame(columns, schema=schema)
+    return pl.DataFrame(columns, schema=schema, nan_to_null=True)

@@ -110,8 +110,7 @@ class Workload:
     @property
     def rate_per_s(self) -> float | None:
         """Requests per second from the first to the last; None where all are there at once."""
-        first, last = self.requests[0].arrival_s, self.requests[-1].arrival_s
-        return (len(self) - 1) / (last - first) if last > first else None
+        return rate_of(self.requests[0].arrival_s, self.requests[-1].arrival_s, len(self))
 
     def at_rate(self, rate_per_s: float) -> "Workload":
         """The same requests, all gaps stretched or shrunk to another rate.
@@ -125,16 +124,31 @@ class Workload:
             >>> Workload(requests=pair).at_rate(4.0).requests[1].arrival_s
             0.25
         """
-        now = self.rate_per_s
-        if now is None or not 0 < rate_per_s < float("inf"):
-            msg = f"rate_per_s={rate_per_s:g} must be > 0, and the requests come over time"
-            raise SpecError(msg)
-        factor = now / rate_per_s
+        first_s, last_s = self.requests[0].arrival_s, self.requests[-1].arrival_s
+        factor = stretch(first_s, last_s, len(self), rate_per_s=rate_per_s)
         changed = tuple(replace(r, arrival_s=r.arrival_s * factor) for r in self.requests)
         return replace(self, requests=changed)
 
     def __iter__(self) -> Iterator[Request]:
         return iter(self.requests)
+
+
+def rate_of(first_s: float, last_s: float, num_requests: int) -> float | None:
+    """Requests per second from the first to the last; None where all are there at once."""
+    return (num_requests - 1) / (last_s - first_s) if last_s > first_s else None
+
+
+def stretch(first_s: float, last_s: float, num_requests: int, *, rate_per_s: float) -> float:
+    """What to multiply times by so that requests come at another rate.
+
+    Raises:
+        SpecError: if the requests have no rate, or the new one is not above 0.
+    """
+    now = rate_of(first_s, last_s, num_requests)
+    if now is None or not 0 < rate_per_s < float("inf"):
+        msg = f"rate_per_s={rate_per_s:g} must be > 0, and the requests come over time"
+        raise SpecError(msg)
+    return now / rate_per_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,8 +10,9 @@ from hypothesis import strategies as st
 import kvsim
 from kvsim.engines.vllm_groups import group_layers
 from kvsim.sim.engine import Engine
-from kvsim.sim.latency import Gap, StepEnds, weighted_spread
+from kvsim.sim.latency import Gaps, StepEnds, weighted_spread
 from kvsim.sim.metrics import spread
+from kvsim.sim.series import RequestSeries, StepSeries
 from kvsim.sim.setup import EngineSetup
 from kvsim.specs.limits import ServiceLimits
 from tests.sim.runs import layer, serve, settings, workload
@@ -44,15 +46,18 @@ def test_every_token_after_the_first_is_one_gap(trace, given_settings, spare):
     Together they are as many, and as long, as all answers after their first tokens.
     """
     engine, steps = uneven(trace, given_settings, spare)
-    gaps = list(StepEnds(steps).gaps(engine.requests))
+    requests, ends = RequestSeries.of(engine.requests), StepEnds.of(StepSeries.of(steps))
+    gaps = ends.gaps(requests)
 
-    assert sum(gap.times for gap in gaps) == sum(r.num_output_tokens - 1 for r in engine.requests)
-    assert sum(gap.seconds * gap.times for gap in gaps) == pytest.approx(
+    assert gaps.times.sum() == sum(r.num_output_tokens - 1 for r in engine.requests)
+    assert (gaps.seconds * gaps.times).sum() == pytest.approx(
         sum(r.finish_s - r.first_token_s for r in engine.requests)
     )
-    assert all(gap.seconds > 0 and gap.times > 0 for gap in gaps)
-    widest = max((StepEnds(steps).widest_s(r) for r in engine.requests), default=0.0)
-    assert widest == pytest.approx(max((gap.seconds for gap in gaps), default=0.0))
+    assert (gaps.seconds > 0).all()
+    assert (gaps.times > 0).all()
+    for i, widest in enumerate(ends.widest_s(requests)):
+        alone = ends.gaps(requests[i : i + 1]).seconds
+        assert widest == pytest.approx(alone.max(initial=0.0))
 
 
 @given(workloads(), SETTINGS, st.integers(0, 6))
@@ -116,7 +121,8 @@ def test_counted_percentiles_are_those_of_the_list(pairs):
     A value counted n times is in the list n times.
     """
     spelled = [seconds for seconds, times in pairs for _ in range(times)]
-    told = weighted_spread(Gap(*pair) for pair in pairs)
+    seconds, times = (np.array(column) for column in zip(*pairs, strict=True))
+    told = weighted_spread(Gaps(seconds, times))
 
     for name in ("mean", "p50", "p90", "p99"):
         assert getattr(told, name) == pytest.approx(getattr(spread(spelled), name))
