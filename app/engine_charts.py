@@ -1,5 +1,6 @@
 """Engines side by side as a plain Plotly dict, and in words."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,9 @@ BAR, FLOOR = "#0072B2", "#8A949E"  # Okabe-Ito blue; grey for the layout that is
 ERROR = "#E69F00"  # Okabe-Ito orange: shows on the bars, on light and on dark
 ROW_HEIGHT, MARGIN = 44, 24
 
+Answers = Sequence[kvsim.ScenarioAnswer]
+"""An answer per engine, in the order of the table."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bar:
@@ -26,27 +30,28 @@ class Bar:
     text: str
 
 
-def bar(answer: kvsim.EngineAnswer, figure: str, t: Text) -> Bar | None:
+def bar(answer: kvsim.ScenarioAnswer, figure: str, t: Text) -> Bar | None:
     """The figure that the chart shows of an engine; None where it is not known."""
     if figure in ("bytes_per_token", "request_bytes"):
         if answer.cost is None:
             return None
         value: int = getattr(answer.cost, figure)
         return Bar(value, value, value, size(value))
-    if answer.low is None or answer.best is None or answer.high is None:
+    held = answer.holding
+    if held is None:
         return None
     name = {"max_requests": "requests", "capacity_tokens": "tokens"}[figure]
-    low, best, high = (getattr(held, name) for held in (answer.low, answer.best, answer.high))
+    low, best, high = (getattr(end, name) for end in (held.low, held.best, held.high))
     spread = t("engine_range", low=f"{low:,}", high=f"{high:,}") if low != high else ""
     return Bar(low, best, high, f"{best:,}{spread}")
 
 
-def side_by_side(comparison: kvsim.Comparison, figure: str, t: Text) -> Figure:
+def side_by_side(answers: Answers, figure: str, t: Text) -> Figure:
     """A bar per engine, its number beside it; an engine without the figure says so."""
     names, values, labels, places, above, below = [], [], [], [], [], []
-    for answer in reversed(comparison.engines):  # the first row is drawn at the top
+    for answer in reversed(answers):  # the first row is drawn at the top
         shown = bar(answer, figure, t)
-        names.append(str(answer.engine))
+        names.append(str(answer.scenario.engine))
         values.append(shown.best if shown else 0)
         labels.append(shown.text if shown else t("engine_unknown"))
         places.append("auto" if shown else "outside")
@@ -86,11 +91,11 @@ def side_by_side(comparison: kvsim.Comparison, figure: str, t: Text) -> Figure:
     return {"data": [trace], "layout": layout}
 
 
-def side_by_side_words(comparison: kvsim.Comparison, figure: str, t: Text) -> str:
+def side_by_side_words(answers: Answers, figure: str, t: Text) -> str:
     """The chart in words, every number in it."""
     parts = []
-    for answer in comparison.engines:
+    for answer in answers:
         shown = bar(answer, figure, t)
         text = shown.text if shown else t("engine_unknown")
-        parts.append(t("engine_part", engine=answer.engine, figure=text))
+        parts.append(t("engine_part", engine=answer.scenario.engine, figure=text))
     return t("engines_alt", figure=t(f"figure_{figure}"), parts="; ".join(parts))

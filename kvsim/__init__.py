@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kvsim.analytic.variants import AttentionVariant, VariantName
     from kvsim.api import (
         accelerator,
+        answer,
         attention_variants,
         bench_workload,
         cache_bytes,
@@ -113,7 +114,13 @@ if TYPE_CHECKING:
     from kvsim.planner.advise import Fix, FixPair
     from kvsim.planner.answer import Plan
     from kvsim.planner.claims import Claim, ClaimName, ClaimVerdict
-    from kvsim.planner.compare import Comparison, EngineAnswer
+    from kvsim.planner.compare import (
+        Comparison,
+        Difference,
+        FigureDifference,
+        FigurePart,
+        SettingChange,
+    )
     from kvsim.planner.engine_plan import DeviceShare, EnginePlan
     from kvsim.planner.explained_log import ExplainedLog
     from kvsim.planner.fleet import Fleet, FleetCost, FleetRun
@@ -121,7 +128,10 @@ if TYPE_CHECKING:
     from kvsim.planner.log_advice import Advice
     from kvsim.planner.plan_grid import PlanGrid
     from kvsim.planner.reconciliation import Check, Part
+    from kvsim.planner.request_cost import RequestCost
     from kvsim.planner.running_server import RunningServer
+    from kvsim.planner.scenario_answer import Holding, ScenarioAnswer, UsdPerHour
+    from kvsim.planner.scenarios import Scenario, command_scenario
     from kvsim.planner.seeds import SeedSpread
     from kvsim.planner.serving_level import Level
     from kvsim.planner.solution import Binding, Side, Solution, Target
@@ -222,6 +232,7 @@ _HOMES = {
     "kvsim.api": (
         "size_fleet",
         "accelerator",
+        "answer",
         "attention_variants",
         "bench_workload",
         "cache_bytes",
@@ -414,8 +425,14 @@ _HOMES = {
     "kvsim.planner.engine_plan": ("DeviceShare", "EnginePlan"),
     "kvsim.planner.compare": (
         "Comparison",
-        "EngineAnswer",
+        "Difference",
+        "FigureDifference",
+        "FigurePart",
+        "SettingChange",
     ),
+    "kvsim.planner.request_cost": ("RequestCost",),
+    "kvsim.planner.scenario_answer": ("Holding", "ScenarioAnswer", "UsdPerHour"),
+    "kvsim.planner.scenarios": ("Scenario", "command_scenario"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -448,13 +465,15 @@ __all__ = [
     "Deployment",
     "DeviceBytes",
     "DeviceShare",
+    "Difference",
     "Efficiencies",
-    "EngineAnswer",
     "EngineLog",
     "EngineName",
     "EnginePlan",
     "ExplainedGroup",
     "ExplainedLog",
+    "FigureDifference",
+    "FigurePart",
     "FileError",
     "FittedTrace",
     "Fix",
@@ -469,6 +488,7 @@ __all__ = [
     "FullAttention",
     "GiB",
     "HeadScores",
+    "Holding",
     "HostMemory",
     "HostPools",
     "Indexer",
@@ -513,14 +533,18 @@ __all__ = [
     "RecurrentState",
     "Request",
     "RequestArrays",
+    "RequestCost",
     "RequestRecord",
     "RequestSeries",
     "RunningServer",
+    "Scenario",
+    "ScenarioAnswer",
     "SchedulerConfig",
     "SeedSpread",
     "Segment",
     "SegmentName",
     "ServiceLimits",
+    "SettingChange",
     "Sglang",
     "SglangLayout",
     "SglangPools",
@@ -550,6 +574,7 @@ __all__ = [
     "UnknownNameError",
     "UnsupportedError",
     "UsageContext",
+    "UsdPerHour",
     "Variant",
     "VariantName",
     "Verdict",
@@ -564,6 +589,7 @@ __all__ = [
     "Workload",
     "WorkloadSummary",
     "accelerator",
+    "answer",
     "answer_costs",
     "attention_variants",
     "bench_workload",
@@ -578,6 +604,7 @@ __all__ = [
     "catalog_accelerators",
     "catalog_models",
     "check_claims",
+    "command_scenario",
     "compare",
     "context_lengths",
     "decode_total_flops",

@@ -5,6 +5,7 @@ import re
 from kvsim.errors import SpecError
 
 KiB, MiB, GiB, TiB = 2**10, 2**20, 2**30, 2**40
+HOURS_PER_MONTH = 730  # 8760 hours a year, over 12
 
 _SUFFIXES = {
     "": 1,

@@ -6,7 +6,7 @@ import streamlit as st
 
 import kvsim
 from app import engine_charts, forms, scenario
-from app.engine_charts import FIGURES
+from app.engine_charts import FIGURES, Answers
 from app.i18n import Text
 from app.scenario import Scenario
 from app.text import gib, inert, size, table
@@ -25,33 +25,49 @@ def show(asked: Scenario, t: Text) -> None:
         st.info(t("paste_first"), icon=":material/upload_file:")
         return
     try:
-        comparison = kvsim.compare(asked.deployment())
+        deployment = asked.deployment()
+        answers = [
+            kvsim.answer(kvsim.Scenario(deployment=deployment, engine=engine))
+            for engine in kvsim.EngineName
+        ]
+        _check(answers)
     except kvsim.KvsimError as error:
         st.error(t("cannot_compute", reason=inert(str(error))), icon=":material/error:")
         return
     with words:
-        _words(comparison, t)
-    _chart(comparison, figure, t)
-    _tables(comparison, t)
-    _reasons(comparison, t)
-    _download(comparison, t)
+        _words(answers, t)
+    _chart(answers, figure, t)
+    _tables(answers, t)
+    _reasons(answers, t)
+    _download(answers, t)
 
 
-def _words(comparison: kvsim.Comparison, t: Text) -> None:
+def _check(answers: Answers) -> None:
+    """SpecError where no engine has a length to answer for."""
+    if all(answer.num_tokens is None for answer in answers):
+        raise kvsim.SpecError(answers[0].refusal or "")
+
+
+def _length(answers: Answers) -> str:
+    return next(f"{a.num_tokens:,}" for a in answers if a.num_tokens is not None)
+
+
+def _words(answers: Answers, t: Text) -> None:
+    deployment = answers[0].scenario.deployment
     st.markdown(
         t(
             "engines_asked",
-            model=inert(comparison.model),
-            num_gpus=comparison.num_ranks,
-            gpu=inert(comparison.accelerator),
-            length=f"{comparison.num_tokens:,}",
-            dtype=inert(comparison.kv_cache_dtype),
+            model=inert(deployment.model.name),
+            num_gpus=deployment.parallel.num_ranks,
+            gpu=inert(deployment.accelerator.name),
+            length=_length(answers),
+            dtype=inert(deployment.engine.kv_cache_dtype),
         )
     )
     held = {
-        str(answer.engine): answer.best.requests
-        for answer in comparison.engines
-        if answer.best is not None and answer.engine is not kvsim.EngineName.IDEAL
+        str(answer.scenario.engine): answer.holding.best.requests
+        for answer in answers
+        if answer.holding is not None and answer.scenario.engine is not kvsim.EngineName.IDEAL
     }
     if not held:
         st.warning(t("engines_none"), icon=":material/warning:")
@@ -62,46 +78,48 @@ def _words(comparison: kvsim.Comparison, t: Text) -> None:
     st.markdown(t("engines_most", **names, **numbers))
 
 
-def _chart(comparison: kvsim.Comparison, figure: str, t: Text) -> None:
+def _chart(answers: Answers, figure: str, t: Text) -> None:
     st.markdown(f"**{t(f'figure_{figure}')}**")
     st.plotly_chart(
-        engine_charts.side_by_side(comparison, figure, t),
+        engine_charts.side_by_side(answers, figure, t),
         key="engines",
         config=CHART,
-        alt=engine_charts.side_by_side_words(comparison, figure, t),
+        alt=engine_charts.side_by_side_words(answers, figure, t),
     )
     st.caption(t("engines_ideal"))
 
 
-def _tables(comparison: kvsim.Comparison, t: Text) -> None:
+def _tables(answers: Answers, t: Text) -> None:
     takes, holds = [], []
-    for answer in comparison.engines:
-        name = " ".join(filter(None, (f"**{answer.engine}**", answer.engine_version)))
-        cost, cache = answer.cost, answer.cache_bytes
+    for answer in answers:
+        name = " ".join(filter(None, (f"**{answer.scenario.engine}**", answer.engine_version)))
+        cost, held = answer.cost, answer.holding
         sizes = ("", "", "")
         if cost is not None:
             sizes = (size(cost.bytes_per_token), size(cost.fixed_bytes), size(cost.request_bytes))
         takes.append((name, *sizes))
         shown = [engine_charts.bar(answer, figure, t) for figure in FIGURES[:2]]
         requests, _ = (bar.text if bar else "" for bar in shown)
-        tokens = f"{answer.best.tokens:,}" if answer.best is not None else ""
-        holds.append((name, gib(cache.best) if cache is not None else "", tokens, requests))
-    engine, length = t("column_engine"), f"{comparison.num_tokens:,}"
+        tokens = f"{held.best.tokens:,}" if held is not None else ""
+        cache = gib(held.cache_bytes.best) if held is not None else ""
+        holds.append((name, cache, tokens, requests))
+    engine, length = t("column_engine"), _length(answers)
     st.markdown(f"**{t('engines_takes')}**")
     header = [engine, t("column_bytes_per_token"), t("column_fixed_bytes")]
     st.markdown(table([*header, t("column_request_bytes", length=length)], takes))
     st.markdown(f"**{t('engines_holds')}**")
     header = [engine, t("column_cache"), t("column_capacity_tokens"), t("column_max_requests")]
     st.markdown(table(header, holds))
-    if comparison.num_ranks > 1:
+    num_ranks = answers[0].scenario.deployment.parallel.num_ranks
+    if num_ranks > 1:
         st.caption(t("engines_per_gpu"))
-    whole = [str(a.engine) for a in comparison.engines if a.cost is not None and not a.is_per_rank]
-    if whole and comparison.num_ranks > 1:
+    whole = [str(a.scenario.engine) for a in answers if a.cost is not None and not a.is_per_rank]
+    if whole and num_ranks > 1:
         st.caption(t("engines_over_all", engines=inert(", ".join(whole))))
 
 
-def _reasons(comparison: kvsim.Comparison, t: Text) -> None:
-    refusals = [(a.engine, a.refusal) for a in comparison.engines if a.refusal is not None]
+def _reasons(answers: Answers, t: Text) -> None:
+    refusals = [(a.scenario.engine, a.refusal) for a in answers if a.refusal is not None]
     if refusals:
         st.markdown(f"**{t('engines_refusals')}**")
         lines = [
@@ -109,18 +127,18 @@ def _reasons(comparison: kvsim.Comparison, t: Text) -> None:
             for engine, refusal in refusals
         ]
         st.markdown("\n".join(lines))
-    left_out = [(a.engine, text) for a in comparison.engines for text in a.not_modeled]
+    left_out = [(a.scenario.engine, text) for a in answers for text in a.not_modeled]
     if left_out:
         with st.expander(t("engines_left_out")):
             st.markdown("\n".join(f"- **{engine}**: {inert(text)}" for engine, text in left_out))
 
 
-def _download(comparison: kvsim.Comparison, t: Text) -> None:
-    report = {"schema_version": SCHEMA_VERSION, **comparison.as_dict()}
+def _download(answers: Answers, t: Text) -> None:
+    report = {"schema_version": SCHEMA_VERSION, "engines": [a.as_dict() for a in answers]}
     st.download_button(
         t("download_json"),
         json.dumps(report, allow_nan=False, indent=2),
-        file_name="kvsim-compare.json",
+        file_name="kvsim-engines.json",
         mime="application/json",
         icon=":material/download:",
         on_click="ignore",

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kvsim.api.comparing import compare, plan_engine
+    from kvsim.api.comparing import answer, compare, plan_engine
     from kvsim.api.explaining import explain_log
     from kvsim.api.fleets import size_fleet
     from kvsim.api.gridding import cache_bytes_grid, plan_grid
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from kvsim.api.wasting import waste, waste_study
 
 _HOMES = {
-    "comparing": ("compare", "plan_engine"),
+    "comparing": ("answer", "compare", "plan_engine"),
     "measuring": (
         "bench_workload",
         "calibrate",
@@ -83,6 +83,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "accelerator",
+    "answer",
     "attention_variants",
     "bench_workload",
     "cache_bytes",

@@ -1,4 +1,4 @@
-"""Every engine side by side for one deployment."""
+"""Scenarios side by side, and plans under engines that are not vLLM."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -6,44 +6,67 @@ from dataclasses import replace
 from kvsim.io.commands import engine_line
 from kvsim.io.overheads import engine_reserves, overhead_model
 from kvsim.planner import compare as side_by_side
+from kvsim.planner import scenario_answer
 from kvsim.planner.compare import Comparison
 from kvsim.planner.engine_advice import engine_plan
 from kvsim.planner.engine_memory import Facts
 from kvsim.planner.engine_plan import EnginePlan
 from kvsim.planner.layouts import PoolSettings
+from kvsim.planner.scenario_answer import ScenarioAnswer
+from kvsim.planner.scenarios import Scenario
 from kvsim.specs.deployment import Deployment
 from kvsim.specs.engine import EngineName
 
 
-def compare(
-    deployment: Deployment,
-    *,
-    engines: Sequence[str] | None = None,
-    num_tokens: int | None = None,
-) -> Comparison:
-    """Every engine's bytes, capacity and concurrency for one model, device and length.
+def answer(scenario: Scenario | Deployment) -> ScenarioAnswer:
+    """One scenario's figures: weights, cache, bytes, tokens, requests, the longest, the price.
 
-    Engines run under their own defaults; formats, degrees and memory are the deployment's. An
-    engine that refuses says why; a figure whose rule is not known is None.
-
-    Args:
-        deployment: model, accelerator, parallelism; its engine settings are vLLM's.
-        engines: names; None means all.
-        num_tokens: tokens of each request; None means `max_model_len`.
-
-    Raises:
-        SpecError: for an unknown engine, or where no length is known.
+    What its engine or its rules refuse is kept as text beside the figures that are known.
 
     Example:
-        >>> from kvsim import accelerator, load_model
+        >>> from kvsim import EngineName, accelerator, load_model
         >>> h100 = accelerator("H100-SXM5-80GB")
         >>> deployment = Deployment(model=load_model("llama-3.1-8b"), accelerator=h100)
-        >>> [answer.cost.bytes_per_token for answer in compare(
-        ...     deployment, engines=["vllm", "sglang"], num_tokens=8192).engines]
-        [131072, 131072]
+        >>> answer(Scenario(deployment=deployment, engine=EngineName.SGLANG)).cost.bytes_per_token
+        131072
     """
-    facts = _facts(deployment)
-    return side_by_side.compare(deployment, facts, engines=engines, num_tokens=num_tokens)
+    asked = _scenario(scenario)
+    return scenario_answer.answer(asked, _facts(asked.deployment))
+
+
+def compare(
+    scenarios: Sequence[Scenario | Deployment], *, num_tokens: int | None = None
+) -> Comparison:
+    """Two to six scenarios side by side: their figures, and which setting makes the difference.
+
+    Each but the first is set against the first, the baseline: one setting that differs after the
+    other is changed in the baseline alone, and what that does to a figure is the setting's part.
+    What the parts leave of the difference is `interaction`.
+
+    Args:
+        scenarios: deployments under vLLM, or scenarios of any engine, model and device.
+        num_tokens: tokens of each request in all of them; None means each one's `max_model_len`.
+
+    Raises:
+        SpecError: for another number of scenarios, two that are alike, or a length that cannot be.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> from kvsim import Vllm, accelerator, load_model
+        >>> auto = Deployment(
+        ...     model=load_model("llama-3.1-8b"), accelerator=accelerator("H100-SXM5-80GB"))
+        >>> fp8 = replace(auto, engine=Vllm(kv_cache_dtype="fp8"))
+        >>> difference, = compare([auto, fp8], num_tokens=8192).differences
+        >>> {f.figure: f.amount for f in difference.figures}["bytes_per_token"]
+        -65536
+    """
+    return side_by_side.compare(
+        [_scenario(scenario) for scenario in scenarios], answer, num_tokens=num_tokens
+    )
+
+
+def _scenario(scenario: Scenario | Deployment) -> Scenario:
+    return scenario if isinstance(scenario, Scenario) else Scenario(deployment=scenario)
 
 
 def plan_engine(

@@ -5,25 +5,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from kvsim import api
-from kvsim.cli import compare_table, flags, parser, tables
+from kvsim.cli import flags, parser, tables
 from kvsim.cli.app import start_app
-from kvsim.cli.deployments import deployment_from, stated
+from kvsim.cli.deployments import deployment_from
 from kvsim.cli.doctor import examine
 from kvsim.cli.engine_flags import engine_settings
 from kvsim.cli.engine_plan_table import show_engine_plan
 from kvsim.cli.validate import start_validation
 from kvsim.io.catalog import search_accelerators, search_models
 from kvsim.io.report import accelerator_row, model_row
-from kvsim.specs.deployment import Deployment
 from kvsim.specs.engine import EngineName, Vllm
 from kvsim.specs.llama_cpp import LlamaCpp, Ollama
-from kvsim.specs.overheads import Overheads
-from kvsim.specs.parallel import Parallelism
 from kvsim.specs.transformers import Transformers
 
 Json = dict[str, object]
-
-ALL_ENGINES = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,24 +89,6 @@ def show_plan(result: Json) -> None:
     (show_engine_plan if "devices" in result else tables.show_plan)(result)
 
 
-def run_compare(args: argparse.Namespace) -> Json:
-    """`kvsim compare`: every engine side by side."""
-    parallel = flags.from_args(Parallelism, args)
-    if args.num_gpus is not None:
-        parallel = parallel.over(args.num_gpus)
-    deployment = Deployment(
-        model=api.load_model(args.model),
-        accelerator=api.accelerator(args.gpu),
-        engine=flags.from_args(Vllm, args),
-        parallel=parallel,
-        overheads=Overheads(weights_bytes=stated(args.weights_bytes)),
-        free_bytes=args.free_memory,
-        host_memory_bytes=args.host_memory,
-    )
-    engines = None if args.engines == ALL_ENGINES else args.engines.split(",")
-    return api.compare(deployment, engines=engines, num_tokens=args.num_tokens).as_dict()
-
-
 def run_models(args: argparse.Namespace) -> Json:
     """`kvsim models`: the catalogue's models."""
     return {"models": [model_row(model) for model in search_models(args.text)]}
@@ -150,7 +127,9 @@ LATER = ("frontier", "solve", "sweep", "workload", "calibrate", "waste", "claims
 COMMANDS = {
     "kv": Command(run_kv, tables.show_kv),
     "plan": Command(run_plan, show_plan),
-    "compare": Command(run_compare, compare_table.show_compare),
+    "compare": Command(
+        flags.later("compare", "run_compare"), flags.later("compare_table", "show_compare")
+    ),
     **{
         name: Command(flags.later(name, f"run_{name}"), flags.later(name, f"show_{name}"))
         for name in LATER

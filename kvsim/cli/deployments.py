@@ -26,6 +26,11 @@ SIZES = (
 def add_deployment(parser: argparse.ArgumentParser) -> None:
     """The flags of a deployment whose budget is known."""
     parser.add_argument("--gpu", required=True, metavar="GPU", help="device, see `kvsim gpus`")
+    add_on_device(parser)
+
+
+def add_on_device(parser: argparse.ArgumentParser) -> None:
+    """The flags of a deployment beside its device."""
     parser.add_argument(
         "--num-gpus",
         type=int,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from kvsim import __version__
 from kvsim.cli.deployments import add_deployment
 from kvsim.cli.engine_flags import add_engine_flags
-from kvsim.cli.flags import OneLineParser, add_fields, add_model, later, size
+from kvsim.cli.flags import OneLineParser, add_fields, add_model, later
 from kvsim.specs.engine import EngineName, Vllm
 from kvsim.specs.llama_cpp import LlamaCpp, Ollama
 from kvsim.specs.parallel import Parallelism
@@ -130,33 +130,6 @@ def _add_solve(parser: argparse.ArgumentParser) -> None:
     later("solve", "add_solve")(parser)
 
 
-def _add_compare(parser: argparse.ArgumentParser) -> None:
-    add_model(parser)
-    parser.add_argument("--gpu", required=True, metavar="GPU", help="device, see `kvsim gpus`")
-    parser.add_argument("--num-gpus", type=int, metavar="N", help="devices")
-    parser.add_argument(
-        "--engines",
-        default="all",
-        metavar="NAMES",
-        help=f"all, or some of {','.join(EngineName)} (default: all)",
-    )
-    parser.add_argument(
-        "--num-tokens",
-        type=int,
-        metavar="N",
-        help="tokens of each request (default: --max-model-len)",
-    )
-    kept = {"max_model_len", "kv_cache_dtype", "dtype", "quantization"}
-    add_fields(parser, Vllm, skip={f.name for f in dataclasses.fields(Vllm)} - kept)
-    add_fields(parser, Parallelism, skip={"data_parallel_size", "enable_expert_parallel"})
-    for flag, doc in (
-        ("--weights-bytes", "weights on one device, in place of the estimate"),
-        ("--free-memory", "memory free on each device before the engine starts"),
-        ("--host-memory", "the machine's RAM; bounds devices that share it"),
-    ):
-        parser.add_argument(flag, type=size, metavar="SIZE", help=doc)
-
-
 def _add_search(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "text", nargs="?", default="", metavar="TEXT", help="part of a name, vendor or type"
@@ -191,7 +164,11 @@ _COMMANDS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None]], ...
     ("plan", "whether a deployment fits, what it holds, and what to change", _add_plan),
     ("frontier", "how many requests of each context fit", _add_frontier),
     ("solve", "the longest context, most users, fewest devices ... that fit", _add_solve),
-    ("compare", "every engine's bytes, capacity and concurrency side by side", _add_compare),
+    (
+        "compare",
+        "two to six scenarios side by side, and which setting makes the difference",
+        later("compare", "add_compare"),
+    ),
     (
         "simulate",
         "serve a trace or generated requests, step by step",

@@ -1,9 +1,11 @@
 """Where llama.cpp puts layers, their caches and their weights, and what host memory it keeps."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import accumulate
 
 from kvsim.engines.llama_cpp import LlamaCppLayout
 from kvsim.engines.llama_cpp_cells import Pool
@@ -95,23 +97,15 @@ def place_layers(num_layers: int, settings: LlamaCpp, device_bytes: Sequence[int
     slots = num_layers + OUTPUT_LAYERS
     on_gpu = slots if settings.gpu_layers is None else min(settings.gpu_layers, slots)
     on_gpu = on_gpu if device_bytes else 0
+    ends = [end * on_gpu / sum(shares) for end in accumulate(shares)]
+    last = (
+        len(shares) - 1
+    )  # a device holds the positions below its end, the last one all that are left
+    on_device = (min(bisect_right(ends, position), last) for position in range(on_gpu))
     return Placement(
-        devices=tuple(
-            None if i < slots - on_gpu else _device(i - (slots - on_gpu), on_gpu, shares)
-            for i in range(slots)
-        ),
+        devices=(*(None,) * (slots - on_gpu), *on_device),
         num_devices=len(device_bytes),
     )
-
-
-def _device(position: int, on_gpu: int, shares: Sequence[Fraction]) -> int:
-    """The first device whose cumulative share exceeds the layer's position."""
-    wanted, held, total = Fraction(position, on_gpu), Fraction(0), sum(shares)
-    for device, share in enumerate(shares):
-        held += share / total
-        if held > wanted:
-            return device
-    return len(shares) - 1
 
 
 def cache_on_devices(layout: LlamaCppLayout, placement: Placement) -> DeviceBytes:

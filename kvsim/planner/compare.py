@@ -1,256 +1,289 @@
-"""Every engine side by side: what a request takes, and how many a device holds."""
+"""Scenarios side by side: their figures, the settings that differ, and which of them does what."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
 
-from kvsim.analytic.capacity import linear_cost
-from kvsim.engines.ideal import IdealLayout
-from kvsim.engines.layout import Layout
-from kvsim.engines.transformers import TransformersLayout
-from kvsim.engines.vllm import vllm_cache_layout
 from kvsim.errors import KvsimError, SpecError
-from kvsim.planner.engine_memory import Facts, Held, Memory, memory_of
-from kvsim.planner.layouts import POOL_ENGINES, pool_layout
-from kvsim.planner.plan import deployment_cache_dtype, deployment_dtype
+from kvsim.planner.scenario_answer import ScenarioAnswer
+from kvsim.planner.scenarios import Scenario, setting_values, value_text, with_setting
 from kvsim.specs.attention import check_positive
-from kvsim.specs.deployment import Deployment
-from kvsim.specs.engine import EngineName, resolve_max_model_len
-from kvsim.specs.overheads import Interval
-from kvsim.specs.parallel import Parallelism
-from kvsim.specs.transformers import Transformers
 
 Json = dict[str, object]
+Number = int | Decimal
+Answer = Callable[[Scenario], ScenarioAnswer]
 
-BLOCKS = {
-    EngineName.IDEAL: 1,
-    EngineName.TRANSFORMERS: 1,
-    EngineName.VLLM: 16,
-    EngineName.SGLANG: 64,
-    EngineName.TENSORRT_LLM: 32,
-    EngineName.LLAMA_CPP: 256,
-    EngineName.OLLAMA: 256,
-}
-"""Tokens to which a length is rounded down before its cost is drawn as a line."""
+LEAST, MOST = 2, 6
+"""Scenarios that are set side by side."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RequestCost:
-    """What one request takes on one rank, and the line through it: fixed and per token."""
+class SettingChange:
+    """A setting that differs from the baseline's, and the baseline with this change alone.
 
-    request_bytes: int
-    bytes_per_token: int
-    fixed_bytes: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineAnswer:
-    """One engine's figures; `refusal` says why those that are None are not known.
-
-    `cost` and `memory` are per rank, or over all devices where `is_per_rank` is false: an
-    engine that divides layers over devices has no rank.
+    `alone` is None where the setting cannot be without others; `refusal` says why.
     """
 
-    engine: EngineName
-    engine_version: str | None
-    cost: RequestCost | None
-    cache_bytes: Interval | None
-    low: Held | None
-    best: Held | None
-    high: Held | None
-    is_per_rank: bool
+    setting: str
+    baseline: str
+    value: str
+    alone: ScenarioAnswer | None
     refusal: str | None
-    not_modeled: tuple[str, ...]
 
     def as_dict(self) -> Json:
-        """The answer as plain values."""
-        cost, cache = self.cost, self.cache_bytes
+        """The change as plain values."""
         return {
-            "engine": str(self.engine),
-            "engine_version": self.engine_version,
-            "bytes_per_token": cost and cost.bytes_per_token,
-            "fixed_bytes": cost and cost.fixed_bytes,
-            "request_bytes": cost and cost.request_bytes,
-            "per_rank": self.is_per_rank,
-            "cache_bytes": cache
-            and {"low": cache.low, "best": cache.best, "high": cache.high, "source": cache.source},
-            "capacity_tokens": self._each("tokens"),
-            "max_requests": self._each("requests"),
+            "setting": self.setting,
+            "baseline": self.baseline,
+            "value": self.value,
+            "fits_alone": self.alone and self.alone.fits,
             "refusal": self.refusal,
-            "not_modeled": list(self.not_modeled),
         }
 
-    def _each(self, name: str) -> Json | None:
-        if self.low is None or self.best is None or self.high is None:
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FigurePart:
+    """What one setting alone does to a figure; None where the figure is then not known."""
+
+    setting: str
+    amount: Number | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FigureDifference:
+    """How far a figure is from the baseline's, and what of it each setting does alone.
+
+    The parts that are known and `interaction` add up to `amount` exactly; `amount` is None, and
+    there are no parts, where a side is not known.
+    """
+
+    figure: str
+    baseline: Number | None
+    value: Number | None
+    parts: tuple[FigurePart, ...]
+
+    @property
+    def amount(self) -> Number | None:
+        """The scenario's figure less the baseline's."""
+        return _less(self.value, self.baseline)
+
+    @property
+    def interaction(self) -> Number | None:
+        """What no setting does alone: they take effect together, or cannot be told apart."""
+        if self.amount is None:
             return None
-        ends = {"low": self.low, "best": self.best, "high": self.high}
-        return {end: getattr(held, name) for end, held in ends.items()}
+        return self.amount - sum(part.amount for part in self.parts if part.amount is not None)
+
+    def as_dict(self) -> Json:
+        """The difference as plain values."""
+        return {
+            "figure": self.figure,
+            "baseline": _plain(self.baseline),
+            "value": _plain(self.value),
+            "difference": _plain(self.amount),
+            "parts": [
+                {"setting": part.setting, "difference": _plain(part.amount)} for part in self.parts
+            ],
+            "interaction": _plain(self.interaction),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """What sets one scenario apart from the baseline: settings, and the figures they change."""
+
+    scenario: str
+    changes: tuple[SettingChange, ...]
+    figures: tuple[FigureDifference, ...]
+
+    def as_dict(self) -> Json:
+        """The difference as plain values."""
+        return {
+            "scenario": self.scenario,
+            "settings": [change.as_dict() for change in self.changes],
+            "figures": [figure.as_dict() for figure in self.figures],
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Engines side by side for one model, one kind of device and one length of request."""
+    """Two to six scenarios; each but the first is explained against the first, the baseline."""
 
-    model: str
-    accelerator: str
-    num_ranks: int
-    num_tokens: int
-    kv_cache_dtype: str
-    engines: tuple[EngineAnswer, ...]
+    names: tuple[str, ...]
+    answers: tuple[ScenarioAnswer, ...]
+    differences: tuple[Difference, ...]
 
     def as_dict(self) -> Json:
         """The comparison as plain values."""
+        named = zip(self.names, self.answers, strict=True)
         return {
-            "model": self.model,
-            "gpu": self.accelerator,
-            "num_gpus": self.num_ranks,
-            "num_tokens": self.num_tokens,
-            "kv_cache_dtype": self.kv_cache_dtype,
-            "engines": [answer.as_dict() for answer in self.engines],
+            "baseline": self.names[0],
+            "scenarios": [{"name": name, **answer.as_dict()} for name, answer in named],
+            "differences": [difference.as_dict() for difference in self.differences],
         }
 
 
 def compare(
-    deployment: Deployment,
-    facts: Facts,
-    *,
-    engines: Sequence[str] | None = None,
-    num_tokens: int | None = None,
+    scenarios: Sequence[Scenario], answer: Answer, *, num_tokens: int | None = None
 ) -> Comparison:
-    """Every engine's answer for one model and device; engines that refuse say why.
+    """Every scenario's figures, and what each setting that differs does to them.
 
     Args:
-        deployment: model, device and degrees; the formats of its engine settings are asked of
-            every engine.
-        facts: what the engines take beside weights and cache.
-        engines: names; None means all.
-        num_tokens: tokens of a request; None means `max_model_len`.
+        scenarios: two to six, no two alike; the first is the baseline.
+        answer: a scenario's figures.
+        num_tokens: tokens of each request in all of them; None means each one's `max_model_len`.
 
     Raises:
-        SpecError: for an unknown engine, or no length.
+        SpecError: for another number of scenarios, two that are alike, names given twice, or where
+            every one is refused.
     """
-    asked = tuple(EngineName) if engines is None else tuple(_name(name) for name in engines)
-    longest = deployment.engine.max_model_len
-    length = num_tokens or resolve_max_model_len(longest, deployment.model)
-    check_positive(num_tokens=length)
-    return Comparison(
-        model=deployment.model.name,
-        accelerator=deployment.accelerator.name,
-        num_ranks=deployment.parallel.num_ranks,
-        num_tokens=length,
-        kv_cache_dtype=deployment.engine.kv_cache_dtype,
-        engines=tuple(_answer(name, deployment, facts, length) for name in asked),
+    asked = tuple(_with_length(scenario, num_tokens) for scenario in scenarios)
+    if not LEAST <= len(asked) <= MOST:
+        msg = f"scenarios={len(asked)} must be {LEAST} to {MOST}"
+        raise SpecError(msg)
+    names = _names(asked)
+    answers = tuple(answer(scenario) for scenario in asked)
+    base = answers[0]
+    if all(told.cost is None and told.holding is None for told in answers):
+        raise SpecError(base.refusal or "no scenario has an answer")
+    differences = tuple(
+        _difference(base, told, name, answer)
+        for told, name in zip(answers[1:], names[1:], strict=True)
+    )
+    return Comparison(names=names, answers=answers, differences=differences)
+
+
+def _with_length(scenario: Scenario, num_tokens: int | None) -> Scenario:
+    if num_tokens is None:
+        return scenario
+    check_positive(num_tokens=num_tokens)
+    engine = replace(scenario.deployment.engine, max_model_len=num_tokens, auto_max_model_len=False)
+    return replace(scenario, deployment=replace(scenario.deployment, engine=engine))
+
+
+def _names(scenarios: Sequence[Scenario]) -> tuple[str, ...]:
+    """Each scenario's own name, or the values of the settings that set it apart.
+
+    Raises:
+        SpecError: for scenarios that are alike, or have one name.
+    """
+    is_alike = len({scenario.engine for scenario in scenarios}) == 1
+    values = [setting_values(scenario, is_alike=is_alike) for scenario in scenarios]
+    for i, mine in enumerate(values):
+        for j in range(i):
+            if mine == values[j]:
+                msg = f"scenarios {j + 1} and {i + 1} are the same: each must differ in a setting"
+                raise SpecError(msg)
+    apart = [name for name in values[0] if any(v[name] != values[0][name] for v in values)]
+    names = tuple(
+        scenario.name or ", ".join(_labels(apart, mine))
+        for scenario, mine in zip(scenarios, values, strict=True)
+    )
+    for name in names:
+        if names.count(name) > 1:
+            msg = f"scenarios={name[:60]} must not be the name of two"
+            raise SpecError(msg)
+    return names
+
+
+NAMED_BY_VALUE = ("model", "engine", "gpu")
+
+
+def _labels(apart: Sequence[str], values: Mapping[str, object]) -> list[str]:
+    return [
+        value_text(values[name]) if name in NAMED_BY_VALUE else f"{name}={value_text(values[name])}"
+        for name in apart
+    ]
+
+
+def _difference(
+    base: ScenarioAnswer, told: ScenarioAnswer, name: str, answer: Answer
+) -> Difference:
+    changes = _changes(base, told, answer)
+    ours, theirs = figures(base), figures(told)
+    alone = [
+        (change.setting, {} if change.alone is None else figures(change.alone))
+        for change in changes
+    ]
+    return Difference(
+        scenario=name,
+        changes=changes,
+        figures=tuple(
+            FigureDifference(
+                figure=figure,
+                baseline=ours[figure],
+                value=theirs[figure],
+                parts=()
+                if ours[figure] is None or theirs[figure] is None
+                else tuple(
+                    FigurePart(setting=setting, amount=_less(found.get(figure), ours[figure]))
+                    for setting, found in alone
+                ),
+            )
+            for figure in ours
+            if ours[figure] != theirs[figure]
+        ),
     )
 
 
-def _name(text: str) -> EngineName:
-    if text not in list(EngineName):
-        msg = f"engines={text[:40]} must be all or of {', '.join(EngineName)}"
-        raise SpecError(msg)
-    return EngineName(text)
+def _changes(
+    base: ScenarioAnswer, told: ScenarioAnswer, answer: Answer
+) -> tuple[SettingChange, ...]:
+    """Each setting that differs, and the baseline with it alone."""
+    is_alike = base.scenario.engine == told.scenario.engine
+    ours = setting_values(base.scenario, is_alike=is_alike)
+    theirs = setting_values(told.scenario, is_alike=is_alike)
+    differ = [name for name in ours if ours[name] != theirs[name]]
+    changes = []
+    for name in differ:
+        is_all = len(differ) == 1
+        alone, refusal = (
+            (told, told.refusal) if is_all else _alone(base.scenario, told.scenario, name, answer)
+        )
+        changes.append(
+            SettingChange(
+                setting=name,
+                baseline=value_text(ours[name]),
+                value=value_text(theirs[name]),
+                alone=alone,
+                refusal=refusal,
+            )
+        )
+    return tuple(changes)
 
 
-def _answer(
-    name: EngineName, deployment: Deployment, facts: Facts, num_tokens: int
-) -> EngineAnswer:
-    """One engine's cost of a request, then its memory; a refusal of either is kept as text."""
-    layout: Layout | None = None
-    cost = memory = refusal = None
+def _alone(
+    base: Scenario, other: Scenario, name: str, answer: Answer
+) -> tuple[ScenarioAnswer | None, str | None]:
     try:
-        _check_stages(name, deployment)
-        layout = LAYOUTS[name](deployment)
-        line = linear_cost(
-            layout, deployment.model, max_model_len=num_tokens, block_size=BLOCKS[name]
-        )
-        cost = RequestCost(
-            request_bytes=layout.sequence(num_tokens).total_bytes,
-            bytes_per_token=line.bytes_per_token,
-            fixed_bytes=line.fixed_bytes,
-        )
-        memory = memory_of(name, deployment, layout, facts, num_tokens)
-        refusal = memory.refusal
+        told = answer(with_setting(base, other, name))
     except KvsimError as error:
-        refusal = str(error)
-    return _as_answer(name, layout, cost, memory, refusal)
+        return None, str(error)
+    return told, told.refusal
 
 
-def _as_answer(
-    name: EngineName,
-    layout: Layout | None,
-    cost: RequestCost | None,
-    memory: Memory | None,
-    refusal: str | None,
-) -> EngineAnswer:
-    return EngineAnswer(
-        engine=name,
-        engine_version=layout.engine_version if layout else None,
-        cost=cost,
-        cache_bytes=memory.cache_bytes if memory else None,
-        low=memory.low if memory else None,
-        best=memory.best if memory else None,
-        high=memory.high if memory else None,
-        is_per_rank=memory.is_per_rank if memory else True,
-        refusal=refusal,
-        not_modeled=(*(layout.not_modeled if layout else ()), *(memory.left_out if memory else ())),
-    )
+def figures(answer: ScenarioAnswer) -> dict[str, Number | None]:
+    """A scenario's figures at the likely estimates, by name; None where one is not known."""
+    cost, held, usd = answer.cost, answer.holding, answer.usd
+    return {
+        "num_gpus": answer.scenario.deployment.parallel.num_ranks,
+        "num_tokens": answer.num_tokens,
+        "weights_bytes": None if held is None else held.weights_bytes.best,
+        "cache_bytes": None if held is None else held.cache_bytes.best,
+        "bytes_per_token": None if cost is None else cost.bytes_per_token,
+        "fixed_bytes": None if cost is None else cost.fixed_bytes,
+        "request_bytes": None if cost is None else cost.request_bytes,
+        "capacity_tokens": None if held is None else held.best.tokens,
+        "max_requests": None if held is None else held.best.requests,
+        "longest_tokens": None if held is None else held.longest_tokens,
+        "low_usd_per_hour": None if usd is None else usd.low,
+        "high_usd_per_hour": None if usd is None else usd.high,
+    }
 
 
-def _check_stages(name: EngineName, deployment: Deployment) -> None:
-    """SpecError where the whole model would be set beside one pipeline stage's memory."""
-    if deployment.parallel.pipeline_parallel_size > 1 and LAYOUTS[name] is not _vllm:
-        msg = "pipeline_parallel_size must be 1: this engine's stages are not known here"
-        raise SpecError(msg)
+def _less(value: Number | None, base: Number | None) -> Number | None:
+    return None if value is None or base is None else value - base
 
 
-def _ideal(deployment: Deployment) -> Layout:
-    return IdealLayout(
-        model=deployment.model,
-        kv_dtype=deployment_cache_dtype(deployment),
-        dtype=deployment_dtype(deployment),
-        tensor_parallel_size=deployment.parallel.tensor_parallel_size,
-    )
-
-
-def _vllm(deployment: Deployment) -> Layout:
-    return vllm_cache_layout(
-        deployment.model,
-        deployment.engine,
-        deployment.parallel,
-        accelerator=deployment.accelerator,
-    )
-
-
-def _transformers(deployment: Deployment) -> Layout:
-    if deployment.engine.kv_cache_dtype != "auto":
-        msg = "kv_cache_dtype must be auto: this cache follows dtype"
-        raise SpecError(msg)
-    return TransformersLayout(
-        model=deployment.model,
-        settings=Transformers(),
-        dtype=deployment_dtype(deployment),
-        tensor_parallel_size=deployment.parallel.tensor_parallel_size,
-    )
-
-
-def _pools(name: EngineName) -> Callable[[Deployment], Layout]:
-    divides_layers = name in (EngineName.LLAMA_CPP, EngineName.OLLAMA)
-
-    def build(deployment: Deployment) -> Layout:
-        layout, _ = pool_layout(
-            deployment.model,
-            POOL_ENGINES[name](),
-            Parallelism() if divides_layers else deployment.parallel,
-            kv_cache_dtype=deployment.engine.kv_cache_dtype,
-            dtype=deployment.engine.dtype,
-        )
-        return layout
-
-    return build
-
-
-LAYOUTS: Mapping[EngineName, Callable[[Deployment], Layout]] = {
-    EngineName.IDEAL: _ideal,
-    EngineName.VLLM: _vllm,
-    EngineName.TRANSFORMERS: _transformers,
-    **{name: _pools(name) for name in POOL_ENGINES},
-}
-"""How each engine lays out a deployment's model under its defaults."""
+def _plain(value: Number | None) -> int | float | None:
+    return float(value) if isinstance(value, Decimal) else value

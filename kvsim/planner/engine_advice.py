@@ -36,8 +36,28 @@ def engine_plan(
         SpecError: for settings that no real system can have, or no length.
         UnsupportedError: for a model, format or rule that is not known.
     """
+    judged, judge = judge_engine(
+        deployment, settings, facts, concurrent_requests=concurrent_requests
+    )
+    longest = longest_request(judged, judge)
+    return EnginePlan(
+        judged=judged,
+        longest_model_len=longest,
+        fixes=() if judged.verdict.fits else tuple(_fixes(judged, judge, longest)),
+    )
+
+
+def judge_engine(
+    deployment: Deployment, settings: PoolSettings, facts: Facts, *, concurrent_requests: int
+) -> tuple[Judged, Judge]:
+    """The verdict on a deployment under the settings' engine, and what judges others like it.
+
+    Raises:
+        SpecError: for settings that no real system can have, or no length.
+        UnsupportedError: for a model, format or rule that is not known.
+    """
     check_positive(concurrent_requests=concurrent_requests)
-    num_tokens = _request_tokens(deployment, settings)
+    num_tokens = request_tokens(deployment, settings)
 
     def judge(changed: Deployment, others: PoolSettings, length: int, requests: int) -> Judged:
         if isinstance(others, Sglang | TensorrtLlm):
@@ -46,25 +66,19 @@ def engine_plan(
             )
         return judge_llama(changed, others, facts, num_tokens=length, concurrent_requests=requests)
 
-    judged = judge(deployment, settings, num_tokens, concurrent_requests)
-    longest = _longest(judged, judge)
-    return EnginePlan(
-        judged=judged,
-        longest_model_len=longest,
-        fixes=() if judged.verdict.fits else tuple(_fixes(judged, judge, longest)),
-    )
+    return judge(deployment, settings, num_tokens, concurrent_requests), judge
 
 
-def _request_tokens(deployment: Deployment, settings: PoolSettings) -> int:
+def request_tokens(deployment: Deployment, settings: PoolSettings) -> int:
     """Tokens of a request: as asked for, else as long as the engine's own flags allow."""
-    asked, longest = deployment.engine.max_model_len, _stated_length(settings)
+    asked, longest = deployment.engine.max_model_len, stated_length(settings)
     if asked is not None and longest is not None and asked > longest:
         msg = f"max_model_len={asked} must be <= {longest}, which the engine's own flags allow"
         raise SpecError(msg)
     return resolve_max_model_len(asked or longest, deployment.model)
 
 
-def _stated_length(settings: PoolSettings) -> int | None:
+def stated_length(settings: PoolSettings) -> int | None:
     """The longest request that the engine's own flags state; None where they state none."""
     if isinstance(settings, Sglang):
         return settings.context_length
@@ -113,7 +127,7 @@ def _most(low: int, high: int, fits: Callable[[int], bool]) -> int:
     return low
 
 
-def _longest(judged: Judged, judge: Judge) -> int:
+def longest_request(judged: Judged, judge: Judge) -> int:
     """The longest request of which as many as asked for fit; 0 where not even one token does."""
     most = judged.deployment.model.max_model_len or LONGEST
 
@@ -121,7 +135,8 @@ def _longest(judged: Judged, judge: Judge) -> int:
         settings = _with_length(judged.settings, length)
         return _does(_tried(judge, judged, settings=settings, length=length))
 
-    return _most(0, max(most, judged.num_tokens), fits)
+    longest = max(most, judged.num_tokens)
+    return longest if fits(longest) else _most(0, longest - 1, fits)
 
 
 def _fixes(judged: Judged, judge: Judge, longest: int) -> Iterator[Fix]:

@@ -12,12 +12,12 @@ from kvsim.specs.attention import check_positive
 from kvsim.specs.hardware import Price
 from kvsim.specs.limits import ServiceLimits
 from kvsim.specs.workload import Workload
+from kvsim.units import HOURS_PER_MONTH
 
 Json = dict[str, object]
 Serve = Callable[[Workload], Simulation]
 """What one replica does with its share of the requests."""
 
-HOURS_PER_MONTH = 730  # 8760 hours a year, over 12
 SECONDS_PER_HOUR = 3600
 MOST_REPLICAS = 64
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 from kvsim.analytic.capacity import Verdict
 from kvsim.analytic.device_memory import SYSTEM_BYTES, free_on_devices
@@ -73,6 +74,7 @@ def judge_llama(
     reserve = reserve_of(facts, EngineName.LLAMA_CPP)
     free = free_on_devices(deployment)
 
+    @cache  # every end of the estimates asks for the same numbers of requests
     def load(requests: int) -> Loaded:
         return _load(deployment, settings, free, num_tokens=num_tokens, requests=requests)
 

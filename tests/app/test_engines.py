@@ -12,15 +12,17 @@ from app.text import inert
 T = Text("en")
 
 
-def comparison(model="llama-3.1-8b", *, tensor_parallel_size=1):
-    return kvsim.compare(
-        kvsim.Deployment(
-            model=kvsim.load_model(model),
-            accelerator=kvsim.accelerator("H100-SXM5-80GB"),
-            engine=kvsim.Vllm(max_model_len=8192),
-            parallel=kvsim.Parallelism(tensor_parallel_size=tensor_parallel_size),
-        )
+def answers(model="llama-3.1-8b", *, tensor_parallel_size=1):
+    deployment = kvsim.Deployment(
+        model=kvsim.load_model(model),
+        accelerator=kvsim.accelerator("H100-SXM5-80GB"),
+        engine=kvsim.Vllm(max_model_len=8192),
+        parallel=kvsim.Parallelism(tensor_parallel_size=tensor_parallel_size),
     )
+    return [
+        kvsim.answer(kvsim.Scenario(deployment=deployment, engine=engine))
+        for engine in kvsim.EngineName
+    ]
 
 
 def shown(app):
@@ -38,9 +40,9 @@ def test_it_opens_with_every_engine(open_page):
 def test_it_says_who_holds_most(open_page):
     """The sentence is about engines: the ideal layout is none."""
     held = {
-        answer.engine: answer.best.requests
-        for answer in comparison().engines
-        if answer.best and answer.engine is not kvsim.EngineName.IDEAL
+        answer.scenario.engine: answer.holding.best.requests
+        for answer in answers()
+        if answer.holding and answer.scenario.engine is not kvsim.EngineName.IDEAL
     }
     most = max(held, key=held.get)
     assert f"**{inert(most)}** holds the most such requests at once, {held[most]}" in shown(
@@ -51,7 +53,7 @@ def test_it_says_who_holds_most(open_page):
 def test_a_refusal_is_shown_with_its_reason(open_page):
     """An empty cell without a reason reads like a bug."""
     app = open_page("engines", tensor_parallel_size="2")
-    refusals = [a.refusal for a in comparison(tensor_parallel_size=2).engines if a.refusal]
+    refusals = [a.refusal for a in answers(tensor_parallel_size=2) if a.refusal]
     assert refusals
     for refusal in refusals:
         assert inert(refusal.partition(": ")[2]) in shown(app)
@@ -63,8 +65,7 @@ def test_the_chart_shows_the_chosen_figure(open_page, figure):
     app = open_page("engines", figure=figure)
     (chart,) = (chart.proto for chart in app.get("plotly_chart"))
     trace = json.loads(chart.spec)["data"][0]
-    answers = comparison().engines
-    bars = [engine_charts.bar(answer, figure, T) for answer in answers]
+    bars = [engine_charts.bar(answer, figure, T) for answer in answers()]
     assert trace["y"][::-1] == list(kvsim.EngineName)
     assert trace["text"][::-1] == [bar.text if bar else T("engine_unknown") for bar in bars]
     for bar in filter(None, bars):
@@ -80,14 +81,14 @@ def test_it_reacts_to_the_choice(open_page):
 
 def test_bars_span_low_to_high():
     """The whiskers end where the estimates do; an exact figure has none."""
-    sides = comparison()
+    sides = answers()
     (trace,) = engine_charts.side_by_side(sides, "max_requests", T)["data"]
     error = trace["error_x"]
-    for i, answer in enumerate(reversed(sides.engines)):
-        if answer.best is None:
+    for i, answer in enumerate(reversed(sides)):
+        if answer.holding is None:
             assert error["array"][i] is None
         else:
-            low, high = answer.low.requests, answer.high.requests
+            low, high = answer.holding.low.requests, answer.holding.high.requests
             assert trace["x"][i] + (error["array"][i] or 0) == high
             assert trace["x"][i] - (error["arrayminus"][i] or 0) == low
     (exact,) = engine_charts.side_by_side(sides, "bytes_per_token", T)["data"]

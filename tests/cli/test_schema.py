@@ -50,6 +50,8 @@ CASES = {
     "compare": [
         ["compare", "llama-3.1-8b", "--gpu", "h100", "--num-tokens", "8192"],
         ["compare", "gemma-3-27b", "--gpu", "b200", "--num-gpus", "2", "--engines", "all"],
+        ["compare", "qwen3-8b", "--gpu", "h100", "--gpu", "h200", "--vary", "dtype=auto,float32"],
+        ["compare", "vllm serve Qwen/Qwen3-8B", "llama-server -m qwen3-8b.gguf", "--gpu", "h100"],
     ],
     "sweep": [
         ["sweep", "--grid=model=gpt2,llama-3.1-8b", "--grid=gpu=h100", "--grid=max_model_len=2048"]

@@ -1,17 +1,19 @@
-"""Every engine side by side for the same model and device."""
+"""Scenarios side by side: what differs, and which setting makes the difference."""
 
-import json
+from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import kvsim
-from kvsim.cli import main
 
 LLAMA = kvsim.load_model("llama-3.1-8b")
-H100 = kvsim.accelerator("H100-SXM5-80GB")
+GPUS = tuple(map(kvsim.accelerator, ("H100-SXM5-80GB", "H200-SXM-141GB", "RTX 4090", "MI300X")))
+MODELS = tuple(map(kvsim.load_model, ("llama-3.1-8b", "gemma-2-9b", "qwen3-next-80b-a3b")))
 
 
-def deployment(model=LLAMA, accelerator=H100, parallel=None, **engine):
+def deployment(model=LLAMA, accelerator=GPUS[0], parallel=None, **engine):
     return kvsim.Deployment(
         model=model,
         accelerator=accelerator,
@@ -20,142 +22,227 @@ def deployment(model=LLAMA, accelerator=H100, parallel=None, **engine):
     )
 
 
-def answers(*args, engines=None, num_tokens=None, **changes):
-    told = kvsim.compare(deployment(*args, **changes), engines=engines, num_tokens=num_tokens)
-    return {str(answer.engine): answer for answer in told.engines}
+BASE = deployment()
+FP8 = deployment(kv_cache_dtype="fp8")
 
 
-def test_every_engine_has_an_answer():
+@st.composite
+def scenarios(draw):
+    """A scenario whose settings differ in any way that a page or a command can make them."""
+    engine = draw(st.sampled_from(["vllm", "vllm", "sglang", "tensorrt-llm", "ideal"]))
+    degrees = draw(st.sampled_from([1, 2, 4]))
+    own = {}
+    if engine == "vllm":
+        own = {
+            "gpu_memory_utilization": draw(st.sampled_from([0.8, 0.92])),
+            "max_num_seqs": draw(st.sampled_from([None, 64])),
+        }
+    return kvsim.Scenario(
+        deployment=deployment(
+            draw(st.sampled_from(MODELS)),
+            draw(st.sampled_from(GPUS)),
+            kvsim.Parallelism(
+                tensor_parallel_size=degrees,
+                decode_context_parallel_size=draw(st.sampled_from([1, 2])) if degrees > 1 else 1,
+            ),
+            max_model_len=draw(st.sampled_from([2048, 8192])),
+            kv_cache_dtype=draw(st.sampled_from(["auto", "fp8"])),
+            **own,
+        ),
+        engine=engine,
+        concurrent_requests=draw(st.sampled_from([1, 9])),
+    )
+
+
+@settings(deadline=None, max_examples=60)
+@given(base=scenarios(), other=scenarios())
+def test_parts_and_interaction_are_the_difference(base, other):
     """
-    All of them, in one call, for one model and device.
+    Nothing of a difference is left untold, and nothing is told that is not there.
     """
-    assert set(answers()) == {str(name) for name in kvsim.EngineName}
+    try:
+        told = kvsim.compare([base, other])
+    except kvsim.SpecError:
+        return
+    ours, theirs = told.answers
+    for figure in told.differences[0].figures:
+        known = [part.amount for part in figure.parts if part.amount is not None]
+        if figure.amount is not None:
+            assert sum(known) + figure.interaction == figure.amount
+            assert figure.value == figure.baseline + figure.amount
+        assert figure.baseline != figure.value
+    if ours.holding and theirs.holding:
+        apart = {figure.figure for figure in told.differences[0].figures}
+        same = ours.holding.best.requests == theirs.holding.best.requests
+        assert ("max_requests" in apart) is not same
 
 
-def test_a_plain_model_costs_the_same_per_token_everywhere():
+@settings(deadline=None, max_examples=40)
+@given(base=scenarios(), other=scenarios())
+def test_a_part_is_what_the_plan_of_that_change_says(base, other):
     """
-    Llama-3.1-8B: 131,072 bytes a token whoever stores it.
+    The baseline with one setting of the other is a scenario like any: its figures are the part.
     """
-    assert {a.cost.bytes_per_token for a in answers().values()} == {131072}
+    try:
+        (difference,) = kvsim.compare([base, other]).differences
+    except kvsim.SpecError:
+        return
+    ours = kvsim.answer(base)
+    for change in difference.changes:
+        if change.alone is None or change.alone.holding is None or ours.holding is None:
+            continue
+        again = kvsim.answer(change.alone.scenario)
+        for figure in difference.figures:
+            parts = {part.setting: part.amount for part in figure.parts}
+            if figure.figure == "capacity_tokens" and parts:
+                moved = again.holding.best.tokens - ours.holding.best.tokens
+                assert parts[change.setting] == moved
 
 
-def test_a_window_costs_what_the_engine_makes_of_it():
+def test_one_setting_makes_the_whole_difference():
     """
-    Gemma-3-27B at 8,192 tokens: pages, cells and pools differ; TensorRT-LLM keeps all by default.
+    With one change there is nothing that only takes effect together.
     """
-    told = answers(kvsim.load_model("gemma-3-27b"))
+    (difference,) = kvsim.compare([BASE, FP8]).differences
 
-    assert told["ideal"].cost.request_bytes < told["vllm"].cost.request_bytes
-    assert told["vllm"].cost.request_bytes < told["llama.cpp"].cost.request_bytes
-    assert told["tensorrt-llm"].cost.bytes_per_token == 62 * 2 * 16 * 128 * 2
+    assert [change.setting for change in difference.changes] == ["kv_cache_dtype"]
+    assert all(figure.interaction == 0 for figure in difference.figures)
+    amounts = {figure.figure: figure.amount for figure in difference.figures}
+    assert amounts["bytes_per_token"] == -65536
 
 
-def test_vllms_answer_is_its_plans():
+def test_settings_that_take_effect_together_leave_an_interaction():
     """
-    One number, two doors.
+    Half the bytes a token in twice the memory: each alone adds less than both.
     """
-    plan = kvsim.plan(deployment())
-    told = answers(engines=["vllm"])["vllm"]
+    other = replace(FP8, accelerator=GPUS[1])
+    (difference,) = kvsim.compare([BASE, other]).differences
+    tokens = next(f for f in difference.figures if f.figure == "capacity_tokens")
+    parts = {part.setting: part.amount for part in tokens.parts}
 
-    assert told.best.tokens == plan.evaluation.capacity.best.kv_cache_tokens
-    assert told.best.requests == plan.evaluation.capacity.best.max_requests
-    assert told.cache_bytes == plan.evaluation.budget.kv_cache_bytes
+    assert list(parts) == ["gpu", "kv_cache_dtype"]
+    assert tokens.interaction == tokens.amount - sum(parts.values())
+    assert tokens.interaction > 0
+    price = next(f for f in difference.figures if f.figure == "low_usd_per_hour")
+    assert price.amount == price.parts[0].amount
 
 
-def test_estimates_are_ordered():
+def test_names_say_what_differs_over_all():
     """
-    Less memory never holds more.
+    A value that all share is no name; what one differs in names every one.
     """
-    for answer in answers().values():
-        if answer.best is not None:
-            assert answer.low.requests <= answer.best.requests <= answer.high.requests
-            assert answer.low.tokens <= answer.best.tokens <= answer.high.tokens
+    told = kvsim.compare([BASE, FP8, replace(BASE, accelerator=GPUS[1])])
+
+    assert told.names == (
+        "H100-SXM5-80GB, kv_cache_dtype=auto",
+        "H100-SXM5-80GB, kv_cache_dtype=fp8",
+        "H200-SXM-141GB, kv_cache_dtype=auto",
+    )
 
 
-def test_engines_refuse_formats_they_do_not_have():
+def test_a_setting_that_cannot_stand_alone_says_why():
     """
-    q8_0 is llama.cpp's; fp8 is not.
+    Context parallelism needs the ranks that came with it: its part is unknown, not nothing.
     """
-    ggml, fp8 = answers(kv_cache_dtype="q8_0"), answers(kv_cache_dtype="fp8")
+    degrees = kvsim.Parallelism(tensor_parallel_size=16, decode_context_parallel_size=2)
+    (difference,) = kvsim.compare([BASE, deployment(parallel=degrees)]).differences
+    alone = {change.setting: change for change in difference.changes}
 
-    assert "q8_0" in ggml["vllm"].refusal
-    assert ggml["vllm"].cost is None
-    assert ggml["llama.cpp"].cost.bytes_per_token == 69632
-    assert "fp8" in fp8["llama.cpp"].refusal
-    assert fp8["sglang"].cost.bytes_per_token == 65536
+    change = alone["decode_context_parallel_size"]
+    assert "must divide tensor_parallel_size=1" in change.refusal
+    tokens = next(f for f in difference.figures if f.figure == "capacity_tokens")
+    assert {part.setting: part.amount for part in tokens.parts}[change.setting] is None
 
 
-def test_a_figure_whose_rule_is_not_known_is_refused_and_the_others_stay():
+def test_engines_differ_in_their_own_flags_as_one_setting():
     """
-    SGLang's default fraction depends on a vision tower that the description lacks; the bytes of
-    a token do not.
+    No other engine has them: they cannot be moved one by one.
     """
-    told = answers(kvsim.load_model("gemma-3-27b"))["sglang"]
+    sglang = kvsim.Scenario(
+        deployment=FP8,
+        engine=kvsim.EngineName.SGLANG,
+        settings=kvsim.Sglang(mem_fraction_static=0.8),
+    )
+    told = kvsim.compare([BASE, sglang])
+    values = {change.setting: change.value for change in told.differences[0].changes}
 
-    assert told.cost is not None
-    assert told.best is None
-    assert "vision tower" in told.refusal
+    assert values == {"engine": "sglang mem_fraction_static=0.8", "kv_cache_dtype": "fp8"}
 
 
-def test_weights_that_do_not_fit_are_a_verdict():
+def test_one_engines_own_flags_are_settings_each():
     """
-    No negative capacity: nothing is held, and the reason is said.
+    Two SGLang servers differ flag by flag.
     """
-    told = answers(kvsim.load_model("llama-3.1-70b"))
+    one, two = (
+        kvsim.Scenario(deployment=BASE, engine=kvsim.EngineName.SGLANG, settings=kvsim.Sglang(**s))
+        for s in ({"page_size": 64}, {"mem_fraction_static": 0.7})
+    )
+    (difference,) = kvsim.compare([one, two]).differences
 
-    for name in ("vllm", "sglang", "tensorrt-llm", "llama.cpp", "ideal"):
-        assert told[name].best.requests == 0
-        assert told[name].refusal
+    assert [c.setting for c in difference.changes] == [
+        "sglang.mem_fraction_static",
+        "sglang.page_size",
+    ]
 
 
-def test_only_vllm_answers_for_pipeline_stages():
+def test_one_length_can_be_asked_of_all():
     """
-    The others' stages are not known: the whole model beside one stage's memory is no answer.
+    Then lengths are no difference.
     """
-    told = answers(parallel=kvsim.Parallelism(pipeline_parallel_size=2))
+    told = kvsim.compare(
+        [BASE, deployment(max_model_len=2048, kv_cache_dtype="fp8")], num_tokens=99
+    )
 
-    assert told["vllm"].best.requests > answers()["vllm"].best.requests
-    for name in set(told) - {"vllm"}:
-        assert told[name].cost is None
-        assert told[name].best is None
-        assert "pipeline_parallel_size must be 1" in told[name].refusal
+    assert [answer.num_tokens for answer in told.answers] == [99, 99]
+    assert [change.setting for change in told.differences[0].changes] == ["kv_cache_dtype"]
 
 
-def test_llama_cpp_answers_for_its_device():
+@pytest.mark.parametrize("count", [0, 1, 7])
+def test_two_to_six_are_compared(count):
     """
-    It divides layers, not heads: there are no ranks.
+    One has nothing to stand beside, seven no one reads.
     """
-    assert not answers()["llama.cpp"].is_per_rank
+    lengths = [deployment(max_model_len=1024 * (i + 1)) for i in range(count)]
+
+    with pytest.raises(kvsim.SpecError, match=f"scenarios={count} must be 2 to 6"):
+        kvsim.compare(lengths)
 
 
-def test_an_engine_that_holds_nothing_says_why():
+def test_equal_scenarios_are_refused():
     """
-    TensorRT-LLM keeps the states of all its slots resident, whether or not anything is left.
+    Two that are the same say nothing, whatever they are called.
     """
-    told = answers(
-        kvsim.load_model("qwen3-next-80b-a3b"), parallel=kvsim.Parallelism(tensor_parallel_size=4)
-    )["tensorrt-llm"]
+    named = kvsim.Scenario(deployment=BASE, name="mine")
 
-    assert told.best.requests == 0
-    assert told.refusal == "the states of max_batch_size=2048 leave no block"
+    with pytest.raises(kvsim.SpecError, match="scenarios 1 and 3 are the same"):
+        kvsim.compare([BASE, FP8, named])
 
 
-def test_unknown_engines_are_refused_with_the_choices():
+def test_equal_names_are_refused():
     """
-    A typing error is no engine.
+    A difference is told by name.
     """
-    with pytest.raises(kvsim.SpecError, match="engines=vlm must be all or of ideal"):
-        answers(engines=["vlm"])
+    pair = [kvsim.Scenario(deployment=d, name="mine") for d in (BASE, FP8)]
+
+    with pytest.raises(kvsim.SpecError, match="scenarios=mine must not be the name of two"):
+        kvsim.compare(pair)
 
 
-def test_the_command_prints_what_the_call_gives(capsys):
+def test_a_refused_scenario_stands_beside_the_others():
     """
-    `kvsim compare MODEL --engines all`.
+    vLLM has no q8_0: what is known of the others stays, and the reason is told.
     """
-    arguments = ["compare", "llama-3.1-8b", "--gpu", "H100-SXM5-80GB", "--max-model-len", "8192"]
-    assert main([*arguments, "--json"]) == 0
-    printed = json.loads(capsys.readouterr().out)
+    told = kvsim.compare([BASE, deployment(kv_cache_dtype="q8_0")])
 
-    assert printed["engines"] == kvsim.compare(deployment()).as_dict()["engines"]
-    assert main([*arguments, "--engines", "vllm,sglang"]) == 0
-    assert "sglang" in capsys.readouterr().out
+    assert "q8_0" in told.answers[1].refusal
+    tokens = next(f for f in told.differences[0].figures if f.figure == "capacity_tokens")
+    assert tokens.value is tokens.amount is tokens.interaction is None
+    assert tokens.parts == ()
+
+
+def test_where_all_are_refused_nothing_is_compared():
+    """
+    A table without a figure is an error.
+    """
+    with pytest.raises(kvsim.SpecError, match="max_model_len=9999999"):
+        kvsim.compare([BASE, FP8], num_tokens=9_999_999)

@@ -65,17 +65,27 @@ def test_the_most_requests_are_at_the_edge(settings):
     assert not kvsim.plan_engine(asked, settings, concurrent_requests=most + 1).fits
 
 
-@pytest.mark.parametrize("settings", [Sglang(), TensorrtLlm()], ids=lambda s: type(s).__name__)
+@pytest.mark.parametrize(
+    "settings",
+    [Sglang(), TensorrtLlm(), LlamaCpp(), Ollama()],
+    ids=lambda s: type(s).__name__,
+)
 def test_a_plan_and_a_comparison_hold_the_same(settings):
     """
     Two faces of one rule.
     """
     asked = deployment("llama-3.1-70b", "H100-SXM5-80GB", num_gpus=4, length=32768)
     plan = kvsim.plan_engine(asked, settings)
-    (answer,) = kvsim.compare(asked, engines=[str(plan.judged.engine)]).engines
+    scenario = kvsim.Scenario(
+        deployment=asked, engine=plan.judged.engine, settings=plan.judged.settings
+    )
+    answer = kvsim.answer(scenario)
 
-    assert plan.judged.best == answer.best
-    assert plan.judged.devices[0].cache_bytes == answer.cache_bytes
+    assert plan.judged.best == answer.holding.best
+    assert plan.judged.devices[0].cache_bytes == answer.holding.cache_bytes
+    assert plan.judged.request_bytes == answer.cost.request_bytes
+    assert plan.judged.bytes_per_token == answer.cost.bytes_per_token
+    assert plan.longest_model_len == answer.holding.longest_tokens
 
 
 def test_groups_of_ranks_with_a_cache_of_their_own_share_the_requests():

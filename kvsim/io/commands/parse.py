@@ -58,6 +58,20 @@ def parse_command(line: str) -> LaunchCommand:
     )
 
 
+def is_launch_line(line: str) -> bool:
+    """Whether `parse_command` knows a program on the line.
+
+    Example:
+        >>> is_launch_line("vllm serve acme/tiny"), is_launch_line("acme/tiny --engine vllm")
+        (True, False)
+    """
+    try:
+        _program(_words(line))
+    except SpecError:
+        return False
+    return True
+
+
 def _has_experts(flags: dict[str, list[str]]) -> bool:
     for name in ("ep_size", "ep", "expert_parallel_size"):
         if flags.get(name):
