@@ -18,6 +18,7 @@ from kvsim.io.commands import is_launch_line, parse_command
 from kvsim.io.log_models import model_named
 from kvsim.io.scenario_files import SUFFIX, read_scenario_rows
 from kvsim.planner.scenarios import Scenario, command_scenario
+from kvsim.specs.digest import digest
 from kvsim.specs.engine import EngineName, Vllm
 from kvsim.specs.parallel import Parallelism
 
@@ -111,7 +112,8 @@ def run_compare(args: argparse.Namespace) -> Json:
         for row in rows or [Row(())]
         for chosen in itertools.product(*varied)
     ]
-    return api.compare(scenarios, num_tokens=args.num_tokens).as_dict()
+    told = api.compare(scenarios, num_tokens=args.num_tokens).as_dict()
+    return {"digest": digest(scenarios), **told}
 
 
 def _is_one(rows: Sequence[Row], varied: Sequence[Sequence[object]]) -> bool:
