@@ -131,7 +131,6 @@ if TYPE_CHECKING:
     from kvsim.planner.request_cost import RequestCost
     from kvsim.planner.running_server import RunningServer
     from kvsim.planner.scenario_answer import Holding, ScenarioAnswer, UsdPerHour
-    from kvsim.planner.scenarios import Scenario, command_scenario
     from kvsim.planner.seeds import SeedSpread
     from kvsim.planner.serving_level import Level
     from kvsim.planner.solution import Binding, Side, Solution, Target
@@ -169,6 +168,7 @@ if TYPE_CHECKING:
     from kvsim.specs.overheads import Coefficient, Interval, OverheadModel, Overheads, exact
     from kvsim.specs.paging_study import BatchTime
     from kvsim.specs.parallel import Parallelism
+    from kvsim.specs.scenario import Scenario, command_scenario
     from kvsim.specs.sglang import Sglang
     from kvsim.specs.state import RecurrentState
     from kvsim.specs.step_table import StepTable
@@ -432,7 +432,7 @@ _HOMES = {
     ),
     "kvsim.planner.request_cost": ("RequestCost",),
     "kvsim.planner.scenario_answer": ("Holding", "ScenarioAnswer", "UsdPerHour"),
-    "kvsim.planner.scenarios": ("Scenario", "command_scenario"),
+    "kvsim.specs.scenario": ("Scenario", "command_scenario"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

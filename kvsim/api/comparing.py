@@ -11,11 +11,11 @@ from kvsim.planner.compare import Comparison
 from kvsim.planner.engine_advice import engine_plan
 from kvsim.planner.engine_memory import Facts
 from kvsim.planner.engine_plan import EnginePlan
-from kvsim.planner.layouts import PoolSettings
 from kvsim.planner.scenario_answer import ScenarioAnswer
-from kvsim.planner.scenarios import Scenario
 from kvsim.specs.deployment import Deployment
 from kvsim.specs.engine import EngineName
+from kvsim.specs.pool_settings import PoolSettings
+from kvsim.specs.scenario import Scenario
 
 
 def answer(scenario: Scenario | Deployment) -> ScenarioAnswer:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from kvsim.analytic.grid import CacheGrid, Ints
 from kvsim.io.overheads import overhead_model
 from kvsim.planner.grid import cache_grid
-from kvsim.planner.layouts import PoolSettings
 from kvsim.planner.plan import Evaluation, evaluate
 from kvsim.planner.plan_grid import PlanGrid, plan_axes
 from kvsim.planner.plan_grid import plan_grid as grid_of_plans
@@ -15,6 +14,7 @@ from kvsim.specs.hardware import Accelerator
 from kvsim.specs.model import ModelSpec
 from kvsim.specs.overheads import OverheadModel
 from kvsim.specs.parallel import Parallelism
+from kvsim.specs.pool_settings import PoolSettings
 from kvsim.specs.transformers import Transformers
 
 

@@ -17,7 +17,6 @@ from kvsim.planner.advise import best_pair, fixes, more_users
 from kvsim.planner.answer import Plan
 from kvsim.planner.cache_layout import cache_layout
 from kvsim.planner.changes import Kinds
-from kvsim.planner.layouts import PoolSettings
 from kvsim.planner.plan import (
     Evaluation,
     evaluate,
@@ -27,6 +26,7 @@ from kvsim.specs.engine import EngineName, Vllm
 from kvsim.specs.hardware import Accelerator
 from kvsim.specs.model import ModelSpec
 from kvsim.specs.overheads import OverheadModel
+from kvsim.specs.pool_settings import PoolSettings
 from kvsim.specs.transformers import Transformers
 
 if TYPE_CHECKING:

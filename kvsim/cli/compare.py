@@ -17,10 +17,10 @@ from kvsim.errors import SpecError
 from kvsim.io.commands import is_launch_line, parse_command
 from kvsim.io.log_models import model_named
 from kvsim.io.scenario_files import SUFFIX, read_scenario_rows
-from kvsim.planner.scenarios import Scenario, command_scenario
 from kvsim.specs.digest import digest
 from kvsim.specs.engine import EngineName, Vllm
 from kvsim.specs.parallel import Parallelism
+from kvsim.specs.scenario import Scenario, command_scenario
 
 Json = dict[str, Any]
 

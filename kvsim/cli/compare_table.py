@@ -3,18 +3,18 @@
 from typing import Any
 
 from kvsim.cli import tables
-from kvsim.units import GiB, KiB, MiB
+from kvsim.units import format_bytes, format_gib
 
 Json = dict[str, Any]
 
-KIBS, GIBS = ("bytes_per_token",), ("weights_bytes", "cache_bytes", "request_bytes")
+SIZES, GIBS = ("bytes_per_token", "fixed_bytes"), ("weights_bytes", "cache_bytes", "request_bytes")
 LABELS = {
     "num_gpus": "devices",
     "num_tokens": "request, tokens",
     "weights_bytes": "weights, GiB",
     "cache_bytes": "cache, GiB",
-    "bytes_per_token": "token, KiB",
-    "fixed_bytes": "fixed, MiB",
+    "bytes_per_token": "per token",
+    "fixed_bytes": "fixed",
     "request_bytes": "request, GiB",
     "capacity_tokens": "tokens",
     "max_requests": "requests",
@@ -92,12 +92,10 @@ def _cell(name: str, value: Any) -> str:  # noqa: ANN401 - a plain figure, or on
 
 
 def _figure(name: str, value: float) -> str:
-    if name in KIBS:
-        return f"{value / KiB:,.2f}"
-    if name == "fixed_bytes":
-        return f"{value / MiB:,.2f}"
+    if name in SIZES:
+        return format_bytes(int(value))
     if name in GIBS:
-        return f"{value / GiB:,.2f}"
+        return format_gib(int(value)).removesuffix(" GiB")
     return f"{value:,.2f}" if name.endswith("usd_per_hour") else f"{value:,}"
 
 

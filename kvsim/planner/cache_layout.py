@@ -8,10 +8,11 @@ from kvsim.engines.layout import Layout
 from kvsim.engines.transformers import TransformersLayout
 from kvsim.engines.vllm import vllm_cache_layout
 from kvsim.errors import SpecError
-from kvsim.planner.layouts import PoolSettings, pool_layout, pool_settings
+from kvsim.planner.layouts import pool_layout, pool_settings
 from kvsim.specs.engine import EngineName, Vllm
 from kvsim.specs.model import ModelSpec
 from kvsim.specs.parallel import Parallelism
+from kvsim.specs.pool_settings import PoolSettings
 from kvsim.specs.transformers import Transformers
 
 

@@ -6,8 +6,9 @@ from decimal import Decimal
 
 from kvsim.errors import KvsimError, SpecError
 from kvsim.planner.scenario_answer import ScenarioAnswer
-from kvsim.planner.scenarios import Scenario, setting_values, value_text, with_setting
+from kvsim.planner.scenarios import setting_values, value_text, with_setting
 from kvsim.specs.attention import check_positive
+from kvsim.specs.scenario import Scenario
 
 Json = dict[str, object]
 Number = int | Decimal

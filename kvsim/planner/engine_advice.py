@@ -8,13 +8,13 @@ from kvsim.planner.advise import Fix, effect
 from kvsim.planner.changes import DEGREES
 from kvsim.planner.engine_memory import Facts
 from kvsim.planner.engine_plan import EnginePlan, Judged
-from kvsim.planner.layouts import PoolSettings
 from kvsim.planner.llama_plan import judge_llama
 from kvsim.planner.pool_plan import in_smaller_format, judge_pools
 from kvsim.specs.attention import check_positive
 from kvsim.specs.deployment import Deployment
 from kvsim.specs.engine import resolve_max_model_len
 from kvsim.specs.llama_cpp import LlamaCpp, Ollama
+from kvsim.specs.pool_settings import PoolSettings, stated_length
 from kvsim.specs.sglang import Sglang
 from kvsim.specs.tensorrt_llm import TensorrtLlm
 
@@ -76,18 +76,6 @@ def request_tokens(deployment: Deployment, settings: PoolSettings) -> int:
         msg = f"max_model_len={asked} must be <= {longest}, which the engine's own flags allow"
         raise SpecError(msg)
     return resolve_max_model_len(asked or longest, deployment.model)
-
-
-def stated_length(settings: PoolSettings) -> int | None:
-    """The longest request that the engine's own flags state; None where they state none."""
-    if isinstance(settings, Sglang):
-        return settings.context_length
-    if isinstance(settings, TensorrtLlm):
-        return settings.max_seq_len
-    if isinstance(settings, Ollama):
-        return settings.num_ctx
-    slots = 1 if settings.kv_unified else settings.parallel or 1
-    return settings.ctx_size // slots if settings.ctx_size else None
 
 
 def _with_length(settings: PoolSettings, length: int) -> PoolSettings:

@@ -7,10 +7,10 @@ from kvsim.analytic.host_memory import HostMemory
 from kvsim.planner.advise import Fix
 from kvsim.planner.answer import plain
 from kvsim.planner.engine_memory import WEIGHTS, Held, MemoryPart
-from kvsim.planner.layouts import PoolSettings
 from kvsim.specs.deployment import Deployment
 from kvsim.specs.engine import EngineName
 from kvsim.specs.overheads import Interval, exact, total
+from kvsim.specs.pool_settings import PoolSettings
 
 Json = dict[str, object]
 

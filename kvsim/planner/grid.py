@@ -15,9 +15,9 @@ from kvsim.analytic.grid import (
 )
 from kvsim.errors import KvsimError
 from kvsim.planner.cache_layout import cache_layout
-from kvsim.planner.layouts import PoolSettings
 from kvsim.specs.engine import Vllm
 from kvsim.specs.model import ModelSpec
+from kvsim.specs.pool_settings import PoolSettings
 from kvsim.specs.transformers import Transformers
 
 

@@ -10,20 +10,11 @@ from kvsim.engines.ollama import OllamaSlot
 from kvsim.engines.sglang import sglang_layout
 from kvsim.engines.tensorrt_llm import tensorrt_llm_layout
 from kvsim.errors import UnsupportedError
-from kvsim.specs.engine import EngineName
 from kvsim.specs.llama_cpp import LlamaCpp, Ollama, cache_type
 from kvsim.specs.model import ModelSpec
 from kvsim.specs.parallel import Parallelism
+from kvsim.specs.pool_settings import POOL_ENGINES, PoolSettings
 from kvsim.specs.sglang import Sglang
-from kvsim.specs.tensorrt_llm import TensorrtLlm
-
-PoolSettings = Sglang | TensorrtLlm | LlamaCpp | Ollama
-POOL_ENGINES = {
-    EngineName.SGLANG: Sglang,
-    EngineName.TENSORRT_LLM: TensorrtLlm,
-    EngineName.LLAMA_CPP: LlamaCpp,
-    EngineName.OLLAMA: Ollama,
-}
 
 LLAMA_NAMES = {
     "float32": "f32",

@@ -10,10 +10,10 @@ from kvsim.engines.vllm import vllm_cache_layout
 from kvsim.errors import SpecError
 from kvsim.planner.layouts import pool_layout
 from kvsim.planner.plan import deployment_cache_dtype, deployment_dtype
-from kvsim.planner.scenarios import Scenario
 from kvsim.specs.deployment import Deployment
 from kvsim.specs.engine import EngineName
 from kvsim.specs.parallel import Parallelism
+from kvsim.specs.scenario import Scenario
 from kvsim.specs.transformers import Transformers
 
 BLOCKS = {

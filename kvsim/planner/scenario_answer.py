@@ -13,9 +13,9 @@ from kvsim.planner.engine_memory import WEIGHTS, Facts, Held, Memory, memory_of
 from kvsim.planner.engine_plan import verdict_of
 from kvsim.planner.plan import Evaluation, evaluate
 from kvsim.planner.request_cost import DIVIDES_LAYERS, RequestCost, request_cost, scenario_layout
-from kvsim.planner.scenarios import Scenario
 from kvsim.specs.engine import EngineName, resolve_max_model_len
 from kvsim.specs.overheads import Interval, total
+from kvsim.specs.scenario import Scenario
 from kvsim.units import HOURS_PER_MONTH
 
 Json = dict[str, object]

@@ -1,22 +1,16 @@
-"""Scenario: one deployment under one engine; what sets two of them apart, setting by setting."""
+"""What sets two scenarios apart, setting by setting."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from typing import TypeVar
 
-from kvsim.errors import SpecError
-from kvsim.planner.engine_advice import stated_length
-from kvsim.planner.layouts import POOL_ENGINES, PoolSettings
-from kvsim.specs.attention import check_positive
 from kvsim.specs.deployment import Deployment
 from kvsim.specs.engine import EngineName, Vllm
 from kvsim.specs.hardware import Accelerator
-from kvsim.specs.launch import LaunchCommand
 from kvsim.specs.model import ModelSpec
 from kvsim.specs.overheads import Interval, Overheads
 from kvsim.specs.parallel import Parallelism
-from kvsim.specs.sglang import Sglang
-from kvsim.specs.tensorrt_llm import TensorrtLlm
+from kvsim.specs.scenario import Scenario
 
 T = TypeVar("T")
 
@@ -30,65 +24,6 @@ ON_DEPLOYMENT = (
 PARALLEL = tuple(field.name for field in fields(Parallelism))
 OVERHEADS = tuple(field.name for field in fields(Overheads))
 VLLM_OWN = tuple(field.name for field in fields(Vllm) if field.name not in SHARED)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scenario:
-    """A deployment as one engine would run it, and how many requests are asked for at once.
-
-    vLLM's settings are the deployment's own; `settings` are those of SGLang, TensorRT-LLM,
-    llama.cpp or Ollama, None for that engine's defaults. `name` is what a comparison calls it;
-    without one it is named after what sets it apart.
-    """
-
-    deployment: Deployment
-    engine: EngineName = EngineName.VLLM
-    settings: PoolSettings | None = None
-    concurrent_requests: int = 1
-    name: str | None = None
-
-    def __post_init__(self) -> None:
-        check_positive(concurrent_requests=self.concurrent_requests)
-        if self.engine not in list(EngineName):
-            msg = f"engine={self.engine!s:.40} must be of {', '.join(EngineName)}"
-            raise SpecError(msg)
-        if self.settings is not None and type(self.settings) is not POOL_ENGINES.get(self.engine):
-            kind = type(self.settings).__name__
-            msg = f"settings={kind} must be those of engine={self.engine}"
-            raise SpecError(msg)
-
-    @property
-    def own_settings(self) -> PoolSettings | None:
-        """The engine's settings, its defaults where none are given; None for one without."""
-        make: Callable[[], PoolSettings] | None = POOL_ENGINES.get(self.engine)
-        return self.settings if self.settings is not None or make is None else make()
-
-
-def command_scenario(command: LaunchCommand, deployment: Deployment) -> Scenario:
-    """The scenario of a launch line on a deployment's model, device and measured figures.
-
-    Example:
-        >>> from kvsim import accelerator, load_model, parse_command
-        >>> h100 = Deployment(model=load_model("qwen3-8b"), accelerator=accelerator("h100"))
-        >>> line = "vllm serve Qwen/Qwen3-8B --max-model-len 8192"
-        >>> command_scenario(parse_command(line), h100).deployment.engine.max_model_len
-        8192
-    """
-    settings = command.settings
-    if isinstance(settings, Vllm):
-        started = replace(deployment, engine=settings, parallel=command.parallel)
-        return Scenario(deployment=started)
-    shared = Vllm(max_model_len=stated_length(settings))
-    if isinstance(settings, Sglang):  # weights are asked of the deployment, whatever the engine
-        names = ("kv_cache_dtype", "dtype", "quantization")
-        shared = replace(shared, **{name: getattr(settings, name) for name in names})
-        settings = replace(
-            settings, kv_cache_dtype="auto", dtype="auto", quantization=None, context_length=None
-        )
-    elif isinstance(settings, TensorrtLlm):
-        settings = replace(settings, max_seq_len=None)
-    started = replace(deployment, engine=shared, parallel=command.parallel)
-    return Scenario(deployment=started, engine=command.engine, settings=settings)
 
 
 def setting_values(scenario: Scenario, *, is_alike: bool) -> Mapping[str, object]:
