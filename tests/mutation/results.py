@@ -1,0 +1,67 @@
+"""`python -m tests.mutation.results` writes docs/mutants.md from what the last run recorded."""
+
+import json
+import tomllib
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+RESULTS = Path(__file__).parent / "results.json"
+REASONS = Path(__file__).parent / "reasons.toml"
+PAGE = ROOT / "docs/mutants.md"
+
+
+def page() -> str:
+    """The page as it should be."""
+    run = json.loads(RESULTS.read_text(encoding="utf-8"))
+    rows = run["mutants"]
+    count = Counter(row["outcome"] for row in rows)
+    killed = count["killed"] + count["timeout"]
+    survivors = [row for row in rows if row["outcome"] == "survived"]
+    return "\n".join(
+        [
+            "# Mutants",
+            "",
+            "Do the tests notice when a formula changes? A mutant is one small change of the code: a",
+            "`+` becomes a `-`, a constant grows by one, a condition is negated, a decorator goes.",
+            "Cosmic Ray makes them; a random sample of places in `kvsim/specs`, `kvsim/engines` and",
+            "`kvsim/analytic` is tried, one change each, against the tests that reach the line. A",
+            "mutant that no test fails on has survived.",
+            "",
+            f"`{run['command']}`, {run['date']}, Python {run['python']}, {run['machine']}:",
+            "",
+            "| mutants | killed | of these by time | survived | killed, share |",
+            "| ---: | ---: | ---: | ---: | ---: |",
+            f"| {len(rows)} | {killed} | {count['timeout']} | {len(survivors)}"
+            f" | {killed / len(rows):.1%} |",
+            "",
+            "## Survivors",
+            "",
+            "| where | line | became | why it lives |",
+            "| --- | --- | --- | --- |",
+            *(_survivor(row) for row in survivors),
+            "",
+        ]
+    )
+
+
+def _survivor(row: dict[str, str]) -> str:
+    where = ":".join(row["name"].split(":")[:2])
+    return f"| {where} | {_code(row['before'])} | {_code(row['after'])} | {reason(row)} |"
+
+
+def reason(row: dict[str, str]) -> str:
+    """Why a survivor lives, as one found when one looked; the line names it, not its number."""
+    path = row["name"].split(":")[0]
+    for entry in tomllib.loads(REASONS.read_text(encoding="utf-8"))["survivor"]:
+        if (entry["path"], entry["before"], entry["after"]) == (path, row["before"], row["after"]):
+            return str(entry["reason"])
+    return ""
+
+
+def _code(text: str) -> str:
+    return f"`{text.replace('|', chr(92) + '|')}`" if text else "(gone)"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

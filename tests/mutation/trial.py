@@ -1,0 +1,158 @@
+"""One mutant against the tests that can notice it, in a copy of the tree."""
+
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.mutation.mutants import Mutant
+from tests.mutation.reach import ROOT, Reach
+
+FIRST_S = 4.0
+"""The quickest tests, by the seconds they took: most mutants die here."""
+THEN_S = 40.0
+"""And the rest of those that reach the line, where the mutant lived."""
+PATIENCE = 6
+"""A run may take this many times what its tests took, and a start of 60 s."""
+MEMORY_BYTES = 12 << 30
+ALWAYS = ("tests/test_style.py",)
+"""Tests that read the source, and so reach no line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What became of a mutant: killed, timeout or survived; and how many tests it met."""
+
+    outcome: str
+    num_tests: int
+    seconds: float
+
+
+class Failures:
+    """A pytest plugin that notes which tests failed."""
+
+    def __init__(self):
+        self.names: list[str] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Errors of a fixture are failures too."""
+        if report.failed:
+            self.names.append(report.nodeid)
+
+
+class Bench:
+    """A copy of the tree in which one mutant at a time lives."""
+
+    def __init__(self, folder: Path):
+        self.root = folder
+        self.reach = Reach()
+        self.broken: frozenset[str] = frozenset()
+        command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        for name in filter(None, names.stdout.split("\0")):
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target)
+
+    def tests(self, mutant: Mutant) -> tuple[Sequence[str], Sequence[str]]:
+        """The tests to run first, and those to run if it lives: near ones and quick ones first."""
+        stem = Path(mutant.path).stem
+        folder = Path(mutant.path).parts[1]
+
+        def order(test: str) -> tuple[bool, float]:
+            near = stem in test or f"tests/{folder}/" in test or mutant.path in test
+            return not near, self.reach.seconds[test]
+
+        chosen = sorted(self.reach.of(mutant.path, mutant.line) - self.broken, key=order)
+        first = self._within(chosen, FIRST_S)
+        return [*ALWAYS, *first], self._within(chosen[len(first) :], THEN_S)
+
+    def _within(self, tests: Sequence[str], limit_s: float) -> Sequence[str]:
+        """As many tests from the front as end in time, at least one."""
+        total_s, count = 0.0, 0
+        while count < len(tests) and (count == 0 or total_s + self.reach.seconds[tests[count]] <= limit_s):
+            total_s += self.reach.seconds[tests[count]]
+            count += 1
+        return tests[:count]
+
+    def leave_out_broken(self, mutants: Sequence[Mutant]) -> None:
+        """Run all tests that these need once without a mutant; what fails then proves nothing."""
+        wanted = {test for m in mutants for part in self.tests(m) for test in part}
+        record = self.root / "failed"
+        self.outcome(sorted(wanted), record=record)
+        self.broken = frozenset(record.read_text(encoding="utf-8").splitlines())
+
+    def tried(self, mutant: Mutant) -> Verdict:
+        """The verdict on a mutant; the copy is whole again afterwards."""
+        file = self.root / mutant.path
+        first, then = self.tests(mutant)
+        started_s = time.monotonic()
+        file.write_text(mutant.code(file.read_text(encoding="utf-8")) or "", encoding="utf-8")
+        try:
+            outcome, count = self.outcome(first), len(first)
+            if outcome == "survived" and then:
+                outcome, count = self.outcome(then), count + len(then)
+        finally:
+            shutil.copy2(ROOT / mutant.path, file)  # its old time too, so that old bytecode holds
+        seconds = round(time.monotonic() - started_s, 1)
+        return Verdict(outcome=outcome, num_tests=count, seconds=seconds)
+
+    def outcome(self, tests: Sequence[str], *, record: Path | None = None) -> str:
+        """Survived if all these tests pass; a child runs them, so that nothing stays imported.
+
+        Args:
+            tests: their names, in the order in which they run.
+            record: runs them all, and writes the names of those that failed to this file.
+        """
+        limit_s = 60 + PATIENCE * sum(self.reach.seconds.get(test, 1.0) for test in tests)
+        child = os.fork()
+        if child == 0:
+            self._run(tests, record)
+        deadline_s = time.monotonic() + limit_s
+        while time.monotonic() < deadline_s:
+            ended, status = os.waitpid(child, os.WNOHANG)
+            if ended:
+                _end(child)
+                return "survived" if os.waitstatus_to_exitcode(status) == 0 else "killed"
+            time.sleep(0.05)
+        _end(child)
+        os.waitpid(child, 0)
+        return "timeout"
+
+    def _run(self, tests: Sequence[str], record: Path | None) -> None:
+        code = 70
+        try:
+            os.setsid()
+            resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
+            os.chdir(self.root)
+            os.environ["PYTHONPATH"] = str(self.root)
+            sys.path[:] = [str(self.root), *(p for p in sys.path if p not in ("", str(ROOT)))]
+            for name in [n for n in sys.modules if n.split(".")[0] in {"kvsim", "tests"}]:
+                del sys.modules[name]
+            log = os.open(self.root / "log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            os.dup2(log, 1)
+            os.dup2(log, 2)
+            options = ["-q", "-p", "no:cacheprovider", "-p", "tests.mutation.quick"]
+            options += ["--hypothesis-profile=mutation", *([] if record else ["-x"])]
+            failures = Failures()
+            code = int(pytest.main([*options, *tests], plugins=[failures]))
+            if record:
+                record.write_text("\n".join(failures.names), encoding="utf-8")
+        finally:
+            os._exit(code)
+
+
+def _end(group: int) -> None:
+    """End what a run left behind: it is a session of its own."""
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        return
