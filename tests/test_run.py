@@ -164,7 +164,8 @@ def test_set_up_for_tests_serves_the_app_too(checkout):
     """The tests' set is the whole set, so that the app then starts at once."""
     add_python(checkout, install="echo installed")
     assert run(checkout, "test", "-k", "plan").stdout == (
-        "installed\ninstalled\nstarted: -m pytest -k plan\n"
+        "installed\ninstalled\nstarted: -m pytest -m not slow"
+        " --numprocesses=auto --maxprocesses=4 --dist=loadfile -k plan\n"
     )
     assert run(checkout, "app").stdout == "started: -m kvsim app\n"
 

@@ -37,7 +37,9 @@ class Mutant:
 
     def code(self, source: str) -> str | None:
         """The changed file, or None where the change leaves no program."""
-        made = mutate_code(source, cosmic_ray.plugins.get_operator(self.operator)(), self.occurrence)
+        made = mutate_code(
+            source, cosmic_ray.plugins.get_operator(self.operator)(), self.occurrence
+        )
         try:
             with warnings.catch_warnings(action="error"):  # `x is 1` is no program either
                 compile(made or "", self.path, "exec")

@@ -50,7 +50,8 @@ class Reach:
     def by_line(self, path: str) -> Mapping[int, frozenset[str]]:
         """The tests that reach each line of a file."""
         found = self._data.contexts_by_lineno(str(ROOT / path))
-        return {line: frozenset(t for t in tests if t in self.seconds) for line, tests in found.items()}
+        known = self.seconds.keys()  # those that passed
+        return {line: frozenset(known & set(tests)) for line, tests in found.items()}
 
     def of(self, path: str, line: int) -> frozenset[str]:
         """Tests that can notice a change of this line.
@@ -87,13 +88,14 @@ def _statement(path: str, line: int) -> tuple[Sequence[int], Sequence[str]]:
     within = [*_enclosing(tree, line)]
     inner = within[-1]
     functions = [n for n in within if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
-    if functions and not (inner is functions[-1]):
+    if functions and inner is not functions[-1]:
         return range(_first(inner), _header_end(inner) + 1), ()
     if isinstance(inner, ast.FunctionDef | ast.ClassDef):  # a decorator or a default
         return range(_first(inner), inner.end_lineno + 1), (inner.name,)
-    targets = [n for n in ast.walk(inner) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
-    owner = [n.name for n in within if isinstance(n, ast.ClassDef)] if not targets else []
-    return range(_first(inner), inner.end_lineno + 1), [*(n.id for n in targets), *owner]
+    names = [n for n in ast.walk(inner) if isinstance(n, ast.Name)]
+    targets = [n.id for n in names if isinstance(n.ctx, ast.Store)]
+    owner = [] if targets else [n.name for n in within if isinstance(n, ast.ClassDef)]
+    return range(_first(inner), inner.end_lineno + 1), [*targets, *owner]
 
 
 def _enclosing(node: ast.AST, line: int) -> Iterator[ast.stmt]:

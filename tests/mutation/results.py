@@ -11,6 +11,14 @@ REASONS = Path(__file__).parent / "reasons.toml"
 PAGE = ROOT / "docs/mutants.md"
 
 
+HEAD = """\
+Do the tests notice when a formula changes? A mutant is one small change of the code: a `+` becomes
+a `-`, a constant grows by one, a condition is negated, a decorator goes. Cosmic Ray makes them; a
+random sample of places in `kvsim/specs`, `kvsim/engines` and `kvsim/analytic` is tried, one change
+each, against the tests that reach the line. A mutant on which no test fails has survived.
+"""
+
+
 def page() -> str:
     """The page as it should be."""
     run = json.loads(RESULTS.read_text(encoding="utf-8"))
@@ -22,12 +30,7 @@ def page() -> str:
         [
             "# Mutants",
             "",
-            "Do the tests notice when a formula changes? A mutant is one small change of the code: a",
-            "`+` becomes a `-`, a constant grows by one, a condition is negated, a decorator goes.",
-            "Cosmic Ray makes them; a random sample of places in `kvsim/specs`, `kvsim/engines` and",
-            "`kvsim/analytic` is tried, one change each, against the tests that reach the line. A",
-            "mutant that no test fails on has survived.",
-            "",
+            HEAD,
             f"`{run['command']}`, {run['date']}, Python {run['python']}, {run['machine']}:",
             "",
             "| mutants | killed | of these by time | survived | killed, share |",

@@ -7,8 +7,10 @@ import signal
 import subprocess
 import sys
 import time
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
@@ -77,11 +79,8 @@ class Bench:
 
     def _within(self, tests: Sequence[str], limit_s: float) -> Sequence[str]:
         """As many tests from the front as end in time, at least one."""
-        total_s, count = 0.0, 0
-        while count < len(tests) and (count == 0 or total_s + self.reach.seconds[tests[count]] <= limit_s):
-            total_s += self.reach.seconds[tests[count]]
-            count += 1
-        return tests[:count]
+        ends_s = [*accumulate(self.reach.seconds[test] for test in tests)]
+        return tests[: max(1, bisect_right(ends_s, limit_s))]
 
     def leave_out_broken(self, mutants: Sequence[Mutant]) -> None:
         """Run all tests that these need once without a mutant; what fails then proves nothing."""
