@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         load_model,
         metrics_page,
         over_seeds,
+        paging,
         plan,
         plan_engine,
         plan_grid,
@@ -126,6 +127,7 @@ if TYPE_CHECKING:
     from kvsim.planner.fleet import Fleet, FleetCost, FleetRun
     from kvsim.planner.frontier import Frontier
     from kvsim.planner.log_advice import Advice
+    from kvsim.planner.paging import PagedRequest, Paging
     from kvsim.planner.plan_grid import PlanGrid
     from kvsim.planner.reconciliation import Check, Part
     from kvsim.planner.request_cost import RequestCost
@@ -138,7 +140,17 @@ if TYPE_CHECKING:
     from kvsim.planner.waste import MethodWaste, WasteReport
     from kvsim.planner.waste_study import StudyCell, WasteStudy
     from kvsim.planner.workload_summary import WorkloadSummary
+    from kvsim.sim.block_map import (
+        Block,
+        BlockFrame,
+        BlockMap,
+        BlockMapRecorder,
+        BlockState,
+        FrameEvents,
+    )
     from kvsim.sim.config import SchedulerConfig
+    from kvsim.sim.contiguous import Reservation
+    from kvsim.sim.contiguous_map import ContiguousFrame, ContiguousMap, Stay
     from kvsim.sim.metrics import PrefixCacheUse, Spread, Waste
     from kvsim.sim.prefix_reuse import PrefixReuse, prefix_reuse
     from kvsim.sim.records import RequestRecord, StepRecord
@@ -249,6 +261,7 @@ _HOMES = {
         "load_model",
         "metrics_page",
         "over_seeds",
+        "paging",
         "plan",
         "plan_engine",
         "plan_grid",
@@ -300,6 +313,17 @@ _HOMES = {
     "kvsim.specs.sweep": ("SweepGrid", "sweep_grid"),
     "kvsim.io.traces": ("read_trace", "write_trace"),
     "kvsim.sim.config": ("SchedulerConfig",),
+    "kvsim.sim.block_map": (
+        "Block",
+        "BlockFrame",
+        "BlockMap",
+        "BlockMapRecorder",
+        "BlockState",
+        "FrameEvents",
+    ),
+    "kvsim.sim.contiguous": ("Reservation",),
+    "kvsim.sim.contiguous_map": ("ContiguousFrame", "ContiguousMap", "Stay"),
+    "kvsim.planner.paging": ("PagedRequest", "Paging"),
     "kvsim.sim.metrics": ("PrefixCacheUse", "Spread", "Waste"),
     "kvsim.sim.records": ("RequestRecord", "StepRecord"),
     "kvsim.sim.request_arrays": ("RequestArrays",),
@@ -446,6 +470,11 @@ __all__ = [
     "BatchTime",
     "BenchResult",
     "Binding",
+    "Block",
+    "BlockFrame",
+    "BlockMap",
+    "BlockMapRecorder",
+    "BlockState",
     "CacheBytes",
     "CacheCurve",
     "CacheFormat",
@@ -461,6 +490,8 @@ __all__ = [
     "ClaimVerdict",
     "Coefficient",
     "Comparison",
+    "ContiguousFrame",
+    "ContiguousMap",
     "DType",
     "Deployment",
     "DeviceBytes",
@@ -484,6 +515,7 @@ __all__ = [
     "FleetRun",
     "FormatLoss",
     "FormulaLine",
+    "FrameEvents",
     "Frontier",
     "FullAttention",
     "GiB",
@@ -517,6 +549,8 @@ __all__ = [
     "Outcome",
     "OverheadModel",
     "Overheads",
+    "PagedRequest",
+    "Paging",
     "Parallelism",
     "Part",
     "Placement",
@@ -536,6 +570,7 @@ __all__ = [
     "RequestCost",
     "RequestRecord",
     "RequestSeries",
+    "Reservation",
     "RunningServer",
     "Scenario",
     "ScenarioAnswer",
@@ -555,6 +590,7 @@ __all__ = [
     "Solution",
     "SpecError",
     "Spread",
+    "Stay",
     "StepRecord",
     "StepSeries",
     "StepTable",
@@ -634,6 +670,7 @@ __all__ = [
     "ollama_layout",
     "over_seeds",
     "overhead_model",
+    "paging",
     "parse_bytes",
     "parse_calibration",
     "parse_command",

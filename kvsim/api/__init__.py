@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     )
     from kvsim.api.solving import frontier, solve
     from kvsim.api.sweeping import sweep
-    from kvsim.api.wasting import waste, waste_study
+    from kvsim.api.wasting import paging, waste, waste_study
 
 _HOMES = {
     "comparing": ("answer", "compare", "plan_engine"),
@@ -74,7 +74,7 @@ _HOMES = {
         "summarize_workload",
     ),
     "fleets": ("size_fleet",),
-    "wasting": ("waste", "waste_study"),
+    "wasting": ("paging", "waste", "waste_study"),
     "gridding": ("cache_bytes_grid", "plan_grid"),
     "sweeping": ("sweep",),
     "solving": ("frontier", "solve"),
@@ -100,6 +100,7 @@ __all__ = [
     "load_model",
     "metrics_page",
     "over_seeds",
+    "paging",
     "plan",
     "plan_engine",
     "plan_grid",

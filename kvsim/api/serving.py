@@ -15,6 +15,7 @@ from kvsim.planner.plan import (
 )
 from kvsim.planner.workload_summary import WorkloadSummary, summarize
 from kvsim.sim.cover import SchedulerName
+from kvsim.sim.moment import Observer
 from kvsim.sim.request_arrays import RequestArrays
 from kvsim.sim.serve import Service
 from kvsim.sim.simulate import accepting, deployed_setup, offload_limits
@@ -116,6 +117,7 @@ def simulate(
     on_progress: Callable[[int], None] | None = None,
     notify: Callable[[str], None] = lambda _: None,
     on_start: Callable[[], None] = lambda: None,
+    observe: Observer | None = None,
     overheads: OverheadModel | None = None,
 ) -> Simulation:
     """What a deployment does with a workload, step by step: one replica of it.
@@ -136,6 +138,7 @@ def simulate(
         on_progress: told every now and then how many answers are complete.
         notify: told in a line what takes long: the compiled twin is compiled once per machine.
         on_start: called before the first step, when all is loaded and compiled.
+        observe: is shown every step, see `BlockMapRecorder`; the reference serves then.
         overheads: coefficients of the engine's overheads; None means those shipped.
 
     Raises:
@@ -186,6 +189,7 @@ def simulate(
             notify=notify,
             on_start=on_start,
             on_progress=on_progress,
+            observe=observe,
         ),
         model=model.name,
         gpu=deployment.accelerator.name,
@@ -268,6 +272,7 @@ def simulate_blocks(
     on_progress: Callable[[int], None] | None = None,
     notify: Callable[[str], None] = lambda _: None,
     on_start: Callable[[], None] = lambda: None,
+    observe: Observer | None = None,
 ) -> Simulation:
     """What an engine with a stated number of blocks does with a workload; no device is needed.
 
@@ -288,6 +293,7 @@ def simulate_blocks(
         on_progress: told every now and then how many answers are complete.
         notify: told in a line what takes long: the compiled twin is compiled once per machine.
         on_start: called before the first step, when all is loaded and compiled.
+        observe: is shown every step, see `BlockMapRecorder`; the reference serves then.
 
     Raises:
         CapacityError: if one request of `max_model_len` does not fit: the engine would not start.
@@ -317,6 +323,7 @@ def simulate_blocks(
             notify=notify,
             on_start=on_start,
             on_progress=on_progress,
+            observe=observe,
         ),
         model=model.name,
         not_modeled=(

@@ -2,13 +2,21 @@
 
 from numpy.random import PCG64, Generator
 
+from kvsim.errors import SpecError
 from kvsim.io.lengths import paging_study
+from kvsim.planner.paging import Paging
+from kvsim.planner.paging import paging as draw_paging
 from kvsim.planner.waste import WasteReport, waste_setting
 from kvsim.planner.waste import waste as measure_waste
 from kvsim.planner.waste_study import WasteStudy
 from kvsim.planner.waste_study import waste_study as run_study
+from kvsim.sim.block_map import MOST_FRAMES
+from kvsim.sim.contiguous import Reservation
 from kvsim.specs.paging_study import BatchTime
 from kvsim.specs.workload import Workload
+
+EVERY_SECOND = BatchTime(base_s=1.0, per_request_s=0.0, source="a second for every step")
+"""Steps as a clock: what happens when is told in steps."""
 
 
 def waste(
@@ -46,6 +54,53 @@ def waste(
         block_size=block_size,
     )
     return measure_waste(workload, setting)
+
+
+def paging(
+    workload: Workload,
+    *,
+    reservation: str = Reservation.MAX,
+    num_slots: int | None = None,
+    max_model_len: int | None = None,
+    block_size: int = 16,
+    batch_time: BatchTime | None = None,
+    most_frames: int = MOST_FRAMES,
+) -> Paging:
+    """A pool in blocks and the same memory in reservations, frame by frame over one workload.
+
+    Args:
+        workload: requests in order of arrival.
+        reservation: what the contiguous pool reserves: static, orca-max, orca-pow2, orca-oracle.
+        num_slots: tokens that each pool holds; None means eight sequences of the longest length.
+        max_model_len: the longest length; None means the next power of two.
+        block_size: tokens per block.
+        batch_time: seconds of a step; None means a second each, so that times count steps.
+        most_frames: a longer run is sampled evenly, and what happened between is summed.
+
+    Raises:
+        SpecError: for an unknown reservation, a pool of more blocks than are drawn, or a request
+            that could never be served.
+
+    Example:
+        >>> from kvsim.specs.workload import Request
+        >>> requests = (Request(num_prompt_tokens=100, num_output_tokens=100),) * 4
+        >>> drawn = paging(Workload(requests=requests), num_slots=512)
+        >>> drawn.num_preemptions, len(drawn.contiguous.frames[0].held), drawn.num_left
+        (2, 2, 2)
+    """
+    if reservation not in list(Reservation):
+        msg = f"reservation={reservation[:40]} must be one of {', '.join(Reservation)}"
+        raise SpecError(msg)
+    setting = waste_setting(
+        workload,
+        batch_time or EVERY_SECOND,
+        num_slots=num_slots,
+        max_model_len=max_model_len,
+        block_size=block_size,
+    )
+    return draw_paging(
+        workload, setting, reservation=Reservation(reservation), most_frames=most_frames
+    )
 
 
 def waste_study(*, seed: int = 0, num_requests: int = 3000) -> WasteStudy:

@@ -22,7 +22,10 @@ LEGEND = (
     "used: holds tokens; reserved: for tokens to come; internal: never used; "
     "external: holes and rounding; free: not needed"
 )
-NOT_MODELED = ("prefixes that requests share", "prompts that take longer than a step")
+NOT_MODELED = (
+    "prefixes that requests share, but by paged-prefix-cache",
+    "prompts that take longer than a step",
+)
 
 
 def add_waste(parser: argparse.ArgumentParser) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
-from kvsim.planner.waste_runs import METHODS, PAGED, serve
+from kvsim.planner.waste_runs import METHODS, PAGED, PAGED_CACHED, serve
 from kvsim.sim.contiguous import Reservation
 from kvsim.specs.paging_study import BatchTime, WasteSetting
 from kvsim.specs.workload import Workload
@@ -85,8 +85,8 @@ def waste(
     """Where the pool goes under each method, from its first request to the last one's start.
 
     Args:
-        workload: requests in order of arrival; here prompts share nothing, and nobody waits for
-            an answer before asking: all methods get the same arrivals.
+        workload: requests in order of arrival; here nobody waits for an answer before asking: all
+            methods get the same arrivals. What prompts share counts with a prefix cache alone.
         setting: the pool and how it is served.
         methods: of METHODS.
         warm_up_share: share of that time that is left out at its start.
@@ -95,14 +95,13 @@ def waste(
     Raises:
         SpecError: for an unknown method, or a request that a method could never serve.
     """
-    plain = replace(workload, requests=tuple(replace(r, prompt=(), after=None) for r in workload))
-    queue = replace(plain, requests=tuple(replace(r, arrival_s=0.0) for r in plain))
-    full = queue if with_sustained and len(queue) > 1 else None
+    asked = replace(workload, requests=tuple(replace(r, after=None) for r in workload))
+    with_queue = with_sustained and len(workload) > 1
     return WasteReport(
         workload=workload.source,
         num_requests=len(workload),
         setting=setting,
-        methods=tuple(_method(m, plain, full, setting, warm_up_share) for m in methods),
+        methods=tuple(_method(m, asked, setting, warm_up_share, with_queue) for m in methods),
     )
 
 
@@ -131,18 +130,22 @@ def waste_setting(
 def _method(
     method: str,
     workload: Workload,
-    queue: Workload | None,
     setting: WasteSetting,
     warm_up_share: float,
+    with_queue: bool,  # noqa: FBT001
 ) -> MethodWaste:
+    if method != PAGED_CACHED:
+        plain = tuple(replace(request, prompt=()) for request in workload)
+        workload = replace(workload, requests=plain)
     run = serve(method, workload, setting)
     last_s = run.last_start_s
     seen = [s for s in run.slots if warm_up_share * last_s <= s.start_s < last_s] or run.slots
     total_s = sum(s.seconds for s in seen)
     pool = total_s * setting.num_slots
     sustained = None
-    if queue is not None:
-        full = serve(method, queue, setting)
+    if with_queue:
+        queue = tuple(replace(request, arrival_s=0.0) for request in workload)
+        full = serve(method, replace(workload, requests=queue), setting)
         sustained = full.num_done / full.last_start_s if full.last_start_s else None
     return MethodWaste(
         method=method,

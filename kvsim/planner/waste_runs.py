@@ -12,6 +12,7 @@ from kvsim.sim.batch import Batch
 from kvsim.sim.config import SchedulerConfig
 from kvsim.sim.contiguous import ContiguousServer, Interval, Reservation
 from kvsim.sim.engine import Engine
+from kvsim.sim.moment import Observer
 from kvsim.sim.records import RequestRecord, StepRecord
 from kvsim.sim.setup import EngineSetup
 from kvsim.specs.paging_study import WasteSetting
@@ -20,7 +21,10 @@ from kvsim.specs.workload import Workload
 PAGED = "paged"
 """The method's name: blocks on demand, as the reference scheduler gives them."""
 
-METHODS: tuple[str, ...] = (*map(str, Reservation), PAGED)
+PAGED_CACHED = "paged-prefix-cache"
+"""The same with prefix caching: equal prefixes are held once, and found after their requests."""
+
+METHODS: tuple[str, ...] = (*map(str, Reservation), PAGED, PAGED_CACHED)
 
 
 class Slots(NamedTuple):
@@ -52,18 +56,12 @@ def serve(method: str, workload: Workload, setting: WasteSetting) -> Served:
     Raises:
         SpecError: for an unknown method.
     """
-    if method == PAGED:
-        return _paged(workload, setting)
+    if method in (PAGED, PAGED_CACHED):
+        return _paged(workload, setting, enable_prefix_caching=method == PAGED_CACHED)
     if method not in list(Reservation):
         msg = f"method={method[:40]} must be one of {', '.join(METHODS)}"
         raise SpecError(msg)
-    server = ContiguousServer(
-        workload,
-        Reservation(method),
-        num_slots=setting.num_slots,
-        max_model_len=setting.max_model_len,
-        batch_time=setting.batch_time.seconds,
-    )
+    server = contiguous_server(Reservation(method), workload, setting)
     intervals = tuple(server.run())
     last_s = server.last_admission_s
     steps = sum(i.num_running * i.num_steps for i in intervals)
@@ -85,13 +83,38 @@ def _slots(intervals: Iterable[Interval]) -> Iterator[Slots]:
         )
 
 
-def _paged(workload: Workload, setting: WasteSetting) -> Served:
-    """The reference scheduler over as many slots, in blocks; the rest of the pool is external."""
+def contiguous_server(
+    reservation: Reservation, workload: Workload, setting: WasteSetting
+) -> ContiguousServer:
+    """A server that reserves, before its first request."""
+    return ContiguousServer(
+        workload,
+        reservation,
+        num_slots=setting.num_slots,
+        max_model_len=setting.max_model_len,
+        batch_time=setting.batch_time.seconds,
+    )
+
+
+def paged_engine(
+    workload: Workload,
+    setting: WasteSetting,
+    *,
+    enable_prefix_caching: bool,
+    observe: Observer | None = None,
+) -> Engine:
+    """The reference scheduler over as many slots, in blocks, before its first request."""
 
     def step_time(batch: Batch) -> float:
         return setting.batch_time.seconds(len(batch.tokens))
 
-    engine = Engine(_setup(setting, max_num_seqs=len(workload)), workload, step_time)
+    setup = _setup(setting, max_num_seqs=len(workload), enable_prefix_caching=enable_prefix_caching)
+    return Engine(setup, workload, step_time, observe=observe)
+
+
+def _paged(workload: Workload, setting: WasteSetting, *, enable_prefix_caching: bool) -> Served:
+    """A run of it; the pool's slots that make no whole block are external."""
+    engine = paged_engine(workload, setting, enable_prefix_caching=enable_prefix_caching)
     steps = tuple(engine.run())
     starts = [steps[r.first_step].start_s for r in engine.requests]
     last_s = max(starts)
@@ -112,7 +135,7 @@ def _share_done(request: RequestRecord, now: float) -> float:
     return (now - request.first_token_s) / (request.finish_s - request.first_token_s)
 
 
-def _setup(setting: WasteSetting, *, max_num_seqs: int) -> EngineSetup:
+def _setup(setting: WasteSetting, *, max_num_seqs: int, enable_prefix_caching: bool) -> EngineSetup:
     """One layer of full attention: what a block holds is tokens, whatever a token weighs.
 
     A prompt is computed in the step that admits it, as the reservations' are.
@@ -129,13 +152,13 @@ def _setup(setting: WasteSetting, *, max_num_seqs: int) -> EngineSetup:
         max_model_len=setting.max_model_len,
         max_num_batched_tokens=tokens,
         block_size=setting.block_size,
-        enable_prefix_caching=False,
+        enable_prefix_caching=enable_prefix_caching,
     )
     config = SchedulerConfig(
         max_model_len=setting.max_model_len,
         max_num_batched_tokens=tokens,
         max_num_seqs=max_num_seqs,
-        enable_prefix_caching=False,
+        enable_prefix_caching=enable_prefix_caching,
     )
     return EngineSetup(
         groups=group_layers([layer], cache_config),

@@ -31,6 +31,8 @@ class BlockPool:
         self._cached: OrderedDict[int, None] = OrderedDict()
         self._holders: list[dict[Identity, list[int]]] = [{} for _ in range(num_groups)]
         self._published: dict[int, tuple[int, Identity]] = {}
+        self.num_allocated = 0  # blocks taken so far, each time counted
+        self.num_evicted = 0  # of these, blocks that lost their content for it
 
     @property
     def num_usable(self) -> int:
@@ -64,8 +66,10 @@ class BlockPool:
             else:
                 block_id, _ = self._cached.popitem(last=False)
                 self.forget(block_id)
+                self.num_evicted += 1
             self._ref_count[block_id] = 1
             taken.append(block_id)
+        self.num_allocated += n
         return taken
 
     def share(self, block_ids: Iterable[int]) -> None:
@@ -112,6 +116,11 @@ class BlockPool:
         """The content that a block can be found by."""
         published = self._published.get(block_id)
         return None if published is None else published[1]
+
+    def published_group(self, block_id: int) -> int | None:
+        """The group whose content a block can be found by."""
+        published = self._published.get(block_id)
+        return None if published is None else published[0]
 
     def is_published(self, block_id: int) -> bool:
         """Whether a block can be found by its content."""

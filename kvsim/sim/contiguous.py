@@ -139,7 +139,7 @@ class ContiguousServer:
         self._max_num_seqs = max_num_seqs or len(workload)
         self._batch_time = batch_time
         self._pending = deque(
-            (index, request.arrival_s, self._size(index, request))
+            (index, request.arrival_s, self.size(index, request))
             for index, request in enumerate(workload)
         )
         self._waiting: deque[tuple[int, Size]] = deque()
@@ -151,7 +151,8 @@ class ContiguousServer:
         self.last_admission_s = 0.0
         self.log: list[Decision] = []
 
-    def _size(self, index: int, request: Request) -> Size:
+    def size(self, index: int, request: Request) -> Size:
+        """The tokens of a request; SpecError if it could never be served."""
         prompt, longest = request.num_prompt_tokens, self._max_model_len
         if prompt >= longest:
             msg = f"request {index}: num_prompt_tokens={prompt} must be < max_model_len={longest}"

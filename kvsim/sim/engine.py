@@ -2,38 +2,19 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 
 from kvsim.errors import SpecError
 from kvsim.sim.arrivals import Arrival, Arrivals
 from kvsim.sim.batch import Batch, Settled
 from kvsim.sim.content import Content, ContentTree
+from kvsim.sim.moment import Moment, Observer, Served
 from kvsim.sim.records import Preemption, RequestRecord, Stall, StepRecord
 from kvsim.sim.request import RunningRequest
 from kvsim.sim.setup import EngineSetup
 from kvsim.sim.tiers import TierUse
 from kvsim.specs.workload import Request, Workload, output_segment, prompt_segments
-
-
-@dataclass(slots=True, eq=False)
-class Served:
-    """What the loop notes about a request while it is served; it becomes its record."""
-
-    arrival_s: float
-    running: RunningRequest
-    place: int  # of the request in the workload
-    sample: int
-    first_step: int = -1
-    num_cached_tokens: int = 0
-    num_loaded_tokens: int = 0
-    first_token_step: int = -1
-    first_token_s: float = 0.0
-    last_token_step: int = -1
-    last_token_s: float = 0.0
-    num_lost_tokens: int = 0  # at its last preemption
-    num_recomputed_tokens: int = 0
-    stalls: list[Stall] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +42,14 @@ class Engine:
         workload: Workload,
         step_time: Callable[[Batch], float],
         accept: Callable[[int], int] = lambda _: 0,
+        observe: Observer | None = None,
     ) -> None:
         blocks_of = cache(setup.blocks_of)  # few lengths are new
         for place, request in enumerate(workload):
             check_request(setup, request, place, needed=blocks_of(setup.final_tokens(request)))
         self._setup = setup
         self._step_time = step_time
+        self._observe = observe
         self._scheduler = setup.scheduler(accept)
         self._arrivals = Arrivals(workload)
         self._tree = ContentTree()
@@ -113,6 +96,8 @@ class Engine:
         if connector is not None:
             connector.end(self.now)
         record = self._record(batch, start_s)
+        if self._observe is not None:
+            self._observe(self._moment(record, batch))
         self._note_admissions(batch)
         if batch.preempted:
             self._note_preemptions(batch, start_s)
@@ -177,6 +162,10 @@ class Engine:
             num_resume_query_tokens=batch.num_resume_query_tokens,
             num_resume_hit_tokens=batch.num_resume_hit_tokens,
         )
+
+    def _moment(self, record: StepRecord, batch: Batch) -> Moment:
+        cache = self._scheduler.cache
+        return Moment(record, batch, self._served.values(), cache.pool, cache.groups)
 
     def _note_admissions(self, batch: Batch) -> None:
         for admission in batch.admitted:

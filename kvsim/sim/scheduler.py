@@ -71,6 +71,11 @@ class Scheduler:
         return self._cache.occupancy(self._num_computed_tokens)
 
     @property
+    def cache(self) -> KVCache:
+        """The cache that requests get their slots from."""
+        return self._cache
+
+    @property
     def first_in_line(self) -> RunningRequest:
         """The request that is served next."""
         return self.running[0] if self.running else self.waiting.first()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from kvsim.errors import UnsupportedError
 from kvsim.sim.cover import SchedulerName, why_not_compiled
 from kvsim.sim.engine import Engine
+from kvsim.sim.moment import Observer
 from kvsim.sim.request_arrays import RequestArrays, as_arrays, fits_columns
 from kvsim.sim.setup import EngineSetup
 from kvsim.sim.simulation import Run, run
@@ -19,7 +20,7 @@ class Service:
 
     `accept` says how many of so many drafts are right, `notify` is told in a line what takes long,
     `on_start` is called when all is ready and the first step comes, `on_progress` is told every now
-    and then how many answers are complete.
+    and then how many answers are complete. `observe` is shown every step, by the reference alone.
     """
 
     step_time: StepTime
@@ -29,6 +30,7 @@ class Service:
     notify: Callable[[str], None] = lambda _: None
     on_start: Callable[[], None] = lambda: None
     on_progress: Callable[[int], None] | None = None
+    observe: Observer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ def serve(setup: EngineSetup, workload: Workload | RequestArrays, service: Servi
     """
     if service.scheduler is SchedulerName.REFERENCE:
         reason: str | None = "asked for"
+    elif service.observe is not None:
+        reason = "every step is observed"
     else:
         done, reason = _compiled(setup, workload, service)
         if done is not None:
@@ -57,7 +61,7 @@ def serve(setup: EngineSetup, workload: Workload | RequestArrays, service: Servi
         msg = f"scheduler={service.scheduler} does not cover this run: {reason}"
         raise UnsupportedError(msg)
     requests = workload if isinstance(workload, Workload) else workload.workload()
-    engine = Engine(setup, requests, service.step_time, service.accept)
+    engine = Engine(setup, requests, service.step_time, service.accept, service.observe)
     service.on_start()
     done = run(engine, keep_partial=service.keep_partial, on_progress=service.on_progress)
     return Served(done, SchedulerName.REFERENCE, reason)

@@ -11,6 +11,7 @@ from kvsim.engines.vllm_spec_base import KVCacheSpec
 from kvsim.errors import SpecError, UnsupportedError
 from kvsim.sim.config import SchedulerConfig
 from kvsim.sim.cover import SchedulerName
+from kvsim.sim.moment import Observer
 from kvsim.sim.offload import TierSizes
 from kvsim.sim.request_arrays import RequestArrays
 from kvsim.sim.serve import Service, serve
@@ -38,6 +39,7 @@ def simulate_schedule(
     generator: "Generator | None" = None,
     scheduler: str = SchedulerName.AUTO,
     keep_partial: bool = False,
+    observe: Observer | None = None,
 ) -> Simulation:
     """What vLLM's scheduler does with layers, settings and requests, step by step.
 
@@ -51,6 +53,7 @@ def simulate_schedule(
         generator: decides which drafts are right; None: none is.
         scheduler: "compiled" or "reference"; "auto" is the compiled twin where it covers the run.
         keep_partial: on Ctrl-C return what was done, in place of raising.
+        observe: is shown every step, see `BlockMapRecorder`; the reference serves then.
 
     Raises:
         SpecError: for a request that the engine would refuse, or could never serve.
@@ -84,6 +87,7 @@ def simulate_schedule(
         accept=accepting(config.acceptance_rate, generator),
         scheduler=SchedulerName(scheduler),
         keep_partial=keep_partial,
+        observe=observe,
     )
     return simulate(setup, workload, service)
 

@@ -123,7 +123,7 @@ def test_a_full_queue_shows_the_rate_by_hand():
 
 def test_shared_prefixes_are_left_out():
     """
-    The methods are compared on equal terms: none of them shares memory.
+    The methods are compared on equal terms: none shares memory but the one named after it.
     """
     prompt = (PromptSegment(1, 30),)
     requests = (Request(num_prompt_tokens=30, num_output_tokens=4, prompt=prompt),) * 4
@@ -131,7 +131,7 @@ def test_shared_prefixes_are_left_out():
 
     shared = kvsim.waste(Workload(requests=requests))
 
-    assert shared.methods == kvsim.waste(Workload(requests=plain)).methods
+    assert shared.methods[:-1] == kvsim.waste(Workload(requests=plain)).methods[:-1]
 
 
 @pytest.mark.parametrize(
