@@ -182,6 +182,7 @@ if TYPE_CHECKING:
     from kvsim.specs.parallel import Parallelism
     from kvsim.specs.scenario import Scenario, command_scenario
     from kvsim.specs.sglang import Sglang
+    from kvsim.specs.small_chat import SmallChat
     from kvsim.specs.state import RecurrentState
     from kvsim.specs.step_table import StepTable
     from kvsim.specs.sweep import SweepGrid, sweep_grid
@@ -367,6 +368,7 @@ _HOMES = {
     "kvsim.specs.offload": ("Offload",),
     "kvsim.sim.tiers": ("TierUse",),
     "kvsim.specs.parallel": ("Parallelism",),
+    "kvsim.specs.small_chat": ("SmallChat",),
     "kvsim.specs.paging_study": ("BatchTime",),
     "kvsim.specs.transformers": ("CacheImplementation", "QuantizedBackend", "Transformers"),
     "kvsim.engines.llama_cpp": ("LlamaCppLayout", "llama_cpp_layout"),
@@ -587,6 +589,7 @@ __all__ = [
     "Simulation",
     "SlidingLatentAttention",
     "SlidingWindow",
+    "SmallChat",
     "Solution",
     "SpecError",
     "Spread",

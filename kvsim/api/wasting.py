@@ -12,11 +12,8 @@ from kvsim.planner.waste_study import WasteStudy
 from kvsim.planner.waste_study import waste_study as run_study
 from kvsim.sim.block_map import MOST_FRAMES
 from kvsim.sim.contiguous import Reservation
-from kvsim.specs.paging_study import BatchTime
+from kvsim.specs.paging_study import EVERY_SECOND, BatchTime
 from kvsim.specs.workload import Workload
-
-EVERY_SECOND = BatchTime(base_s=1.0, per_request_s=0.0, source="a second for every step")
-"""Steps as a clock: what happens when is told in steps."""
 
 
 def waste(
@@ -64,6 +61,7 @@ def paging(
     max_model_len: int | None = None,
     block_size: int = 16,
     batch_time: BatchTime | None = None,
+    token_bytes: int | None = None,
     most_frames: int = MOST_FRAMES,
 ) -> Paging:
     """A pool in blocks and the same memory in reservations, frame by frame over one workload.
@@ -75,6 +73,7 @@ def paging(
         max_model_len: the longest length; None means the next power of two.
         block_size: tokens per block.
         batch_time: seconds of a step; None means a second each, so that times count steps.
+        token_bytes: bytes that a model keeps of a token, for sizes beside the slots.
         most_frames: a longer run is sampled evenly, and what happened between is summed.
 
     Raises:
@@ -99,7 +98,11 @@ def paging(
         block_size=block_size,
     )
     return draw_paging(
-        workload, setting, reservation=Reservation(reservation), most_frames=most_frames
+        workload,
+        setting,
+        reservation=Reservation(reservation),
+        token_bytes=token_bytes,
+        most_frames=most_frames,
     )
 
 

@@ -6,24 +6,29 @@ from typing import Any
 
 from kvsim import api
 from kvsim.cli import tables
-from kvsim.cli.flags import InputFile, size
+from kvsim.cli.flags import InputFile, add_fields, from_args, size
 from kvsim.cli.progress import progress
 from kvsim.errors import SpecError
 from kvsim.io.traces import read_trace
 from kvsim.specs.deployment import Deployment
 from kvsim.specs.engine import EngineName, Vllm
-from kvsim.specs.paging_study import BatchTime
+from kvsim.specs.paging_study import EVERY_SECOND, BatchTime
+from kvsim.specs.small_chat import SmallChat
+from kvsim.specs.workload import Workload
 
 Json = dict[str, Any]
 
 DEFAULT_REQUESTS = 3000
+CHAT_REQUESTS = 24
+MOST_FRAMES = 300
+RESERVATIONS = ("static", "orca-max", "orca-pow2", "orca-oracle")
 PARTS = ("used", "reserved", "internal", "external", "free")
 LEGEND = (
     "used: holds tokens; reserved: for tokens to come; internal: never used; "
     "external: holes and rounding; free: not needed"
 )
 NOT_MODELED = (
-    "prefixes that requests share, but by paged-prefix-cache",
+    "prefixes that requests share, but by paged-cached",
     "prompts that take longer than a step",
 )
 
@@ -35,12 +40,35 @@ def add_waste(parser: argparse.ArgumentParser) -> None:
         "--paper", action="store_true", help="the PagedAttention paper's figures 2 and 13"
     )
     what.add_argument("--trace", type=InputFile, metavar="FILE", help="a trace in any known format")
+    what.add_argument(
+        "--chat", action="store_true", help="a few short talks with a shared system prompt"
+    )
+    add_fields(parser, SmallChat, skip={"max_tokens"})
+    parser.add_argument(
+        "--frames",
+        type=int,
+        nargs="?",
+        const=MOST_FRAMES,
+        metavar="N",
+        help=f"with --json: both pools over time, in at most N frames (default: {MOST_FRAMES})",
+    )
+    parser.add_argument(
+        "--reservation",
+        choices=RESERVATIONS,
+        default=RESERVATIONS[1],
+        help="what the pool beside the paged one reserves in --frames (default: orca-max)",
+    )
     parser.add_argument(
         "--skip-bad", action="store_true", help="count malformed lines, do not stop at them"
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of --paper's lengths")
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of --paper's and --chat's lengths"
+    )
     for flag, doc in (
-        ("--num-requests", f"requests of each workload (default: {DEFAULT_REQUESTS})"),
+        (
+            "--num-requests",
+            f"of each workload (default: {DEFAULT_REQUESTS}, of --chat {CHAT_REQUESTS})",
+        ),
         ("--kv-cache-tokens", "tokens that the pool holds (default: eight longest sequences)"),
         ("--max-model-len", "what a static cache reserves (default: the next power of two)"),
         ("--block-size", "tokens per block (default: 16)"),
@@ -57,30 +85,29 @@ def add_waste(parser: argparse.ArgumentParser) -> None:
 
 
 def run_waste(args: argparse.Namespace) -> Json:
-    """Published and simulated waste, or that of a trace."""
-    num_requests = DEFAULT_REQUESTS if args.num_requests is None else args.num_requests
+    """Published and simulated waste, or that of a trace or of a chat."""
+    default = CHAT_REQUESTS if args.chat else DEFAULT_REQUESTS
+    num_requests = default if args.num_requests is None else args.num_requests
     if num_requests < 1:
         msg = f"num_requests={num_requests} must be >= 1"
         raise SpecError(msg)
     engine = {"engine": str(EngineName.VLLM), "engine_version": Vllm().engine_version}
     if args.paper:
+        if args.frames is not None:
+            msg = f"frames={args.frames} are of --trace or --chat, not of --paper"
+            raise SpecError(msg)
         study = api.waste_study(seed=args.seed, num_requests=num_requests)
         return engine | study.as_dict()
-    with progress("requests read", None) as on_progress:
-        workload = read_trace(
-            args.trace, skip_bad=args.skip_bad, limit=num_requests, on_progress=on_progress
-        )
-    if len(workload) == num_requests:
-        workload = replace(workload, source=f"{workload.source}, first {num_requests} requests")
-    report = api.waste(
-        workload,
-        num_slots=_pool_tokens(args),
-        max_model_len=args.max_model_len,
-        block_size=args.block_size or 16,
-        batch_time=_batch_time(args),
-    )
+    workload = _workload(args, num_requests)
+    setting: Json = {
+        "num_slots": _pool_tokens(args),
+        "max_model_len": args.max_model_len or (SmallChat().max_tokens if args.chat else None),
+        "block_size": args.block_size or 16,
+        "batch_time": _batch_time(args),
+    }
+    report = api.waste(workload, **setting)
     ratio = report.paged_over_oracle
-    return {
+    result: Json = {
         **engine,
         "source": None,
         "reports": [report.as_dict()],
@@ -93,6 +120,28 @@ def run_waste(args: argparse.Namespace) -> Json:
         "notes": [],
         "not_modeled": list(NOT_MODELED),
     }
+    if args.frames is not None:
+        drawn = api.paging(
+            workload, **setting, reservation=args.reservation, most_frames=args.frames
+        )
+        result["frames"] = drawn.as_dict()
+    return result
+
+
+def _workload(args: argparse.Namespace, num_requests: int) -> Workload:
+    """The trace, or the chat."""
+    if args.chat:
+        chat = from_args(SmallChat, args)
+        if args.max_model_len is not None:
+            chat = replace(chat, max_tokens=args.max_model_len)
+        return api.generate_workload(chat.traffic(), num_requests=num_requests, seed=args.seed)
+    with progress("requests read", None) as on_progress:
+        workload = read_trace(
+            args.trace, skip_bad=args.skip_bad, limit=num_requests, on_progress=on_progress
+        )
+    if len(workload) == num_requests:
+        workload = replace(workload, source=f"{workload.source}, first {num_requests} requests")
+    return workload
 
 
 def _pool_tokens(args: argparse.Namespace) -> int | None:
@@ -113,7 +162,7 @@ def _pool_tokens(args: argparse.Namespace) -> int | None:
 
 def _batch_time(args: argparse.Namespace) -> BatchTime | None:
     if args.step_time_s is None:
-        return None
+        return EVERY_SECOND if args.chat else None
     return BatchTime(base_s=args.step_time_s, per_request_s=0.0, source="stated by the user")
 
 
@@ -140,6 +189,8 @@ def show_waste(result: Json) -> None:
         console.print(
             f"paging sustains {ratio['simulated']:.2f} times the oracle's rate{published}"
         )
+    if "frames" in result:
+        console.print(_frames(result["frames"]))
     for note in result["notes"]:
         console.print(f"note: {note}")
     for left_out in result["not_modeled"]:
@@ -164,6 +215,17 @@ def _methods(report: Json) -> Any:  # noqa: ANN401 - rich is loaded where it is 
             "" if rate is None else f"{rate:.3f}",
         )
     return table
+
+
+def _frames(drawn: Json) -> str:
+    """What the frames show, in a line; they themselves are for --json."""
+    total = len(drawn["requests"])
+    return (
+        f"paging with a prefix cache answered all {total} requests in "
+        f"{drawn['paged']['num_steps']:,} steps with {drawn['num_preemptions']} preemptions, "
+        f"{drawn['num_hit_tokens']:,} tokens found and {drawn['num_evicted']} blocks evicted; "
+        f"{drawn['reservation']} had then answered {total - drawn['num_left']}"
+    )
 
 
 def _comparison(result: Json) -> Any:  # noqa: ANN401

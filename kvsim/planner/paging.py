@@ -7,6 +7,7 @@ from kvsim.planner.waste_runs import contiguous_server, paged_engine
 from kvsim.sim.block_map import MOST_FRAMES, BlockMap, BlockMapRecorder
 from kvsim.sim.contiguous import Reservation
 from kvsim.sim.contiguous_map import ContiguousMap, contiguous_map
+from kvsim.specs.attention import check_positive
 from kvsim.specs.paging_study import WasteSetting
 from kvsim.specs.workload import Workload
 
@@ -32,10 +33,21 @@ class Paging:
     workload: str
     setting: WasteSetting
     reservation: Reservation
+    token_bytes: int | None  # that a model keeps of a token; None for no model
     requests: tuple[PagedRequest, ...]
     paged: BlockMap
     contiguous: ContiguousMap
     report: WasteReport
+
+    @property
+    def block_bytes(self) -> int | None:
+        """Bytes of a block over all layers."""
+        return None if self.token_bytes is None else self.setting.block_size * self.token_bytes
+
+    @property
+    def pool_bytes(self) -> int | None:
+        """Bytes of each pool."""
+        return None if self.token_bytes is None else self.setting.num_slots * self.token_bytes
 
     @property
     def num_preemptions(self) -> int:
@@ -55,7 +67,13 @@ class Paging:
     @property
     def most_saved_blocks(self) -> int:
         """Blocks that sharing spared in the frame where it spared most."""
-        return max(frame.num_references - frame.num_used for frame in self.paged.frames)
+        return max(frame.num_saved for frame in self.paged.frames)
+
+    @property
+    def busiest_frame(self) -> int:
+        """The first frame in which block tables have most entries: there is most to see."""
+        entries = [frame.num_references for frame in self.paged.frames]
+        return entries.index(max(entries))
 
     @property
     def num_left(self) -> int:
@@ -68,15 +86,19 @@ class Paging:
             "workload": self.workload,
             "setting": asdict(self.setting),
             "reservation": str(self.reservation),
+            "token_bytes": self.token_bytes,
+            "block_bytes": self.block_bytes,
+            "pool_bytes": self.pool_bytes,
             "requests": [asdict(request) for request in self.requests],
             "num_preemptions": self.num_preemptions,
             "num_hit_tokens": self.num_hit_tokens,
             "num_evicted": self.num_evicted,
             "most_saved_blocks": self.most_saved_blocks,
             "num_left": self.num_left,
+            "busiest_frame": self.busiest_frame,
             "paged": self.paged.as_dict(),
             "contiguous": self.contiguous.as_dict(),
-            "report": self.report.as_dict(),
+            "methods": [method.as_dict() for method in self.report.methods],
         }
 
 
@@ -85,6 +107,7 @@ def paging(
     setting: WasteSetting,
     *,
     reservation: Reservation = Reservation.MAX,
+    token_bytes: int | None = None,
     most_frames: int = MOST_FRAMES,
 ) -> Paging:
     """Both pools over time, the paged one with prefix caching.
@@ -94,6 +117,7 @@ def paging(
             one before asking.
         setting: the pool and how it is served.
         reservation: what the contiguous pool reserves.
+        token_bytes: that a model keeps of a token.
         most_frames: a longer run is sampled evenly.
 
     Raises:
@@ -101,6 +125,8 @@ def paging(
     """
     asked = tuple(replace(request, after=None, num_samples=1) for request in workload)
     plain = replace(workload, requests=asked)
+    if token_bytes is not None:
+        check_positive(token_bytes=token_bytes)
     recorder = BlockMapRecorder(most_frames=most_frames)
     engine = paged_engine(plain, setting, enable_prefix_caching=True, observe=recorder)
     for _ in engine.run():
@@ -110,6 +136,7 @@ def paging(
         workload=workload.source,
         setting=setting,
         reservation=reservation,
+        token_bytes=token_bytes,
         requests=tuple(
             PagedRequest(
                 request=record.index,

@@ -93,6 +93,11 @@ class BlockFrame:
         """Entries of all block tables: what requests would hold if they shared nothing."""
         return sum(block.ref_count for block in self.blocks)
 
+    @property
+    def num_saved(self) -> int:
+        """Blocks that sharing spares."""
+        return self.num_references - self.num_used
+
     def as_dict(self, before: "BlockFrame | None") -> Json:
         """Plain values; of blocks and tables, what differs from the frame before."""
         old_blocks = (FREE_BLOCK,) * len(self.blocks) if before is None else before.blocks
@@ -106,7 +111,8 @@ class BlockFrame:
             "waiting": list(self.waiting),
             "preempted": list(self.preempted),
             "num_blocks": {str(state): self.count(state) for state in BlockState},
-            "num_references": self.num_references,
+            "num_used": self.num_used,
+            "num_saved": self.num_saved,
             "blocks": [
                 [i + 1, str(new.state), new.num_tokens, new.num_slots, new.ref_count]
                 for i, (old, new) in enumerate(zip(old_blocks, self.blocks, strict=True))

@@ -28,6 +28,10 @@ class BatchTime:
         return self.base_s + self.per_request_s * num_running
 
 
+EVERY_SECOND = BatchTime(base_s=1.0, per_request_s=0.0, source="a second for every step")
+"""Steps as a clock: what happens when is told in steps."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WasteSetting:
     """A pool of slots, each of one token, and how it is served."""

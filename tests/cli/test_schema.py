@@ -56,7 +56,11 @@ CASES = {
     "sweep": [
         ["sweep", "--grid=model=gpt2,llama-3.1-8b", "--grid=gpu=h100", "--grid=max_model_len=2048"]
     ],
-    "waste": [["waste", "--paper", "--num-requests", "50"]],
+    "waste": [
+        ["waste", "--paper", "--num-requests", "50"],
+        ["waste", "--chat", "--kv-cache-tokens", "1536", "--frames"],
+        ["waste", "--chat", "--frames", "10", "--reservation", "static", "--seed", "1"],
+    ],
     "workload": [["workload"], ["workload", "chat", "--capacity-tokens", "100000"]],
     "claims": [
         ["claims", "llama-3.1-8b", "--gpu", "h100", "--max-model-len", "8192"],
