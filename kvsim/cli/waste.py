@@ -28,7 +28,7 @@ LEGEND = (
     "external: holes and rounding; free: not needed"
 )
 NOT_MODELED = (
-    "prefixes that requests share, but by paged-cached",
+    "prefixes that requests share, but by paged-cache",
     "prompts that take longer than a step",
 )
 

@@ -21,7 +21,7 @@ from kvsim.specs.workload import Workload
 PAGED = "paged"
 """The method's name: blocks on demand, as the reference scheduler gives them."""
 
-PAGED_CACHED = "paged-cached"
+PAGED_CACHED = "paged-cache"
 """The same with prefix caching: equal prefixes are held once, and found after their requests."""
 
 METHODS: tuple[str, ...] = (*map(str, Reservation), PAGED, PAGED_CACHED)

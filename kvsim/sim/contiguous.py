@@ -138,9 +138,10 @@ class ContiguousServer:
         self._max_model_len = max_model_len
         self._max_num_seqs = max_num_seqs or len(workload)
         self._batch_time = batch_time
+        for index, request in enumerate(workload):
+            self._check(index, request)
         self._pending = deque(
-            (index, request.arrival_s, self.size(index, request))
-            for index, request in enumerate(workload)
+            (index, request.arrival_s, self.size(request)) for index, request in enumerate(workload)
         )
         self._waiting: deque[tuple[int, Size]] = deque()
         self._running: dict[int, Held] = {}
@@ -151,19 +152,22 @@ class ContiguousServer:
         self.last_admission_s = 0.0
         self.log: list[Decision] = []
 
-    def size(self, index: int, request: Request) -> Size:
-        """The tokens of a request; SpecError if it could never be served."""
+    def size(self, request: Request) -> Size:
+        """The tokens of a request."""
+        prompt, longest = request.num_prompt_tokens, self._max_model_len
+        return Size(
+            num_prompt_tokens=prompt,
+            num_output_tokens=min(request.num_output_tokens, longest - prompt),
+        )
+
+    def _check(self, index: int, request: Request) -> None:
+        """SpecError for a request that could never be served."""
         prompt, longest = request.num_prompt_tokens, self._max_model_len
         if prompt >= longest:
             msg = f"request {index}: num_prompt_tokens={prompt} must be < max_model_len={longest}"
             raise SpecError(msg)
-        size = Size(
-            num_prompt_tokens=prompt,
-            num_output_tokens=min(request.num_output_tokens, longest - prompt),
-        )
-        slots = self._reservation.slots(size, max_model_len=longest)
+        slots = self._reservation.slots(self.size(request), max_model_len=longest)
         check_fits(self._pool, slots, what=f"request {index}")
-        return size
 
     def run(self) -> Iterator[Interval]:
         """Yield intervals until every request is done; after `last_admission_s` it only drains."""

@@ -111,7 +111,7 @@ def contiguous_map(
 def _stays(server: ContiguousServer, workload: Workload) -> Iterator[Stay]:
     for decision in server.log:
         if decision.is_admission:
-            size = server.size(decision.request, workload.requests[decision.request])
+            size = server.size(workload.requests[decision.request])
             yield Stay(
                 request=decision.request,
                 extent=decision.extent,
