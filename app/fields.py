@@ -17,6 +17,7 @@ Value = str | int | float | bool | None
 class Kind(StrEnum):
     """How a value is entered, and written in a link."""
 
+    AMOUNT = "amount"  # above 0
     CHOICE = "choice"
     COUNT = "count"
     RATE = "rate"
@@ -42,7 +43,7 @@ class Field:
     @property
     def low(self) -> float:
         """Least amount that can be entered."""
-        return 0.0 if self.kind is Kind.SIZE else 0.01
+        return {Kind.SIZE: 0.0, Kind.AMOUNT: 0.001}.get(self.kind, 0.01)
 
     @property
     def high(self) -> float | None:
@@ -75,7 +76,7 @@ class Field:
         match self.kind:
             case Kind.COUNT:
                 return _whole(text) if text else None
-            case Kind.RATE | Kind.SHARE | Kind.SIZE:
+            case Kind.RATE | Kind.AMOUNT | Kind.SHARE | Kind.SIZE:
                 return float(text) if text else None
             case Kind.SWITCH:
                 return {"true": True, "false": False}.get(text.lower())

@@ -12,7 +12,7 @@ from app.i18n import LANGUAGES, Text
 from app.scenario import FIELDS, PAGE_FIELDS, Scenario
 
 UPLOAD_MB = 1
-STEPS = {Kind.RATE: 1.0, Kind.SHARE: 0.01, Kind.SIZE: 0.25}
+STEPS = {Kind.RATE: 1.0, Kind.AMOUNT: 0.05, Kind.SHARE: 0.01, Kind.SIZE: 0.25}
 
 
 def language() -> Text:
@@ -157,7 +157,7 @@ def _number(field: Field, label: str, doc: str, t: Text) -> Value:
         max_value=field.high,
         value=default,
         step=STEPS[field.kind],
-        format="%.3f" if field.kind is Kind.SIZE else "%.2f",
+        format="%.3f" if field.kind in (Kind.AMOUNT, Kind.SIZE) else "%.2f",
         key=field.name,
         help=doc,
         placeholder=t(field.empty),

@@ -2,10 +2,21 @@
 
 from dataclasses import dataclass
 
-from app.texts import engines, frontier, learn, log, plan, reasons, sidebar, simulate, tutorial
+from app.texts import (
+    engines,
+    frontier,
+    learn,
+    log,
+    plan,
+    reasons,
+    run_results,
+    sidebar,
+    simulate,
+    tutorial,
+)
 
 LANGUAGES = ("en", "zh")
-MODULES = (sidebar, plan, reasons, engines, frontier, simulate, learn, tutorial, log)
+MODULES = (sidebar, plan, reasons, engines, frontier, simulate, run_results, learn, tutorial, log)
 TEXTS: dict[str, tuple[str, str]] = {
     key: texts for module in MODULES for key, texts in module.TEXTS.items()
 }

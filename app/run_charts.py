@@ -1,55 +1,21 @@
 """A simulated run over time as a plain Plotly dict, and in words."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import kvsim
 from app.charts import DANGER, LINE, Figure
 from app.i18n import Text
+from app.job import Result
 from app.text import seconds
 
-MOST_POINTS = 400
 HEADROOM = 1.08
 RUNNING, WAITING, BLOCKS = "#0072B2", "#E69F00", "#009E73"  # Okabe-Ito
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
-    """The largest figures of so many steps that follow each other."""
-
-    start_s: float
-    end_s: float
-    running: int = 0
-    waiting: int = 0
-    used_blocks: int = 0
-    preempted: int = 0  # in all of these steps
-
-
-def points(steps: Sequence[kvsim.StepRecord], most: int) -> tuple[Point, ...]:
-    """The run as at most so many points, and one of zeros where the engine then idles."""
-    width = -(-len(steps) // most)
-    shown: list[Point] = []
-    for first in range(0, len(steps), max(1, width)):
-        group = steps[first : first + width]
-        if shown and group[0].start_s > shown[-1].end_s:
-            shown.append(Point(start_s=shown[-1].end_s, end_s=group[0].start_s))
-        shown.append(
-            Point(
-                start_s=group[0].start_s,
-                end_s=group[-1].end_s,
-                running=max(step.num_running for step in group),
-                waiting=max(step.num_waiting for step in group),
-                used_blocks=max(step.num_used_blocks for step in group),
-                preempted=sum(step.num_preempted for step in group),
-            )
-        )
-    return tuple(shown)
-
-
-def timeline(done: kvsim.Simulation, t: Text) -> Figure:
+def timeline(result: Result, t: Text) -> Figure:
     """Requests above, blocks below, over the time of the run; preemptions are marked."""
-    shown = points(done.steps, MOST_POINTS)
-    times = [point.start_s for point in shown]
+    shown, num_gpu_blocks = result.points, result.done.num_gpu_blocks
+    times = [round(point.start_s, 3) for point in shown]
     running, waiting = [p.running for p in shown], [p.waiting for p in shown]
     blocks = [p.used_blocks for p in shown]
     traces = [
@@ -71,24 +37,24 @@ def timeline(done: kvsim.Simulation, t: Text) -> Figure:
         },
         "yaxis2": {
             "title": {"text": t("axis_blocks")},
-            "range": [0, done.num_gpu_blocks * HEADROOM],  # shapes do not widen an axis
+            "range": [0, num_gpu_blocks * HEADROOM],  # shapes do not widen an axis
             "domain": [0, 0.45],
         },
         "legend": {"orientation": "h", "x": 0, "y": -0.2, "yanchor": "top"},
         "hovermode": "x",
-        "shapes": [_pool_line(done.num_gpu_blocks)],
+        "shapes": [_pool_line(num_gpu_blocks)],
     }
     return {"data": traces, "layout": layout}
 
 
-def timeline_words(done: kvsim.Simulation, t: Text) -> str:
+def timeline_words(result: Result, t: Text) -> str:
     """The run's peaks in words."""
-    peaks = points(done.steps, 1)
+    done, figures = result.done, result.figures
     return t(
         "timeline_alt",
         duration=seconds(done.duration_s),
-        running=f"{peaks[0].running:,}" if peaks else "0",
-        waiting=f"{peaks[0].waiting:,}" if peaks else "0",
+        running=f"{figures['peak_running']:,}",
+        waiting=f"{figures['peak_waiting']:,}",
         blocks=f"{done.peak_blocks:,}",
         pool=f"{done.num_gpu_blocks:,}",
         preemptions=f"{done.num_preemptions:,}",
@@ -110,7 +76,7 @@ def _steps(
     }
 
 
-def _preemptions(hit: Sequence[Point], t: Text) -> Figure:
+def _preemptions(hit: Sequence[kvsim.TimelinePoint], t: Text) -> Figure:
     return {
         "type": "scatter",
         "mode": "markers",

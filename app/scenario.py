@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import kvsim
 from app.engine_charts import FIGURES
 from app.fields import Field, Kind, Value
-from app.traffic import GENERATED, MAX_REQUESTS, MAX_TOKENS, WORKLOADS
+from app.run_fields import RUN_FIELDS
 
 LINK_VERSION = "1"
 CUSTOM = "custom"
@@ -95,25 +95,13 @@ TARGET = Field(name="target", kind=Kind.CHOICE, default=TARGETS[0], options=lamb
 STEP = Field(name="step", kind=Kind.COUNT, default=5, most=8)
 """Tokens of page Learn's sentence that are there."""
 
-TRAFFIC = (
-    Field(name="workload", kind=Kind.CHOICE, default=GENERATED, options=lambda: WORKLOADS),
-    Field(name="num_requests", kind=Kind.COUNT, default=200, step=100, most=MAX_REQUESTS),
-    Field(name="rate_per_s", kind=Kind.RATE, default=8.0, empty="all_at_once"),
-    Field(name="seed", kind=Kind.COUNT, default=0, least=0),
-    Field(name="prompt_tokens", kind=Kind.COUNT, default=1000, step=100, most=MAX_TOKENS),
-    Field(
-        name="prompt_tokens_std", kind=Kind.COUNT, default=200, step=50, least=0, most=MAX_TOKENS
-    ),
-    Field(name="output_tokens", kind=Kind.COUNT, default=250, step=50, most=MAX_TOKENS),
-    Field(name="output_tokens_std", kind=Kind.COUNT, default=50, step=10, least=0, most=MAX_TOKENS),
-)
 LOG = (
     Field(name="log_model", kind=Kind.CHOICE, default=AUTO, options=served_options),
     Field(name="log_gpu", kind=Kind.CHOICE, default=AUTO, options=device_options),
 )
 """What page Log is told beside the log."""
 
-PAGE_FIELDS = {field.name: field for field in (FIGURE, STEP, TARGET, *TRAFFIC, *LOG)}
+PAGE_FIELDS = {field.name: field for field in (FIGURE, STEP, TARGET, *RUN_FIELDS, *LOG)}
 """Inputs of one page alone; their values stay when the visitor looks at another."""
 
 PRESETS: dict[str, dict[str, Value]] = {

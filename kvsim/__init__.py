@@ -152,6 +152,7 @@ if TYPE_CHECKING:
     from kvsim.sim.contiguous import Reservation
     from kvsim.sim.contiguous_map import ContiguousFrame, ContiguousMap, Stay
     from kvsim.sim.metrics import PrefixCacheUse, Spread, Waste
+    from kvsim.sim.points import TimelinePoint, timeline_points
     from kvsim.sim.prefix_reuse import PrefixReuse, prefix_reuse
     from kvsim.sim.records import RequestRecord, StepRecord
     from kvsim.sim.request_arrays import RequestArrays
@@ -337,6 +338,7 @@ _HOMES = {
     "kvsim.planner.seeds": ("SeedSpread",),
     "kvsim.planner.workload_summary": ("WorkloadSummary",),
     "kvsim.io.workloads": ("named_workload", "named_workloads"),
+    "kvsim.sim.points": ("TimelinePoint", "timeline_points"),
     "kvsim.sim.prefix_reuse": ("PrefixReuse", "prefix_reuse"),
     "kvsim.specs.traffic": ("ArrivalProcess", "Arrivals", "PrefixLevel", "Traffic"),
     "kvsim.planner.solution": ("Binding", "Side", "Solution", "Target"),
@@ -607,6 +609,7 @@ __all__ = [
     "TensorrtLlmPools",
     "TierUse",
     "TimedAnswer",
+    "TimelinePoint",
     "TokenNotes",
     "Traffic",
     "Transformers",
@@ -711,6 +714,7 @@ __all__ = [
     "sweep_grid",
     "tensorrt_llm_layout",
     "tensorrt_llm_pools",
+    "timeline_points",
     "token_notes",
     "uncached_total_flops",
     "vllm_cache",

@@ -5,19 +5,29 @@
 TEXTS: dict[str, tuple[str, str]] = {
     "simulate_title": ("Requests served step by step", "逐步模拟请求的处理"),
     "simulate_about": (
-        "vLLM's scheduler, step for step, on the deployment of the sidebar: one replica. At most "
-        "{requests} requests and {tokens} tokens, prompts and answers together.",
-        "按侧栏的部署逐步模拟 vLLM 的调度器（单个副本）。"
-        "最多 {requests} 个请求、{tokens} token（提示与回答合计）。",
+        "vLLM's scheduler, step for step, on the deployment of the sidebar: one replica of it.",
+        "按侧栏的部署逐步模拟 vLLM 的调度器（单个副本）。",
+    ),
+    "simulate_limits": (
+        "Limits of this page: {requests} requests, {tokens} tokens of prompts and answers, {steps} "
+        "steps, {seconds} seconds for a run; {runs} runs at once on this server, and at most "
+        "{waiting} that wait.",
+        "本页限制：{requests} 个请求、提示与回答合计 {tokens} token、{steps} 步、"
+        "每次运行 {seconds} 秒；服务器同时最多 {runs} 个运行，另有 {waiting} 个可排队。",
     ),
     # inputs
     "label_workload": ("Requests", "请求来源"),
     "help_workload": (
-        "`poisson`: generated, independent of each other. `trace`: your own CSV.",
-        "`poisson`：随机生成、彼此独立。`trace`：你自己的 CSV。",
+        "`poisson`: independent requests with the lengths below. `trace`: your own file. The "
+        "others are named workloads, with lengths fitted to published traces.",
+        "`poisson`：彼此独立、长度如下的请求。`trace`：你自己的文件。"
+        "其余为命名负载，长度按公开的记录拟合。",
     ),
     "label_num_requests": ("Number of requests", "请求数量"),
-    "help_num_requests": ("Requests to generate.", "要生成的请求数量。"),
+    "help_num_requests": (
+        "Requests to generate; of a trace, the first so many.",
+        "要生成的请求数量；对于记录文件，取最前面的这么多个。",
+    ),
     "label_rate_per_s": ("Requests per second", "每秒请求数"),
     "help_rate_per_s": (
         "Mean rate of arrival; empty: all are there at the start.",
@@ -40,20 +50,106 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "label_seed": ("Seed", "随机种子"),
     "help_seed": ("One seed, one workload.", "同一种子得到同一组请求。"),
-    "label_trace": ("A CSV of requests", "请求的 CSV 文件"),
+    "label_seeds": ("Runs", "运行次数"),
+    "help_seeds": (
+        "So many runs, each with the next seed, for confidence intervals.",
+        "以相继的种子运行这么多次，用于计算置信区间。",
+    ),
+    "label_pace_per_s": ("Requests per second", "每秒请求数"),
+    "help_pace_per_s": (
+        "Mean rate of arrival; empty: as the workload or the trace has it. A trace is stretched or "
+        "shrunk to it.",
+        "平均到达速率；留空：按负载或记录本身。记录的时间间隔会按此伸缩。",
+    ),
+    "as_described": ("as it comes", "按原样"),
+    "label_arrivals": ("Arrivals", "到达方式"),
+    "help_arrivals": (
+        "How requests are spread over time; `auto`: as the workload has it. `gamma` comes in "
+        "bursts, `diurnal` swings over a day, `closed` is users who wait for their answers.",
+        "请求随时间的分布；`auto`：按负载本身。`gamma` 为突发，`diurnal` 随一天起伏，"
+        "`closed` 为固定数量、等待回答的用户。",
+    ),
+    "label_variation": ("Variation of the gaps", "间隔的变化"),
+    "help_variation": (
+        "Standard deviation of the gaps over their mean: above 1, bursts.",
+        "间隔的标准差与均值之比：大于 1 即为突发。",
+    ),
+    "label_num_users": ("Users", "用户数"),
+    "help_num_users": ("Each has one request at a time.", "每个用户同时只有一个请求。"),
+    "label_think_time_s": ("Pause, seconds", "停顿（秒）"),
+    "help_think_time_s": (
+        "Mean pause of a user after an answer.",
+        "用户收到回答后的平均停顿。",
+    ),
+    "label_trace": ("A trace of requests", "请求的记录文件"),
     "trace_about": (
-        "Columns `arrival_s`, `num_prompt_tokens`, `num_output_tokens`, or an Azure LLM inference "
-        "trace; at most 1 MB, and the first {requests} requests are served. The file is not part "
-        "of the link.",
-        "列为 `arrival_s`、`num_prompt_tokens`、`num_output_tokens`，或 Azure LLM 推理记录；"
-        "不超过 1 MB，只模拟前 {requests} 个请求。文件不会写入链接。",
+        "kvsim's own columns `arrival_s`, `num_prompt_tokens`, `num_output_tokens`, or a trace of "
+        "Azure, Mooncake, BurstGPT, Qwen-Bailian or ShareGPT lengths: CSV, JSON lines or Parquet, "
+        "also `.gz`; at most {size} MB. The file is not part of the link.",
+        "kvsim 自己的列 `arrival_s`、`num_prompt_tokens`、`num_output_tokens`，或 Azure、Mooncake、"
+        "BurstGPT、Qwen-Bailian、ShareGPT 长度的记录：CSV、JSON lines 或 Parquet，可为 `.gz`；"
+        "不超过 {size} MB。文件不会写入链接。",
     ),
     "trace_first": (
-        "Upload a CSV of requests, or choose `poisson`.",
-        "请上传请求的 CSV，或选择 `poisson`。",
+        "Upload a trace of requests, or choose another source.",
+        "请上传请求的记录文件，或选择其他来源。",
+    ),
+    "goals_title": ("Goals and measured step times", "目标与实测的单步用时"),
+    "goals_about": (
+        "A request that keeps every limit stated here counts as served well.",
+        "满足此处全部限制的请求才算服务良好。",
+    ),
+    "no_goal": ("no limit", "不限"),
+    "label_slo_ttft_s": ("TTFT at most, seconds", "TTFT 上限（秒）"),
+    "help_slo_ttft_s": ("Most seconds to the first token.", "到首个 token 的最长时间（秒）。"),
+    "label_slo_tpot_s": ("TPOT at most, seconds", "TPOT 上限（秒）"),
+    "help_slo_tpot_s": (
+        "Most seconds per later token, on average.",
+        "其后每个 token 的平均最长时间（秒）。",
+    ),
+    "label_slo_itl_s": ("ITL at most, seconds", "ITL 上限（秒）"),
+    "help_slo_itl_s": (
+        "Most seconds between two tokens of a request.",
+        "同一请求两个 token 之间的最长时间（秒）。",
+    ),
+    "label_slo_e2e_s": ("E2E at most, seconds", "E2E 上限（秒）"),
+    "help_slo_e2e_s": ("Most seconds to the last token.", "到最后一个 token 的最长时间（秒）。"),
+    "label_slo_share": ("Share that must keep them", "须达标的比例"),
+    "help_slo_share": (
+        "Share of the requests that must keep the limits.",
+        "必须满足限制的请求比例。",
+    ),
+    "label_step_times": ("Step times of your server", "你的服务器的单步用时"),
+    "step_times_about": (
+        "The file that `kvsim calibrate` writes from benchmarks of your server; without it steps "
+        "take the roofline of the device. It is not part of the link.",
+        "`kvsim calibrate` 根据你的服务器的基准测试写出的文件；没有它则按设备的 roofline 估算。"
+        "文件不会写入链接。",
     ),
     "run": ("Run", "运行"),
-    "running": ("Serving the requests, some seconds at most", "正在模拟，最多数秒"),
+    "cancel": ("Cancel", "取消"),
+    "run_starts": ("Starting", "正在启动"),
+    "run_waits": (
+        "Waiting: {runs} runs are under way on this server",
+        "排队中：服务器上已有 {runs} 个运行",
+    ),
+    "run_serves": ("{served} of {total} requests served", "已完成 {served} / {total} 个请求"),
+    "run_cancelled": (
+        "The run was cancelled. Press Run to serve these requests.",
+        "运行已取消。点击“运行”以重新模拟。",
+    ),
+    "run_too_long": (
+        "The run took more than {seconds} seconds and was stopped: ask for fewer requests or runs.",
+        "运行超过 {seconds} 秒，已停止：请减少请求或运行次数。",
+    ),
+    "run_died": (
+        "The run ended without a result: it needed more memory than a run may take.",
+        "运行没有得到结果：所需内存超过了单次运行的限额。",
+    ),
+    "run_busy": (
+        "This server is busy: {runs} runs are under way and more wait. Press Run again in a while.",
+        "服务器繁忙：已有 {runs} 个运行，且还有排队。请稍后再点击“运行”。",
+    ),
     "press_run": (
         "Press Run to serve these requests.",
         "点击“运行”以模拟这些请求。",
@@ -61,79 +157,5 @@ TEXTS: dict[str, tuple[str, str]] = {
     "press_run_again": (
         "The inputs have changed since the last run: press Run again.",
         "输入已更改，请重新点击“运行”。",
-    ),
-    # results
-    "run_done": (
-        "**{requests}** requests served in {steps} steps, {duration} of simulated time; nobody "
-        "was preempted.",
-        "**{requests}** 个请求在 {steps} 步内完成，模拟时间 {duration}；没有请求被抢占。",
-    ),
-    "run_preempted": (
-        "**{requests}** requests served in {steps} steps, {duration} of simulated time. "
-        "**{preemptions}** times a request lost its blocks and had to be computed again: blocks "
-        "ran short.",
-        "**{requests}** 个请求在 {steps} 步内完成，模拟时间 {duration}。"
-        "请求被抢占并重新计算 **{preemptions}** 次：缓存块不足。",
-    ),
-    "run_source": ("Requests: {source}", "请求来源：{source}"),
-    "metric_peak_running": ("Running at most", "最多同时运行"),
-    "metric_peak_running_help": ("Requests in one step.", "单步处理的请求数。"),
-    "metric_peak_waiting": ("Waiting at most", "最多同时等待"),
-    "metric_peak_waiting_help": ("Requests in the queue.", "队列中的请求数。"),
-    "metric_peak_blocks": ("Blocks held at most", "最多占用的块"),
-    "metric_peak_blocks_help": (
-        "Blocks that requests held at once, of all that the pool has.",
-        "请求同时占用的块数，相对于池中总块数。",
-    ),
-    "metric_preemptions": ("Preemptions", "抢占次数"),
-    "metric_preemptions_help": (
-        "Times a running request lost its blocks.",
-        "运行中的请求失去缓存块的次数。",
-    ),
-    "in_steps": ("in {steps} steps", "{steps} 步内"),
-    "of_all": ("of {total}", "共 {total}"),
-    "timeline_title": ("The run over time", "随时间的变化"),
-    "line_running": ("running", "运行中"),
-    "line_waiting": ("waiting", "等待中"),
-    "line_blocks": ("blocks held", "占用的块"),
-    "line_preemptions": ("preemptions", "抢占"),
-    "axis_time": ("simulated seconds", "模拟时间（秒）"),
-    "axis_requests": ("requests", "请求数"),
-    "axis_blocks": ("blocks", "块数"),
-    "timeline_about": (
-        "Each point is the largest of some steps in a row; the dashed line is the pool.",
-        "每个点为连续若干步中的最大值；虚线为缓存池的总块数。",
-    ),
-    "timeline_alt": (
-        "Line chart over {duration} of simulated time: at most {running} requests running, "
-        "{waiting} waiting, {blocks} of {pool} blocks held, {preemptions} preemptions.",
-        "{duration} 模拟时间内的折线图：最多 {running} 个请求运行、{waiting} 个等待，"
-        "占用 {blocks} / {pool} 块，抢占 {preemptions} 次。",
-    ),
-    "timeline_table": ("Table: the run over time", "表格：随时间的变化"),
-    "column_from": ("from", "起始"),
-    "latency_title": ("Latency, uncalibrated", "延迟（未校准）"),
-    "latency_about": (
-        "Seconds of a step: {source}. Compare runs with them; promise nobody these.",
-        "单步用时：{source}。可用于比较不同的运行，不宜作为承诺。",
-    ),
-    "column_latency": ("from arrival", "自到达起"),
-    "column_mean": ("mean", "平均"),
-    "column_p50": ("p50", "p50"),
-    "column_p90": ("p90", "p90"),
-    "column_p99": ("p99", "p99"),
-    "row_ttft_s": ("to the first token (TTFT)", "首个 token（TTFT）"),
-    "row_tpot_s": ("per later token (TPOT)", "其后每个 token（TPOT）"),
-    "row_e2e_s": ("to the last token (E2E)", "最后一个 token（E2E）"),
-    "pool_title": ("Where the blocks were", "缓存块的去向"),
-    "column_pool": ("share of blocks and time", "块与时间的占比"),
-    "column_share": ("share", "占比"),
-    "waste_used": ("hold tokens", "存有 token"),
-    "waste_reserved": ("taken for tokens to come", "预留给后续 token"),
-    "waste_internal": ("taken for tokens that never come", "预留但永不使用"),
-    "waste_external": ("held by nobody", "无人占用"),
-    "prefix_hits": (
-        "The prefix cache found **{share}** of all prompt tokens ({hit} of {query}).",
-        "前缀缓存命中了全部提示 token 的 **{share}**（{hit} / {query}）。",
     ),
 }

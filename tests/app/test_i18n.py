@@ -10,7 +10,7 @@ import pytest
 import kvsim
 from app import engine_charts, scenario
 from app.i18n import LANGUAGES, MODULES, TEXTS, Text
-from app.views import log, plan, reasons, simulate
+from app.views import log, plan, reasons, run_results, simulate
 
 APP = Path(__file__).parents[2] / "app"
 
@@ -74,6 +74,7 @@ NAMED_ELSEWHERE = {
     "measured",
     *(field.empty for field in (scenario.FIELDS | scenario.PAGE_FIELDS).values()),
     *("paste_first", "trace_first", "press_run", "press_run_again"),
+    *simulate.NOTICES.values(),
     *("log_explained", "log_unexplained", "log_printed", "log_predicted"),
 }
 
@@ -108,8 +109,8 @@ def test_texts_that_are_put_together_exist():
     keys |= {f"why_{name}" for name in reasons.STAGE_FIGURES}
     keys |= {f"setting_{name}" for name in reasons.SETTINGS}
     keys |= {f"figure_{name}" for name in engine_charts.FIGURES}
-    keys |= {f"row_{name}" for name in simulate.LATENCIES}
-    keys |= {f"waste_{name}" for name in simulate.WASTE}
+    keys |= {f"row_{name}" for name in run_results.LATENCIES}
+    keys |= {f"waste_{name}" for name in run_results.WASTE}
     keys |= {f"outcome_{name}" for name in log.OUTCOMES}
     keys |= {f"column_in_{unit}" for unit in ("bytes", "tokens", "blocks")}
     assert keys <= TEXTS.keys()

@@ -49,7 +49,7 @@ def test_a_link_gives_an_input_its_value(name, text, value):
         *(("weights_gib", text) for text in ("-1", "1e400", "nan")),
         ("gpu_memory_utilization", "1.5"),
         ("gpu_memory_utilization", ""),
-        ("num_requests", "1001"),
+        ("num_requests", "2001"),
         ("gpu", "t4"),
         ("enforce_eager", ""),
         ("engine_version", "1" * 21),

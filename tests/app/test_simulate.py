@@ -1,55 +1,92 @@
 """Page Simulate: it asks before it runs, shows what ran and nothing staler, explains bad input."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 import kvsim
-from app import run_charts
+from app import run_charts, run_files
+from app.desk import desk
 from app.i18n import Text
+from app.job import Goals, Job, do
+from app.scenario import FIELDS, Scenario
 from app.text import seconds
+from app.views.simulate import TICKET
+from tests.app.asked import traffic
 
-SMALL = {"num_requests": "20", "output_tokens": "20"}
+SMALL = {"num_requests": "20", "output_tokens": "20", "seeds": "2"}
+RUN_S = 60
+SCENARIO = Scenario(config=None, **{name: field.default for name, field in FIELDS.items()})
 
 
-def run_of(*, num_requests=20, output_tokens=20, num_blocks=None):
-    engine = kvsim.Vllm(max_model_len=8192, num_gpu_blocks_override=num_blocks)
-    deployment = kvsim.Deployment(
-        model=kvsim.load_model("llama-3.1-8b"),
-        accelerator=kvsim.accelerator("H100-SXM5-80GB"),
-        engine=engine,
+@pytest.fixture(scope="module", autouse=True)
+def _workers():
+    """Workers serve all tests of this file, and end with them."""
+    yield
+    desk().close()
+
+
+def job(*, goals=None, **changes):
+    inputs = {"num_requests": 20, "output_tokens": 20, "seeds": 2}
+    limits = {f"slo_{name}_s": None for name in ("ttft", "tpot", "itl", "e2e")}
+    limits |= {"slo_share": 0.99, "step_times": None}
+    return Job(
+        scenario=SCENARIO,
+        traffic=traffic(**inputs | changes),
+        goals=Goals(**limits | (goals or {})),
     )
-    traffic = kvsim.PoissonTraffic(
-        num_requests=num_requests, rate_per_s=8.0, output_tokens=output_tokens
-    )
-    return kvsim.simulate(deployment, kvsim.poisson_workload(traffic))
+
+
+def result_of(**changes):
+    return do(job(**changes), unheard)
+
+
+def unheard(_served, _total):
+    """Nobody watches."""
 
 
 def click(app):
-    return app.button(key="run").click().run()
+    """Press Run and wait for its end, as the page does."""
+    app.button(key="run").click().run()
+    if TICKET in app.session_state:
+        assert app.session_state[TICKET].wait(RUN_S)
+        app.run()
+    return app
 
 
 def test_it_says_what_to_do_first(open_page):
     """A run costs seconds: the visitor starts it."""
-    app = open_page("simulate")
+    app = open_page("simulate", seed="99")
     assert not app.exception
     assert app.info[0].value == "Press Run to serve these requests."
     assert not app.metric
-    assert "1,000 requests and 2,000,000 tokens" in app.markdown[0].value
+    limits = "Limits of this page: 2,000 requests, 20,000,000 tokens"
+    assert any(text.value.startswith(limits) for text in app.caption)
 
 
 def test_a_run_shows_its_figures(open_page):
     """What the page shows is what the library did."""
     app = click(open_page("simulate", **SMALL))
-    done = run_of()
+    result = result_of()
+    done, spread = result.done, result.spread
     assert not app.exception
     assert app.success[0].value.startswith(f"**20** requests served in {len(done.steps)} steps")
     metrics = {metric.label: metric.value for metric in app.metric}
     assert metrics["Blocks held at most"] == f"{done.peak_blocks:,}"
     assert metrics["Preemptions"] == "0"
     table = next(text.value for text in app.markdown if "TTFT" in text.value)
-    for value in (done.ttft_s.p50, done.tpot_s.p99, done.e2e_s.mean):
-        assert seconds(value) in table
+    for name in ("ttft_s.p50", "tpot_s.p99", "itl_s.p90", "e2e_s.mean"):
+        figure = spread.figures[name]
+        assert seconds(figure.mean) in table
+        assert f"{seconds(figure.low)} … {seconds(figure.high)}" in table
+
+
+def test_one_run_has_no_interval(open_page):
+    """One run says nothing about chance."""
+    app = click(open_page("simulate", **SMALL | {"seeds": "1"}))
+    assert not any("…" in text.value for text in app.markdown)
+    assert any(text.value.startswith("One run: no interval") for text in app.caption)
 
 
 def test_latency_is_labelled_uncalibrated(open_page):
@@ -64,22 +101,31 @@ def test_latency_is_labelled_uncalibrated(open_page):
 def test_a_run_is_never_shown_for_other_inputs(open_page, key):
     """A number beside the wrong inputs is a wrong number."""
     app = click(open_page("simulate", **SMALL))
-    app.number_input(key=key).set_value(4096).run()
+    app.number_input(key=key).set_value(4099).run()
     assert "Run again" in app.info[0].value
     assert not app.metric
 
 
+def test_a_result_is_shown_at_once_where_it_is_known(open_page):
+    """The same inputs, of another visitor too, need no second run."""
+    click(open_page("simulate", **SMALL))
+    app = open_page("simulate", **SMALL)
+    assert app.success
+
+
 def test_a_link_sets_the_inputs(open_page):
     """A colleague runs the same requests."""
-    app = open_page("simulate", seed="7", rate_per_s="2.5", num_requests="30")
-    held = {key: app.number_input(key=key).value for key in ("seed", "rate_per_s", "num_requests")}
-    assert held == {"seed": 7, "rate_per_s": 2.5, "num_requests": 30}
+    app = open_page("simulate", seed="7", rate_per_s="2.5", num_requests="30", slo_ttft_s="0.5")
+    names = ("seed", "rate_per_s", "num_requests", "slo_ttft_s")
+    held = {key: app.number_input(key=key).value for key in names}
+    assert held == {"seed": 7, "rate_per_s": 2.5, "num_requests": 30, "slo_ttft_s": 0.5}
 
 
 BAD_INPUT = {
     "longer than the context": ({"prompt_tokens": "9000"}, "max\\_model\\_len"),
-    "too much work": ({"output_tokens": "1000000"}, "2,000,000 tokens here"),
+    "too much work": ({"output_tokens": "10000000"}, "20,000,000 tokens here"),
     "no room for one request": ({"gpu": "T4"}, ""),
+    "no traffic of that rate": ({"workload": "agent", "pace_per_s": "2"}, "max\\_model\\_len"),
 }
 
 
@@ -93,16 +139,50 @@ def test_bad_input_is_explained(open_page, case):
     assert not app.metric
 
 
+def test_a_run_can_be_cancelled(open_page):
+    """The worker ends, the page says so, and the next run works."""
+    slow = {"num_requests": "2000", "seeds": "20", "workload": "chat", "arrivals": "closed"}
+    app = open_page("simulate", **slow)
+    app.button(key="run").click().run()
+    ticket = app.session_state[TICKET]
+    app.button(key="cancel").click().run()
+    assert ticket.wait(10)
+    app.run()
+    assert app.warning[0].value.startswith("The run was cancelled")
+    assert not app.metric
+    app = click(open_page("simulate", **SMALL | {"seed": "5"}))
+    assert app.success
+
+
+def test_goals_are_judged(open_page):
+    """Limits in, goodput out."""
+    app = click(open_page("simulate", slo_ttft_s="0.001", **SMALL))
+    assert app.error[0].value.startswith("Goals missed: **0.0%**")
+    app = click(open_page("simulate", slo_e2e_s="1000", **SMALL))
+    assert app.success[1].value.startswith("Goals met: **100.0%**")
+
+
+def test_who_preempted_whom_is_listed(open_page):
+    """Blocks run short: each preemption, and what was computed again."""
+    short = {"gpu_memory_utilization": "0.24", "output_tokens": "2000", "rate_per_s": ""}
+    app = click(open_page("simulate", **SMALL | {"num_requests": "60"} | short))
+    assert app.warning[0].value.startswith("**60** requests served")
+    rows = app.dataframe[0].value
+    assert list(rows.columns) == ["seconds", "step", "request", "lost its blocks to", "tokens lost"]
+    assert len(rows)
+    assert any(metric.delta.endswith("tokens computed again") for metric in app.metric)
+
+
 def test_a_trace_is_asked_for(open_page):
     """Choosing `trace` is no error."""
     app = open_page("simulate", workload="trace")
-    assert app.info[0].value.startswith("Upload a CSV")
+    assert app.info[0].value.startswith("Upload a trace")
     assert not app.error
 
 
-def uploaded(open_page, text):
+def uploaded(open_page, text, name="../x.csv"):
     app = open_page("simulate", workload="trace")
-    app.file_uploader(key="trace").set_value(("../x.csv", text.encode(), "text/csv")).run()
+    app.file_uploader(key="trace").set_value((name, text.encode(), "text/csv")).run()
     return click(app)
 
 
@@ -114,48 +194,51 @@ def test_an_uploaded_trace_is_served(open_page):
 
 
 def test_a_bad_trace_is_explained(open_page):
-    """What a visitor uploads is the least reliable input of all."""
+    """What a visitor uploads is the least reliable input of all; the line is named."""
     app = uploaded(open_page, "a,b\n1,2\n")
     assert "no known trace" in app.error[0].value
     assert not app.metric
-
-
-def test_the_chart_keeps_every_peak():
-    """Fewer points than steps, and none of them lower."""
-    done = run_of(num_requests=200, output_tokens=200)
-    shown = run_charts.points(done.steps, 50)
-    assert len(shown) <= 2 * 50  # an idle stretch adds a point
-    assert max(point.used_blocks for point in shown) == done.peak_blocks
-    assert shown[-1].end_s == done.duration_s
+    rows = '{"timestamp": 0, "input_length": 9, "output_length": 1, "hash_ids": [1]}\n{\n'
+    app = uploaded(open_page, rows, name="x.jsonl")
+    assert "line 2" in app.error[0].value
 
 
 def test_preemptions_are_marked():
     """A preemption is what people look for in the picture."""
-    done = run_of(num_requests=60, output_tokens=400, num_blocks=1000)
-    assert done.num_preemptions
-    figure = run_charts.timeline(done, Text("en"))
-    marks = figure["data"][-1]
+    short = replace(SCENARIO, gpu_memory_utilization=0.24)
+    asked = job(num_requests=60, output_tokens=2000, rate_per_s=None, seeds=1)
+    result = do(replace(asked, scenario=short), unheard)
+    assert result.done.num_preemptions
+    marks = run_charts.timeline(result, Text("en"))["data"][-1]
     assert marks["name"] == "preemptions"
-    assert sum(map(int, marks["text"])) == done.num_preemptions
-    assert f"{done.num_preemptions:,} preemptions" in run_charts.timeline_words(done, Text("en"))
-
-
-def test_an_idle_engine_holds_nothing():
-    """Between two requests far apart the lines fall to zero."""
-    requests = tuple(
-        kvsim.Request(num_prompt_tokens=100, num_output_tokens=2, arrival_s=at) for at in (0, 100)
+    assert sum(map(int, marks["text"])) == result.done.num_preemptions
+    assert f"{result.done.num_preemptions:,} preemptions" in run_charts.timeline_words(
+        result, Text("en")
     )
-    deployment = kvsim.Deployment(
-        model=kvsim.load_model("llama-3.1-8b"), accelerator=kvsim.accelerator("H100-SXM5-80GB")
-    )
-    done = kvsim.simulate(deployment, kvsim.Workload(requests=requests))
-    idle = [p for p in run_charts.points(done.steps, 400) if p.end_s - p.start_s > 90]
-    assert [point.running for point in idle] == [0]
 
 
-def test_the_download_is_the_command_lines_object(open_page):
+def test_the_report_is_the_command_lines_object():
     """One object, two faces."""
-    app = click(open_page("simulate", **SMALL))
-    report = app.session_state["last_run"].report
+    report = result_of(goals={"slo_e2e_s": 9.0}).report
     assert next(iter(report)) == "schema_version"
-    assert json.loads(json.dumps(report, allow_nan=False))["requests"] == 20
+    again = json.loads(json.dumps(report, allow_nan=False))
+    assert again["requests"] == 20
+    assert again["over_seeds"]["seeds"] == [0, 1]
+    assert again["goodput"]["met"]
+
+
+def test_every_file_can_be_read_back(tmp_path):
+    """Records, the trace for Perfetto, and the metrics page."""
+    import polars as pl  # noqa: PLC0415 - slow to load
+
+    done = result_of().done
+    for table in run_files.TABLES:
+        (tmp_path / "x.csv").write_bytes(run_files.records(done, table, ".csv"))
+        (tmp_path / "x.parquet").write_bytes(run_files.records(done, table, ".parquet"))
+        assert (
+            pl.read_csv(tmp_path / "x.csv").columns
+            == pl.read_parquet(tmp_path / "x.parquet").columns
+        )
+    assert json.loads(run_files.perfetto(done))["traceEvents"]
+    page = kvsim.parse_metrics(run_files.metrics(done).decode(), name="page")
+    assert page

@@ -1,0 +1,56 @@
+"""A process that does jobs, one after the other, so that the server's own stays free.
+
+It reads pickled jobs from its standard input and writes pickled messages: progress as two numbers,
+then the result, or the reason why there is none. It ends when its input does, with the server.
+"""
+
+import os
+import pickle
+import sys
+from typing import BinaryIO
+
+import kvsim
+from app.job import do
+
+LESS_URGENT = 5
+MEMORY_BYTES = 6 * kvsim.GiB
+"""Address space of a worker: a file that unpacks to more ends it, and nothing else."""
+
+
+def serve(jobs: BinaryIO, replies: BinaryIO) -> None:
+    """Do jobs until there are no more."""
+
+    def send(message: object) -> None:
+        pickle.dump(message, replies)
+        replies.flush()
+
+    while True:
+        try:
+            job = pickle.load(jobs)
+        except EOFError:
+            return
+        try:
+            send(do(job, lambda served, total: send((served, total))))
+        except kvsim.KvsimError as error:
+            send(str(error))
+
+
+def _keep_small() -> None:
+    """Let the server and its visitors go first; bound the memory where the system can."""
+    if sys.platform != "win32":
+        import resource  # noqa: PLC0415 - POSIX
+
+        os.nice(LESS_URGENT)
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+
+
+def main() -> None:
+    """Serve on standard input and output; what anything prints goes to standard error."""
+    _keep_small()
+    replies = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    serve(sys.stdin.buffer, replies)
+
+
+if __name__ == "__main__":
+    main()
