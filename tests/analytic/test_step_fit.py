@@ -128,7 +128,7 @@ def test_the_command_line_writes_what_simulate_reads(served, tmp_path, capsys):
     assert "on average" in capsys.readouterr().out
 
     assert kvsim.read_step_table(written).as_dict() == {
-        k: v for k, v in result.items() if k not in ("output", "schema_version")
+        k: v for k, v in result.items() if k not in ("output", "schema_version", "provenance")
     }
     simulate = ["simulate", "gpt2", "--num-gpu-blocks", "500", "--num-requests", "5"]
     simulate += ["--prompt-tokens", "200", "--output-tokens", "20"]
