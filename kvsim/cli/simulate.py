@@ -123,7 +123,12 @@ def _add_service(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_outputs(parser: argparse.ArgumentParser) -> None:
-    """Files to write."""
+    """Files to write, and what is printed."""
+    parser.add_argument(
+        "--reproducible",
+        action="store_true",
+        help="leave the run's own speed out: equal inputs then give equal bytes",
+    )
     for name in TABLES:
         flag = "--output" if name == TABLES[0] else f"--output-{name}"
         parser.add_argument(
@@ -173,7 +178,7 @@ def run_simulate(args: argparse.Namespace) -> Json:
         workload = _workload(args, seed)
         with progress("requests", len(workload)) as on_progress:
             done = serve(workload, seed=seed, on_progress=on_progress)
-            cpu_s = clock.cpu_s
+            cpu_s = None if args.reproducible else clock.cpu_s
         if seed == args.seed:
             _write(done, args, outputs)
         results.append(done.as_dict(cpu_s=cpu_s) | {"workload": workload.source})

@@ -76,7 +76,6 @@ class SweepTable:
             "engine": str(EngineName.VLLM),
             "engine_version": ", ".join(self.engine_versions),
             **self.grid.as_dict(),
-            "backend": self.backend,
             "interrupted": self.interrupted,
             "digest": self.digest,
             "points": self.grid.num_points,

@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -109,3 +112,35 @@ def test_a_trace_that_a_sweep_names_counts(tmp_path, capsys):
     trace.write_text(TRACE.format(21))
 
     assert first != inputs_of([*argv, "--workers", "1"], capsys)
+
+
+def test_equal_inputs_give_equal_bytes():
+    """
+    Nothing in the JSON depends on the clock, the process or its hash seed.
+    """
+    argv = [sys.executable, "-m", "kvsim", *SIMULATE, "--num-requests", "20", "--seeds", "3"]
+    seen = {
+        subprocess.run(
+            [*argv, "--reproducible", "--json"],
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize("mode", [[], ["--simulate", "--grid=num_requests=20"]])
+def test_sweep_is_the_same_on_any_number_of_processes(mode, capsys):
+    """
+    A sweep's JSON says what was found, not who found it.
+    """
+    grid = [*SWEEP, *mode, "--json"]
+    printed = []
+    for workers in ("1", "2"):
+        main([*grid, "--workers", workers])
+        printed.append(capsys.readouterr().out)
+
+    assert printed[0] == printed[1]
