@@ -21,6 +21,7 @@ class Kind(StrEnum):
     CHOICE = "choice"
     COUNT = "count"
     RATE = "rate"
+    SAVED = "saved"  # a scenario as text
     SHARE = "share"
     SIZE = "size"  # in GiB
     SWITCH = "switch"
@@ -39,6 +40,7 @@ class Field:
     least: int = 1
     most: int = MOST
     empty: str = "engine_decides"  # key of the text for no value
+    accepts: Callable[[str], bool] = bool
 
     @property
     def low(self) -> float:
@@ -93,7 +95,7 @@ class Field:
             high = math.inf if self.high is None else self.high
             return math.isfinite(value) and self.low <= value <= high
         if isinstance(value, str):
-            return len(value) <= MAX_WORD
+            return self.accepts(value) if self.kind is Kind.SAVED else len(value) <= MAX_WORD
         return self.default is None or self.kind is Kind.RATE
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 
 import kvsim
-from app import scenario
+from app import saved, scenario
 from app.fields import MAX_WORD, Field, Kind, Value
 from app.i18n import LANGUAGES, Text
 from app.scenario import FIELDS, PAGE_FIELDS, Scenario
@@ -37,6 +37,7 @@ def inputs(t: Text) -> Scenario:
         config = _config(t) if values["model"] == scenario.CUSTOM else None
         _about(str(values["model"]), t)
         values |= {field.name: widget(field, t) for field in scenario.MAIN}
+        save(str(values["model"]), t, key="save")
         for title, fields in (
             ("advanced", scenario.ADVANCED),
             ("machine", scenario.MACHINE),
@@ -47,6 +48,20 @@ def inputs(t: Text) -> Scenario:
                 values |= {field.name: widget(field, t) for field in fields}
     typed: dict[str, Any] = values
     return Scenario(config=config, **typed)
+
+
+def save(model: str, t: Text, *, key: str) -> None:
+    """The button that saves the sidebar's scenario for page Compare, and how many there are."""
+    held, is_own = saved.texts(), model == scenario.CUSTOM
+    is_there = not is_own and saved.current() in held
+    st.button(
+        t("save_there") if is_there else t("save", count=len(held), most=saved.MOST),
+        key=key,
+        on_click=saved.add_current,
+        disabled=is_own or is_there or len(held) == saved.MOST,
+        help=t("save_own") if is_own else t("save_about", most=saved.MOST),
+        icon=":material/add:",
+    )
 
 
 def apply(name: str, text: str) -> None:

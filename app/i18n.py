@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from app.texts import (
+    compare,
     engines,
     frontier,
     learn,
@@ -16,7 +17,10 @@ from app.texts import (
 )
 
 LANGUAGES = ("en", "zh")
-MODULES = (sidebar, plan, reasons, engines, frontier, simulate, run_results, learn, tutorial, log)
+MODULES = (
+    *(sidebar, plan, reasons, engines, compare, frontier),
+    *(simulate, run_results, learn, tutorial, log),
+)
 TEXTS: dict[str, tuple[str, str]] = {
     key: texts for module in MODULES for key, texts in module.TEXTS.items()
 }

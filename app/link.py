@@ -7,6 +7,7 @@ loses inputs when another page is clicked while the first is still being drawn.
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from app import saved
 from app.fields import Field, Kind, Value, read_query, write_query
 from app.i18n import LANGUAGES, Text
 from app.scenario import FIELDS, LINK_VERSION, PAGE_FIELDS
@@ -50,7 +51,7 @@ def _fields() -> dict[str, Field]:
     locale = st.context.locale or ""
     own = "zh" if locale.lower().startswith("zh") else "en"
     lang = Field(name="lang", kind=Kind.CHOICE, default=own, options=lambda: LANGUAGES)
-    return {"lang": lang} | FIELDS | PAGE_FIELDS
+    return {"lang": lang} | FIELDS | PAGE_FIELDS | saved.PLACES
 
 
 def _held(fields: dict[str, Field]) -> dict[str, Value]:

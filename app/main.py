@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # kvsim/ and app/ 
 import streamlit as st
 
 from app import forms, link
-from app.views import engines, frontier, learn, log, plan, simulate
+from app.views import compare, engines, frontier, learn, log, plan, simulate
 
 HERE = Path(__file__).resolve().parent
 st.set_page_config(page_title="kvsim", page_icon=str(HERE / "icon.svg"), layout="wide")
@@ -34,6 +34,11 @@ def show_engines() -> None:
     engines.show(scenario, t)
 
 
+def show_compare() -> None:
+    """Page *Compare*, of the scenarios that were saved."""
+    compare.show(scenario, t)
+
+
 def show_simulate() -> None:
     """Page *Simulate*, of the scenario in the sidebar."""
     simulate.show(scenario, t)
@@ -54,6 +59,7 @@ page = st.navigation(
         st.Page(show_plan, title=t("page_plan"), url_path="plan", default=True),
         st.Page(show_frontier, title=t("page_frontier"), url_path="frontier"),
         st.Page(show_engines, title=t("page_engines"), url_path="engines"),
+        st.Page(show_compare, title=t("page_compare"), url_path="compare"),
         st.Page(show_simulate, title=t("page_simulate"), url_path="simulate"),
         st.Page(show_learn, title=t("page_learn"), url_path="learn"),
         st.Page(show_log, title=t("page_log"), url_path="log"),

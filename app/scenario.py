@@ -101,7 +101,19 @@ LOG = (
 )
 """What page Log is told beside the log."""
 
-PAGE_FIELDS = {field.name: field for field in (FIGURE, STEP, TARGET, *RUN_FIELDS, *LOG)}
+COMPARED_FIGURES = (
+    *("max_requests", "capacity_tokens", "longest_tokens", "cache_bytes", "weights_bytes"),
+    *("bytes_per_token", "request_bytes", "high_usd_per_hour"),
+)
+COMPARED = Field(
+    name="compared",
+    kind=Kind.CHOICE,
+    default=COMPARED_FIGURES[0],
+    options=lambda: COMPARED_FIGURES,
+)
+"""What the bars of page Compare show."""
+
+PAGE_FIELDS = {field.name: field for field in (COMPARED, FIGURE, STEP, TARGET, *RUN_FIELDS, *LOG)}
 """Inputs of one page alone; their values stay when the visitor looks at another."""
 
 PRESETS: dict[str, dict[str, Value]] = {
@@ -153,6 +165,16 @@ class Scenario:
     def is_empty(self) -> bool:
         """Whether the visitor's own model was chosen and is not there yet."""
         return self.model == CUSTOM and not self.config
+
+    def scenario(self) -> kvsim.Scenario:
+        """What is asked, as the library compares it.
+
+        Raises:
+            KvsimError: if the inputs describe nothing that can be.
+        """
+        return kvsim.Scenario(
+            deployment=self.deployment(), concurrent_requests=self.concurrent_requests
+        )
 
     def deployment(self) -> kvsim.Deployment:
         """What the inputs describe.

@@ -176,6 +176,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     # link and errors
     "page_plan": ("Plan", "规划"),
     "page_engines": ("Engines", "引擎对比"),
+    "page_compare": ("Compare", "方案对比"),
     "page_simulate": ("Simulate", "模拟"),
     "page_frontier": ("Frontier", "取舍"),
     "page_learn": ("Learn", "学习"),

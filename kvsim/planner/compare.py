@@ -5,13 +5,12 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from kvsim.errors import KvsimError, SpecError
-from kvsim.planner.scenario_answer import ScenarioAnswer
+from kvsim.planner.scenario_answer import Number, ScenarioAnswer
 from kvsim.planner.scenarios import setting_values, value_text, with_setting
 from kvsim.specs.attention import check_positive
 from kvsim.specs.scenario import Scenario
 
 Json = dict[str, object]
-Number = int | Decimal
 Answer = Callable[[Scenario], ScenarioAnswer]
 
 LEAST, MOST = 2, 6
@@ -201,10 +200,9 @@ def _difference(
     base: ScenarioAnswer, told: ScenarioAnswer, name: str, answer: Answer
 ) -> Difference:
     changes = _changes(base, told, answer)
-    ours, theirs = figures(base), figures(told)
+    ours, theirs = base.figures, told.figures
     alone = [
-        (change.setting, {} if change.alone is None else figures(change.alone))
-        for change in changes
+        (change.setting, {} if change.alone is None else change.alone.figures) for change in changes
     ]
     return Difference(
         scenario=name,
@@ -261,25 +259,6 @@ def _alone(
     except KvsimError as error:
         return None, str(error)
     return told, told.refusal
-
-
-def figures(answer: ScenarioAnswer) -> dict[str, Number | None]:
-    """A scenario's figures at the likely estimates, by name; None where one is not known."""
-    cost, held, usd = answer.cost, answer.holding, answer.usd
-    return {
-        "num_gpus": answer.scenario.deployment.parallel.num_ranks,
-        "num_tokens": answer.num_tokens,
-        "weights_bytes": None if held is None else held.weights_bytes.best,
-        "cache_bytes": None if held is None else held.cache_bytes.best,
-        "bytes_per_token": None if cost is None else cost.bytes_per_token,
-        "fixed_bytes": None if cost is None else cost.fixed_bytes,
-        "request_bytes": None if cost is None else cost.request_bytes,
-        "capacity_tokens": None if held is None else held.best.tokens,
-        "max_requests": None if held is None else held.best.requests,
-        "longest_tokens": None if held is None else held.longest_tokens,
-        "low_usd_per_hour": None if usd is None else usd.low,
-        "high_usd_per_hour": None if usd is None else usd.high,
-    }
 
 
 def _less(value: Number | None, base: Number | None) -> Number | None:

@@ -19,6 +19,7 @@ from kvsim.specs.scenario import Scenario
 from kvsim.units import HOURS_PER_MONTH
 
 Json = dict[str, object]
+Number = int | Decimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +48,22 @@ class UsdPerHour:
     low: Decimal
     high: Decimal
 
+    @property
+    def low_per_month(self) -> Decimal:
+        """A month's price, of 730 hours, at the lower end."""
+        return self.low * HOURS_PER_MONTH
+
+    @property
+    def high_per_month(self) -> Decimal:
+        """A month's price, of 730 hours, at the upper end."""
+        return self.high * HOURS_PER_MONTH
+
     def as_dict(self) -> Json:
-        """An hour's price, and a month's of 730 hours."""
-        per_hour = (float(self.low), float(self.high))
-        per_month = [float(end * HOURS_PER_MONTH) for end in (self.low, self.high)]
-        return {"usd_per_hour": list(per_hour), "usd_per_month": per_month}
+        """An hour's price and a month's."""
+        return {
+            "usd_per_hour": [float(self.low), float(self.high)],
+            "usd_per_month": [float(self.low_per_month), float(self.high_per_month)],
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +92,25 @@ class ScenarioAnswer:
     def is_per_rank(self) -> bool:
         """Whether bytes of a request are one rank's."""
         return self.scenario.engine not in DIVIDES_LAYERS
+
+    @property
+    def figures(self) -> Mapping[str, Number | None]:
+        """The figures at the likely estimates, by name; None where one is not known."""
+        cost, held, usd = self.cost, self.holding, self.usd
+        return {
+            "num_gpus": self.scenario.deployment.parallel.num_ranks,
+            "num_tokens": self.num_tokens,
+            "weights_bytes": None if held is None else held.weights_bytes.best,
+            "cache_bytes": None if held is None else held.cache_bytes.best,
+            "bytes_per_token": None if cost is None else cost.bytes_per_token,
+            "fixed_bytes": None if cost is None else cost.fixed_bytes,
+            "request_bytes": None if cost is None else cost.request_bytes,
+            "capacity_tokens": None if held is None else held.best.tokens,
+            "max_requests": None if held is None else held.best.requests,
+            "longest_tokens": None if held is None else held.longest_tokens,
+            "low_usd_per_hour": None if usd is None else usd.low,
+            "high_usd_per_hour": None if usd is None else usd.high,
+        }
 
     def as_dict(self) -> Json:
         """The answer as plain values."""

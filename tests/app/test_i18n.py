@@ -8,7 +8,7 @@ from string import Formatter
 import pytest
 
 import kvsim
-from app import engine_charts, scenario
+from app import engine_charts, saved, scenario
 from app.i18n import LANGUAGES, MODULES, TEXTS, Text
 from app.views import log, plan, reasons, run_results, simulate
 
@@ -67,6 +67,7 @@ NAMED_ELSEWHERE = {
     *scenario.PRESETS,
     *(key for key, _, _ in plan.VERDICTS.values()),
     *plan.CAUSES.values(),
+    *("make_baseline", "ask_scenario", "remove_scenario"),
     "needs_has",
     "needs_none",
     "advanced",
@@ -92,6 +93,11 @@ def test_no_text_is_unused():
     assert {key for key in unused if not any(re.fullmatch(p, key) for p in patterns)} == set()
 
 
+def scenario_of_defaults():
+    """What the inputs describe as they are first seen."""
+    return saved.scenario_of(saved.NOTHING).scenario()
+
+
 def test_texts_that_are_put_together_exist():
     """Keys made from a field, a segment, a row or a setting."""
     fields = scenario.FIELDS | scenario.PAGE_FIELDS
@@ -111,6 +117,9 @@ def test_texts_that_are_put_together_exist():
     keys |= {f"figure_{name}" for name in engine_charts.FIGURES}
     keys |= {f"row_{name}" for name in run_results.LATENCIES}
     keys |= {f"waste_{name}" for name in run_results.WASTE}
+    keys |= {f"compared_{name}" for name in kvsim.answer(scenario_of_defaults()).figures}
+    keys |= {f"short_{verdict.name.lower()}" for verdict in kvsim.Verdict}
+    keys |= {f"{what}_help" for what in ("make_baseline", "ask_scenario", "remove_scenario")}
     keys |= {f"outcome_{name}" for name in log.OUTCOMES}
     keys |= {f"column_in_{unit}" for unit in ("bytes", "tokens", "blocks")}
     assert keys <= TEXTS.keys()
