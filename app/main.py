@@ -24,6 +24,11 @@ def show_plan() -> None:
     plan.show(scenario, t)
 
 
+def go_to_plan() -> None:
+    """The address /plan: the first page has the bare address, whatever its name."""
+    st.switch_page(first)
+
+
 def show_frontier() -> None:
     """Page *Frontier*, of the scenario in the sidebar."""
     frontier.show(scenario, t)
@@ -54,9 +59,11 @@ def show_log() -> None:
     log.show(scenario, t)
 
 
+first = st.Page(show_plan, title=t("page_plan"), default=True)
 page = st.navigation(
     [
-        st.Page(show_plan, title=t("page_plan"), url_path="plan", default=True),
+        first,
+        st.Page(go_to_plan, title=t("page_plan"), url_path="plan", visibility="hidden"),
         st.Page(show_frontier, title=t("page_frontier"), url_path="frontier"),
         st.Page(show_engines, title=t("page_engines"), url_path="engines"),
         st.Page(show_compare, title=t("page_compare"), url_path="compare"),

@@ -101,6 +101,7 @@ if TYPE_CHECKING:
     )
     from kvsim.io.commands import engine_commands, engine_line, parse_command, vllm_serve
     from kvsim.io.engine_logs import read_engine_log
+    from kvsim.io.exports import report_csv, report_markdown
     from kvsim.io.lengths import FittedTrace, fitted_trace, fitted_traces
     from kvsim.io.lessons import lessons
     from kvsim.io.metrics_page import parse_metrics, read_metrics
@@ -292,6 +293,7 @@ _HOMES = {
         "UnsupportedError",
         "WorkerError",
     ),
+    "kvsim.io.exports": ("report_csv", "report_markdown"),
     "kvsim.io.catalog": (
         "CatalogModel",
         "catalog_accelerators",
@@ -699,6 +701,8 @@ __all__ = [
     "read_step_table",
     "read_sweep",
     "read_trace",
+    "report_csv",
+    "report_markdown",
     "request_cost",
     "search_accelerators",
     "search_models",

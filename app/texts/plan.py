@@ -196,6 +196,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     # launch
     "launch_title": ("Start it", "启动命令"),
+    "download": ("Download {form}", "下载 {form}"),
     "download_json": ("Download JSON", "下载 JSON"),
     "link_hint": (
         "The address of this page is the link to this scenario.",

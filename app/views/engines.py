@@ -1,7 +1,5 @@
 """Page Engines: the same model and device in every engine side by side."""
 
-import json
-
 import streamlit as st
 
 import kvsim
@@ -10,6 +8,7 @@ from app.engine_charts import FIGURES, Answers
 from app.i18n import Text
 from app.scenario import Scenario
 from app.text import gib, inert, size, table
+from app.views import exports
 from app.views.plan import CHART, SCHEMA_VERSION
 
 CHOICE_PX = 320  # wide enough for the longest name
@@ -135,12 +134,5 @@ def _reasons(answers: Answers, t: Text) -> None:
 
 def _download(answers: Answers, t: Text) -> None:
     report = {"schema_version": SCHEMA_VERSION, "engines": [a.as_dict() for a in answers]}
-    st.download_button(
-        t("download_json"),
-        json.dumps(report, allow_nan=False, indent=2),
-        file_name="kvsim-engines.json",
-        mime="application/json",
-        icon=":material/download:",
-        on_click="ignore",
-    )
+    exports.downloads("engines", report, t)
     st.caption(t("link_hint"))

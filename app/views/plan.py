@@ -1,6 +1,5 @@
 """Page Plan: whether it fits, where the memory goes, what to change."""
 
-import json
 from dataclasses import dataclass, replace
 
 import streamlit as st
@@ -10,7 +9,7 @@ from app import charts, forms
 from app.i18n import Text
 from app.scenario import Scenario
 from app.text import gib, inert, size, table
-from app.views import reasons
+from app.views import exports, reasons
 
 SCHEMA_VERSION = 1
 """Version of the JSON object, the same as the command line's."""
@@ -273,15 +272,7 @@ def _growth(growth: charts.Growth | None, t: Text) -> None:
 def _launch(plan: kvsim.Plan, t: Text) -> None:
     st.subheader(t("launch_title"), anchor=False)
     st.code(plan.command, language="bash", wrap_lines=True)
-    report = {"schema_version": SCHEMA_VERSION, **plan.as_dict()}
-    st.download_button(
-        t("download_json"),
-        json.dumps(report, allow_nan=False, indent=2),
-        file_name="kvsim-plan.json",
-        mime="application/json",
-        icon=":material/download:",
-        on_click="ignore",
-    )
+    exports.downloads("plan", {"schema_version": SCHEMA_VERSION, **plan.as_dict()}, t)
     st.caption(t("link_hint"))
 
 

@@ -8,10 +8,19 @@ from kvsim.cli.commands import COMMANDS
 from kvsim.cli.parser import build_parser
 from kvsim.cli.provenance import provenance
 from kvsim.errors import KvsimError, MissingExtraError
+from kvsim.io.exports import report_csv, report_markdown
 
 SCHEMA_VERSION = 1
 EXIT_FITS, EXIT_BAD_INPUT, EXIT_DOES_NOT_FIT, EXIT_MISSING_EXTRA = 0, 2, 3, 4
 EXIT_INTERRUPTED = 130
+
+
+def _as_json(report: Mapping[str, object]) -> str:
+    return json.dumps(report, allow_nan=False) + "\n"
+
+
+FORMS = {"json": _as_json, "csv": report_csv, "markdown": report_markdown}
+"""How `--json`, `--csv` and `--markdown` print a result."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,11 +38,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         result = command.run(args)
         if result is None:
             return EXIT_FITS
-        if args.json:
-            whence = {"schema_version": SCHEMA_VERSION, "provenance": provenance(args, result)}
-            print(json.dumps(whence | result, allow_nan=False))
-        else:
+        if args.form is None:
             command.show(result)
+        else:
+            whence = {"schema_version": SCHEMA_VERSION, "provenance": provenance(args, result)}
+            print(FORMS[args.form](whence | result), end="")
         sys.stdout.flush()
     except MissingExtraError as error:
         return _fail(error, EXIT_MISSING_EXTRA)

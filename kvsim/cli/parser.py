@@ -49,9 +49,7 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
     def command(name: str, doc: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=doc, description=doc)
         if name not in ("app", "validate", "completion"):
-            sub.add_argument("--json", action="store_true", help="print one JSON object")
-        else:
-            sub.set_defaults(json=False)
+            _add_forms(sub)
         return sub
 
     for name, doc, add in _COMMANDS:
@@ -59,6 +57,17 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
         if only in (None, name):
             add(sub)
     return parser
+
+
+def _add_forms(parser: argparse.ArgumentParser) -> None:
+    """What to print in place of tables: the same object in one of three forms."""
+    forms = parser.add_mutually_exclusive_group()
+    for form, doc in (
+        ("json", "print one JSON object"),
+        ("csv", "print that object as CSV, a value a row"),
+        ("markdown", "print that object as Markdown tables"),
+    ):
+        forms.add_argument(f"--{form}", dest="form", action="store_const", const=form, help=doc)
 
 
 def _add_kv(parser: argparse.ArgumentParser) -> None:

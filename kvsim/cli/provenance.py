@@ -11,7 +11,7 @@ from kvsim.specs.digest import digest
 
 Json = dict[str, object]
 
-HOW_IT_RUNS = frozenset(("json", "backend", "address", "workers", "resume", "reproducible"))
+HOW_IT_RUNS = frozenset(("form", "backend", "address", "workers", "resume", "reproducible"))
 """Flags that decide where and how a result is computed and shown, never what it is."""
 
 

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+import kvsim
 from tests.app.server import ROOT
 from tests.browser.conftest import settle
 from tests.browser.looks import check_nothing_is_clipped
@@ -88,17 +89,36 @@ def test_no_number_is_clipped(visit, query):
     check_nothing_is_clipped(page)
 
 
-def test_the_download_is_what_the_command_line_prints(visit):
-    """One core, three faces."""
-    page = visit()
+def download(page, form):
     with page.expect_download() as waiting:
-        page.get_by_role("button", name="Download JSON").click()
-    shown = json.loads(waiting.value.path().read_text("utf-8"))
+        page.get_by_role("button", name=f"Download {form}").click()
+    return waiting.value.path().read_text("utf-8")
+
+
+def test_the_downloads_are_what_the_command_line_prints(visit):
+    """One core, three faces; CSV for a spreadsheet, Markdown for a ticket."""
+    page = visit()
+    shown = json.loads(download(page, "JSON"))
     command = [sys.executable, "-m", "kvsim", "plan", "llama-3.1-8b", "--gpu", "H100-SXM5-80GB"]
     command += ["--max-model-len", "8192", "--concurrent-requests", "32", "--json"]
-    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert shown == json.loads(printed.stdout)
+    printed = json.loads(
+        subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    )
+    del printed["provenance"]  # of a command's flags; the link says what the page was asked
+    assert shown == printed
     assert next(iter(shown)) == "schema_version"
+    assert download(page, "CSV") == kvsim.report_csv(shown)
+    assert download(page, "Markdown") == kvsim.report_markdown(shown)
+
+
+def test_the_page_has_its_own_address_too(visit):
+    """`/plan` is what one types who has seen `/engines`."""
+    page = visit("plan?max_model_len=4096")
+    field = page.get_by_role("spinbutton", name=re.compile("Context"))
+    expect(field).to_have_value("4096")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.get_by_text("Page not found")).to_have_count(0)
+    page.wait_for_url(re.compile(r"max_model_len=4096"))
 
 
 def test_a_pasted_config_is_planned(visit):
