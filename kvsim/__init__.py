@@ -156,6 +156,7 @@ if TYPE_CHECKING:
     from kvsim.sim.points import TimelinePoint, timeline_points
     from kvsim.sim.prefix_reuse import PrefixReuse, prefix_reuse
     from kvsim.sim.records import RequestRecord, StepRecord
+    from kvsim.sim.replicas import ReplicatedSimulation
     from kvsim.sim.request_arrays import RequestArrays
     from kvsim.sim.series import PreemptionSeries, RequestSeries, StepSeries
     from kvsim.sim.simulate import simulate_schedule
@@ -183,6 +184,7 @@ if TYPE_CHECKING:
     from kvsim.specs.paging_study import BatchTime
     from kvsim.specs.parallel import Parallelism
     from kvsim.specs.scenario import Scenario, command_scenario
+    from kvsim.specs.routing import Routing, RoutingPolicy
     from kvsim.specs.sglang import Sglang
     from kvsim.specs.small_chat import SmallChat
     from kvsim.specs.state import RecurrentState
@@ -373,6 +375,8 @@ _HOMES = {
     "kvsim.sim.tiers": ("TierUse",),
     "kvsim.specs.parallel": ("Parallelism",),
     "kvsim.specs.small_chat": ("SmallChat",),
+    "kvsim.specs.routing": ("Routing", "RoutingPolicy"),
+    "kvsim.sim.replicas": ("ReplicatedSimulation",),
     "kvsim.specs.paging_study": ("BatchTime",),
     "kvsim.specs.transformers": ("CacheImplementation", "QuantizedBackend", "Transformers"),
     "kvsim.engines.llama_cpp": ("LlamaCppLayout", "llama_cpp_layout"),
@@ -571,12 +575,15 @@ __all__ = [
     "PromptSegment",
     "QuantizedBackend",
     "RecurrentState",
+    "ReplicatedSimulation",
     "Request",
     "RequestArrays",
     "RequestCost",
     "RequestRecord",
     "RequestSeries",
     "Reservation",
+    "Routing",
+    "RoutingPolicy",
     "RunningServer",
     "Scenario",
     "ScenarioAnswer",

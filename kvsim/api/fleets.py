@@ -13,6 +13,7 @@ from kvsim.specs.engine import EngineName
 from kvsim.specs.hardware import Price
 from kvsim.specs.limits import ServiceLimits
 from kvsim.specs.overheads import OverheadModel
+from kvsim.specs.routing import Routing, RoutingPolicy
 from kvsim.specs.step_table import StepTable
 from kvsim.specs.workload import Workload
 
@@ -22,6 +23,7 @@ def size_fleet(
     workload: Workload,
     limits: ServiceLimits,
     *,
+    routing: Routing | str = RoutingPolicy.ROUND_ROBIN,
     spare: int = 0,
     price: Price | None = None,
     retention_s: float | None = None,
@@ -39,6 +41,7 @@ def size_fleet(
         deployment: one replica.
         workload: all requests, at the rate that the fleet must bear.
         limits: at least one latency, and the share of requests that must keep it.
+        routing: by what requests are sent to replicas.
         spare: replicas on top, for when some fail.
         price: of an hour of one device; None: the catalogue's, where it has one with its source.
         retention_s: seconds for which every cache is to be kept, for the host and disk tier.
@@ -63,20 +66,24 @@ def size_fleet(
         (3, True)
     """
     coefficients = overheads or overhead_model(EngineName.VLLM, deployment.engine.engine_version)
+    rules = Routing.of(routing)
     question = FleetQuestion(
         evaluation=evaluate(deployment, coefficients, concurrent_requests=1),
         workload=workload,
         limits=limits,
+        routing=rules,
         spare=spare,
         price=price or deployment.accelerator.price,
         retention_s=retention_s,
         most_replicas=most_replicas,
     )
 
-    def serve(share: Workload) -> Simulation:
+    def serve(replicas: int) -> Simulation:
         return simulate(
             deployment,
-            share,
+            workload,
+            replicas=replicas,
+            routing=rules,
             step_time_s=step_time_s,
             step_table=step_table,
             efficiencies=efficiencies,

@@ -18,9 +18,11 @@ from kvsim.sim.cover import SchedulerName
 from kvsim.sim.moment import Observer
 from kvsim.sim.request_arrays import RequestArrays
 from kvsim.sim.serve import Service
-from kvsim.sim.simulate import accepting, deployed_setup, offload_limits
+from kvsim.sim.setup import EngineSetup
+from kvsim.sim.simulate import accepting, deployed_setup, offload_limits, replica_limits
 from kvsim.sim.simulate import limits as simulation_limits
 from kvsim.sim.simulate import simulate as run_simulation
+from kvsim.sim.simulate_replicas import simulate_replicas
 from kvsim.sim.simulation import Simulation
 from kvsim.sim.step_times import (
     ConstantStepTime,
@@ -28,6 +30,7 @@ from kvsim.sim.step_times import (
     TableStepTime,
     deployed_step_time,
 )
+from kvsim.specs.attention import check_positive
 from kvsim.specs.deployment import Deployment
 from kvsim.specs.efficiencies import Efficiencies
 from kvsim.specs.engine import EngineName, ResolvedVllm, Vllm
@@ -35,6 +38,7 @@ from kvsim.specs.model import ModelSpec
 from kvsim.specs.offload import Offload
 from kvsim.specs.overheads import OverheadModel
 from kvsim.specs.parallel import Parallelism
+from kvsim.specs.routing import Routing, RoutingPolicy
 from kvsim.specs.step_table import StepTable
 from kvsim.specs.traffic import Traffic
 from kvsim.specs.workload import PoissonTraffic, Workload
@@ -109,6 +113,8 @@ def simulate(
     step_table: StepTable | None = None,
     efficiencies: Efficiencies | None = None,
     offload: Offload | None = None,
+    routing: Routing | str = RoutingPolicy.ROUND_ROBIN,
+    replicas: int | None = None,
     watermark: float = 0.0,
     acceptance_rate: float = 0.0,
     seed: int = 0,
@@ -120,7 +126,9 @@ def simulate(
     observe: Observer | None = None,
     overheads: OverheadModel | None = None,
 ) -> Simulation:
-    """What a deployment does with a workload, step by step: one replica of it.
+    """What a deployment does with a workload, step by step, all its replicas together.
+
+    Of several replicas it is a `ReplicatedSimulation`, which has each replica's own run too.
 
     Args:
         deployment: model, accelerator, engine settings, parallelism.
@@ -130,6 +138,8 @@ def simulate(
         efficiencies: shares of the device's stated speeds that were measured.
         offload: speeds of the tiers below the device, where the engine's `kv_offloading_size`
             asks for them.
+        routing: by what requests are sent to replicas: a policy's name, or with its thresholds.
+        replicas: engines behind the router; None: the `data_parallel_size`.
         watermark: share of the blocks that stays free when a request is admitted beside others.
         acceptance_rate: chance that a drafted token is right, if those before it were.
         seed: of that chance.
@@ -172,7 +182,7 @@ def simulate(
         watermark=watermark,
         offload=offload,
     )
-    return run_simulation(
+    return _served(
         setup,
         workload,
         Service(
@@ -191,13 +201,46 @@ def simulate(
             on_progress=on_progress,
             observe=observe,
         ),
+        replicas=deployment.parallel.data_parallel_size if replicas is None else replicas,
+        routing=routing,
         model=model.name,
         gpu=deployment.accelerator.name,
         not_modeled=(
             *evaluation.not_modeled,
             *simulation_limits(cache.settings, engine, deployment.parallel),
             *offload_limits(engine, offload),
+            *replica_limits(model, deployment.parallel),
         ),
+    )
+
+
+def _served(
+    setup: EngineSetup,
+    workload: Workload | RequestArrays,
+    service: Service,
+    *,
+    replicas: int,
+    routing: Routing | str,
+    model: str,
+    gpu: str | None,
+    not_modeled: tuple[str, ...],
+) -> Simulation:
+    """The run of one engine, or of several behind a router."""
+    rules = Routing.of(routing)
+    check_positive(replicas=replicas)
+    if replicas == 1:
+        return run_simulation(
+            setup, workload, service, model=model, gpu=gpu, not_modeled=not_modeled
+        )
+    return simulate_replicas(
+        setup,
+        workload,
+        service,
+        replicas=replicas,
+        routing=rules,
+        model=model,
+        gpu=gpu,
+        not_modeled=not_modeled,
     )
 
 
@@ -264,6 +307,7 @@ def simulate_blocks(
     step_time_s: float | None = None,
     step_table: StepTable | None = None,
     offload: Offload | None = None,
+    routing: Routing | str = RoutingPolicy.ROUND_ROBIN,
     watermark: float = 0.0,
     acceptance_rate: float = 0.0,
     seed: int = 0,
@@ -280,11 +324,13 @@ def simulate_blocks(
         model: what `load_model` returned.
         workload: requests in order of arrival.
         engine: settings; `num_gpu_blocks_override` says how many blocks there are.
-        parallel: degrees that share the model; None means one rank.
+        parallel: degrees that share the model, and how many replicas there are, each with the
+            blocks; None means one rank.
         step_time_s: seconds of every step; None means a round figure, without a table.
         step_table: measured steps.
         offload: speeds of the tiers below the device, where the engine's `kv_offloading_size`
             asks for them.
+        routing: by what requests are sent to replicas: a policy's name, or with its thresholds.
         watermark: share of the blocks that stays free when a request is admitted beside others.
         acceptance_rate: chance that a drafted token is right, if those before it were.
         seed: of that chance.
@@ -312,7 +358,8 @@ def simulate_blocks(
         watermark=watermark,
         offload=offload,
     )
-    return run_simulation(
+    degrees = parallel or Parallelism()
+    return _served(
         setup,
         workload,
         Service(
@@ -325,10 +372,14 @@ def simulate_blocks(
             on_progress=on_progress,
             observe=observe,
         ),
+        replicas=degrees.data_parallel_size,
+        routing=routing,
         model=model.name,
+        gpu=None,
         not_modeled=(
             *model.not_modeled,
-            *simulation_limits(cache.settings, engine, parallel or Parallelism()),
+            *simulation_limits(cache.settings, engine, degrees),
             *offload_limits(engine, offload),
+            *replica_limits(model, degrees),
         ),
     )

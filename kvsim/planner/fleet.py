@@ -1,7 +1,7 @@
 """Fleets: how many replicas keep the latency limits at a rate, what they cost, what they retain."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 from kvsim.errors import SpecError
 from kvsim.planner.plan import Evaluation
@@ -11,15 +11,24 @@ from kvsim.sim.simulation import Simulation
 from kvsim.specs.attention import check_positive
 from kvsim.specs.hardware import Price
 from kvsim.specs.limits import ServiceLimits
+from kvsim.specs.routing import Routing, RoutingPolicy
 from kvsim.specs.workload import Workload
 from kvsim.units import HOURS_PER_MONTH
 
 Json = dict[str, object]
-Serve = Callable[[Workload], Simulation]
-"""What one replica does with its share of the requests."""
+Serve = Callable[[int], Simulation]
+"""What so many replicas do with the requests."""
 
 SECONDS_PER_HOUR = 3600
 MOST_REPLICAS = 64
+
+ROUTED = {
+    RoutingPolicy.ROUND_ROBIN: "requests go to the replicas in turn, whatever their prompts share",
+    RoutingPolicy.LEAST_LOADED: "requests go to the replica with the fewest waiting and running",
+    RoutingPolicy.PREFIX_AWARE: "requests go where their prefix is cached, unless that replica is "
+    "overloaded",
+}
+"""How requests come to replicas, in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +77,7 @@ class Fleet:
     limits: ServiceLimits
     workload: str
     rate_per_s: float | None
+    routing: Routing
     at_value: FleetRun | None
     beyond: FleetRun | None
     spare: int
@@ -107,6 +117,7 @@ class Fleet:
             "limits": asdict(self.limits),
             "workload": self.workload,
             "rate_per_s": self.rate_per_s,
+            "routing": self.routing.routing,
             "at_value": self.at_value and self.at_value.as_dict(),
             "beyond": self.beyond and self.beyond.as_dict(),
             "spare": self.spare,
@@ -134,6 +145,7 @@ class FleetQuestion:
     evaluation: Evaluation  # of one replica
     workload: Workload
     limits: ServiceLimits
+    routing: Routing = Routing()  # noqa: RUF009 - frozen
     spare: int = 0
     price: Price | None = None
     retention_s: float | None = None
@@ -156,8 +168,6 @@ class FleetQuestion:
 def size_fleet(question: FleetQuestion, serve: Serve, *, command: str) -> Fleet:
     """The fewest replicas with which a simulation keeps the limits, one fewer failing them.
 
-    Requests go to the replicas in turn.
-
     Raises:
         SpecError: for a request that no replica could serve.
     """
@@ -165,15 +175,14 @@ def size_fleet(question: FleetQuestion, serve: Serve, *, command: str) -> Fleet:
 
     def run(replicas: int) -> FleetRun:
         if replicas not in runs:
-            shares = split(question.workload, replicas)
-            reached = level([serve(share) for share in shares], question.limits)
+            reached = level(serve(replicas), question.limits)
             runs[replicas] = FleetRun(replicas=replicas, level=reached)
         return runs[replicas]
 
     least = _least(run, min(question.most_replicas, len(question.workload)))
     failed = max((n for n in runs if least is None or n < least), default=None)
     rate = question.workload.rate_per_s
-    notes = ["requests go to the replicas in turn, whatever their prompts share"]
+    notes = [ROUTED[question.routing.routing]]
     if not next(iter(runs.values())).level.is_calibrated:
         notes.append("step times are not calibrated: latencies are lower bounds, so replicas too")
     if question.price is None:
@@ -183,6 +192,7 @@ def size_fleet(question: FleetQuestion, serve: Serve, *, command: str) -> Fleet:
         limits=question.limits,
         workload=question.workload.source,
         rate_per_s=rate,
+        routing=question.routing,
         at_value=None if least is None else runs[least],
         beyond=None if failed is None else runs[failed],
         spare=question.spare,
@@ -196,12 +206,6 @@ def size_fleet(question: FleetQuestion, serve: Serve, *, command: str) -> Fleet:
         command=command,
         notes=tuple(notes),
     )
-
-
-def split(workload: Workload, replicas: int) -> list[Workload]:
-    """Each replica's share of the requests, dealt in turn."""
-    requests = workload.requests
-    return [replace(workload, requests=requests[i::replicas]) for i in range(replicas)]
 
 
 def _least(run: Callable[[int], FleetRun], most: int) -> int | None:

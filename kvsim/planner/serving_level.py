@@ -1,10 +1,10 @@
-"""How well one or more runs side by side served their requests, against stated limits."""
+"""How well a run served its requests, against stated limits."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from kvsim.errors import SpecError
-from kvsim.sim.metrics import Spread, spread
+from kvsim.sim.metrics import Spread
 from kvsim.sim.simulation import Simulation
 from kvsim.specs.limits import ServiceLimits
 
@@ -15,7 +15,7 @@ LATENCIES = ("ttft_s", "tpot_s", "e2e_s")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Level:
-    """Latencies of all requests of the runs, and the share of them that kept every limit."""
+    """Latencies of all requests of a run, and the share of them that kept every limit."""
 
     limits: ServiceLimits
     share: float
@@ -58,23 +58,16 @@ def check_limited(limits: ServiceLimits) -> None:
         raise SpecError(msg)
 
 
-def level(runs: Sequence[Simulation], limits: ServiceLimits) -> Level:
-    """How well runs that share the requests served them."""
-    asked = sum(run.num_requests for run in runs)
-    duration_s = max(run.duration_s for run in runs)
-    tokens = sum(r.num_output_tokens for run in runs for r in run.requests)
+def level(done: Simulation, limits: ServiceLimits) -> Level:
+    """How well a run served its requests."""
+    tokens = done.requests.total("num_output_tokens")
     return Level(
         limits=limits,
-        share=sum(run.goodput(limits).requests for run in runs) / asked,
-        latencies={name: found for name in LATENCIES if (found := _spread(runs, name)) is not None},
-        num_requests=asked,
-        num_preemptions=sum(run.num_preemptions for run in runs),
-        output_tokens_per_s=tokens / duration_s if duration_s else 0.0,
-        step_time=runs[0].step_time,
-        is_calibrated=runs[0].is_calibrated,
+        share=done.goodput(limits).share,
+        latencies={name: found for name in LATENCIES if (found := getattr(done, name)) is not None},
+        num_requests=done.num_requests,
+        num_preemptions=done.num_preemptions,
+        output_tokens_per_s=tokens / done.duration_s if done.duration_s else 0.0,
+        step_time=done.step_time,
+        is_calibrated=done.is_calibrated,
     )
-
-
-def _spread(runs: Sequence[Simulation], name: str) -> Spread | None:
-    values = (getattr(request, name) for run in runs for request in run.requests)
-    return spread(value for value in values if value is not None)

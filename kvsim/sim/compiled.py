@@ -20,9 +20,9 @@ from kvsim.sim._kernels.state import (
     WANTS_ROOM,
     Memory,
 )
-from kvsim.sim.engine import check_request, never_scheduled
 from kvsim.sim.interning import SharedContent, find_shared
 from kvsim.sim.kernel_log import Log, Rows
+from kvsim.sim.refusals import check_request, never_scheduled
 from kvsim.sim.request_arrays import Ints, RequestArrays
 from kvsim.sim.series import STEP_COLUMNS
 from kvsim.sim.setup import EngineSetup

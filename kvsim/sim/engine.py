@@ -2,29 +2,42 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from typing import NamedTuple
 
-from kvsim.errors import SpecError
-from kvsim.sim.arrivals import Arrival, Arrivals
+from kvsim.sim.arrivals import Arrival, Arrivals, Feed
 from kvsim.sim.batch import Batch, Settled
 from kvsim.sim.content import Content, ContentTree
 from kvsim.sim.moment import Moment, Observer, Served
 from kvsim.sim.records import Preemption, RequestRecord, Stall, StepRecord
+from kvsim.sim.refusals import check_request, never_scheduled
 from kvsim.sim.request import RunningRequest
 from kvsim.sim.setup import EngineSetup
 from kvsim.sim.tiers import TierUse
 from kvsim.specs.workload import Request, Workload, output_segment, prompt_segments
 
 
+class Load(NamedTuple):
+    """Requests that an engine has, those of the step under way as it was scheduled."""
+
+    waiting: int
+    running: int
+
+
 @dataclass(frozen=True, slots=True)
 class StepUnderWay:
-    """A batch that was scheduled and is not settled."""
+    """A batch that was scheduled and is not settled.
+
+    One that `waits` computes nothing: it ends with a transfer, or when something comes.
+    """
 
     step: int
     start_s: float
     end_s: float
     batch: Batch
+    record: StepRecord
+    waits: bool = False
 
 
 class Engine:
@@ -43,7 +56,20 @@ class Engine:
         step_time: Callable[[Batch], float],
         accept: Callable[[int], int] = lambda _: 0,
         observe: Observer | None = None,
+        *,
+        arrivals: Feed | None = None,
+        tree: ContentTree | None = None,
     ) -> None:
+        """An engine before its first step.
+
+        Args:
+            setup: groups, blocks, settings.
+            workload: requests that it may be asked for.
+            step_time: seconds of a batch.
+            accept: of so many drafts, how many are right.
+            arrivals: which of them come here, and when; None: all, at their time.
+            tree: names of content, where several engines must agree on them.
+        """
         blocks_of = cache(setup.blocks_of)  # few lengths are new
         for place, request in enumerate(workload):
             check_request(setup, request, place, needed=blocks_of(setup.final_tokens(request)))
@@ -51,9 +77,10 @@ class Engine:
         self._step_time = step_time
         self._observe = observe
         self._scheduler = setup.scheduler(accept)
-        self._arrivals = Arrivals(workload)
-        self._tree = ContentTree()
+        self._arrivals = Arrivals(workload) if arrivals is None else arrivals
+        self._tree = ContentTree() if tree is None else tree
         self._served: dict[RunningRequest, Served] = {}
+        self._current: StepUnderWay | None = None
         self._under_way: deque[StepUnderWay] = deque()
         self._num_arrived = 0
         self.now = 0.0
@@ -79,34 +106,70 @@ class Engine:
 
     def advance(self) -> StepRecord | None:
         """Go to the end of the next step; None once all is served."""
+        if self.next_start_s is None:
+            return None
+        return self.end_step(self.start_step())
+
+    @property
+    def next_start_s(self) -> float | None:
+        """When the next step begins; None while nothing is there and nothing is known to come."""
         scheduler = self._scheduler
-        if not scheduler.has_work:
-            next_s = self._arrivals.next_s
-            if next_s is None:
-                return None
-            if not scheduler.has_unreported:
-                self.now = max(self.now, next_s)  # idle: jump, don't tick
+        if scheduler.has_work:
+            return self.now
+        next_s = self._arrivals.next_s
+        if next_s is None or scheduler.has_unreported:
+            return None if next_s is None else self.now
+        return max(self.now, next_s)  # idle: jump, don't tick
+
+    @property
+    def end_s(self) -> float | None:
+        """When the step under way ends if nothing comes before; None between steps."""
+        return None if self._current is None else self._current.end_s
+
+    @property
+    def waits(self) -> bool:
+        """Whether the step under way computes nothing, and may end with an arrival."""
+        return self._current is not None and self._current.waits
+
+    def start_step(self) -> float:
+        """Begin the next step; the second at which it ends."""
+        start_s = self.next_start_s
+        assert start_s is not None, "nothing to do"
+        self.now = start_s
         for arrival in self._arrivals.until(self.now):
             self._arrive(arrival)
-        connector = scheduler.connector
+        connector = self._scheduler.connector
         if connector is not None:
             connector.begin(self.now)
-        batch = scheduler.schedule()
-        start_s, self.now = self.now, self.now + self._seconds(batch)
-        if connector is not None:
-            connector.end(self.now)
-        record = self._record(batch, start_s)
+        batch = self._scheduler.schedule()
+        waits = connector is not None and not batch.tokens and not self._under_way
+        end_s = start_s + self._seconds(batch)
+        record = self._record(batch, start_s, end_s)
+        self._current = StepUnderWay(self.step, start_s, end_s, batch, record, waits)
+        return end_s
+
+    def end_step(self, end_s: float) -> StepRecord:
+        """End the step under way, at its own end or, if it waits, before."""
+        done = self._current
+        assert done is not None, "no step is under way"
+        self._current = None
+        if end_s != done.end_s:
+            done = replace(done, end_s=end_s, record=replace(done.record, end_s=end_s))
+        self.now = end_s
+        batch = done.batch
+        if self._scheduler.connector is not None:
+            self._scheduler.connector.end(end_s)
         if self._observe is not None:
-            self._observe(self._moment(record, batch))
+            self._observe(self._moment(done.record, batch))
         self._note_admissions(batch)
         if batch.preempted:
-            self._note_preemptions(batch, start_s)
-        self._under_way.append(StepUnderWay(self.step, start_s, self.now, batch))
+            self._note_preemptions(batch, done.start_s)
+        self._under_way.append(done)
         depth = 2 if self._setup.config.async_scheduling else 1
         while len(self._under_way) >= depth:
             self._settle(self._under_way.popleft())
         self.step += 1
-        return record
+        return done.record
 
     def _seconds(self, batch: Batch) -> float:
         """Seconds of a step; one that waits for a transfer ends with it, or with an arrival."""
@@ -124,32 +187,44 @@ class Engine:
         place = arrival.place
         request = self._arrivals.request(place)
         for sample in range(request.num_samples):
-            index = self._num_arrived
+            running = self._running(request, place, sample, index=self._num_arrived)
             self._num_arrived += 1
-            content = Content(
-                self._tree,
-                prompt_segments(request, place),
-                output_segment(request, place, sample),
-            )
-            running = RunningRequest(
-                index=index,
-                priority=request.priority,
-                num_prompt_tokens=request.num_prompt_tokens,
-                num_tokens_at_end=self._setup.final_tokens(request),
-                num_encoder_tokens=request.num_encoder_tokens or self._setup.num_encoder_tokens,
-                content=content,
-                tables=self._scheduler.new_tables(),
-                num_tokens=request.num_prompt_tokens,
-            )
             self._served[running] = Served(arrival.arrival_s, running, place, sample)
             self._scheduler.add(running)
 
-    def _record(self, batch: Batch, start_s: float) -> StepRecord:
+    def _running(self, request: Request, place: int, sample: int, *, index: int) -> RunningRequest:
+        """An answer that is asked for, before anything of it is computed."""
+        content = Content(
+            self._tree, prompt_segments(request, place), output_segment(request, place, sample)
+        )
+        return RunningRequest(
+            index=index,
+            priority=request.priority,
+            num_prompt_tokens=request.num_prompt_tokens,
+            num_tokens_at_end=self._setup.final_tokens(request),
+            num_encoder_tokens=request.num_encoder_tokens or self._setup.num_encoder_tokens,
+            content=content,
+            tables=self._scheduler.new_tables(),
+            num_tokens=request.num_prompt_tokens,
+        )
+
+    @property
+    def load(self) -> Load:
+        """Requests that wait and run now, as a router counts them."""
+        waiting = self._scheduler.num_waiting + self._arrivals.num_here
+        return Load(waiting, len(self._scheduler.running))
+
+    def cached_tokens(self, place: int) -> int:
+        """Tokens of a request's prompt that the device's cache would find now."""
+        request = self._arrivals.request(place)
+        return self._scheduler.cached_tokens(self._running(request, place, 0, index=0))
+
+    def _record(self, batch: Batch, start_s: float, end_s: float) -> StepRecord:
         occupancy = self._scheduler.occupancy
         return StepRecord(
             step=self.step,
             start_s=start_s,
-            end_s=self.now,
+            end_s=end_s,
             num_tokens=batch.num_tokens,
             num_running=len(self._scheduler.running),
             num_waiting=self._scheduler.num_waiting,
@@ -251,43 +326,3 @@ class Engine:
         if not loads and not (comes and time_passes):
             request = self._served[self._scheduler.first_in_line]
             raise never_scheduled(self._setup, request.place)
-
-
-def never_scheduled(setup: EngineSetup, place: int) -> SpecError:
-    """What is wrong where the first in line runs no more, whatever comes.
-
-    Args:
-        setup: blocks and limits.
-        place: of the request in the workload.
-    """
-    msg = (
-        f"request {place} can never be scheduled: "
-        f"max_num_batched_tokens={setup.config.max_num_batched_tokens} or "
-        f"num_gpu_blocks={setup.num_gpu_blocks} is too small for its next chunk"
-    )
-    return SpecError(msg)
-
-
-def check_request(setup: EngineSetup, request: Request, place: int, *, needed: int) -> None:
-    """SpecError if the engine would refuse a request, or could never serve it.
-
-    Args:
-        setup: blocks and limits.
-        request: what is asked.
-        place: of the request in the workload.
-        needed: most blocks that it holds at once.
-    """
-    longest = setup.config.max_model_len
-    if request.num_prompt_tokens >= longest:
-        msg = (
-            f"request {place}: num_prompt_tokens={request.num_prompt_tokens} must be < "
-            f"max_model_len={longest}"
-        )
-        raise SpecError(msg)
-    usable = setup.num_gpu_blocks - 1
-    if needed > usable:
-        msg = (
-            f"request {place} needs {needed} blocks for {setup.final_tokens(request)} tokens, but "
-            f"num_gpu_blocks={setup.num_gpu_blocks} leaves {usable} beside the null block"
-        )
-        raise SpecError(msg)

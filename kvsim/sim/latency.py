@@ -177,17 +177,22 @@ def goodput(
     Source:
         Zhong et al., DistServe, OSDI 2024, which defines goodput.
     """
-    kept = keeps(requests, limits)
-    if limits.slo_itl_s is not None:
-        kept &= StepEnds.of(steps).widest_s(requests) <= limits.slo_itl_s
+    num_kept = num_keeping(steps, requests, limits)
     duration_s = steps[-1].end_s if len(steps) else 0.0
-    num_kept = int(kept.sum())
     return Goodput(
         limits=limits,
         requests=num_kept,
         share=num_kept / num_asked,
         requests_per_s=num_kept / duration_s if duration_s else 0.0,
     )
+
+
+def num_keeping(steps: StepSeries, requests: RequestSeries, limits: ServiceLimits) -> int:
+    """How many requests of an engine keep every limit."""
+    kept = keeps(requests, limits)
+    if limits.slo_itl_s is not None:
+        kept &= StepEnds.of(steps).widest_s(requests) <= limits.slo_itl_s
+    return int(kept.sum())
 
 
 def keeps(requests: RequestSeries, limits: ServiceLimits) -> NDArray[np.bool_]:

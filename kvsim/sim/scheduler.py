@@ -84,6 +84,10 @@ class Scheduler:
         """Empty block tables for a request, one per group."""
         return tuple(group.new_table() for group in self._cache.groups)
 
+    def cached_tokens(self, request: RunningRequest) -> int:
+        """Tokens that the device's cache has of a request that is not here."""
+        return self._cache.find(request).num_tokens
+
     def add(self, request: RunningRequest) -> None:
         """Queue a request that arrived."""
         self.waiting.append(request)

@@ -14,11 +14,12 @@ from kvsim.sim.cover import SchedulerName
 from kvsim.sim.moment import Observer
 from kvsim.sim.offload import TierSizes
 from kvsim.sim.request_arrays import RequestArrays
-from kvsim.sim.serve import Service, serve
+from kvsim.sim.serve import Served, Service, serve
 from kvsim.sim.setup import EngineSetup
 from kvsim.sim.simulation import Simulation
 from kvsim.sim.step_times import ConstantStepTime
 from kvsim.specs.engine import EngineName, ResolvedVllm, Vllm
+from kvsim.specs.model import ModelSpec, Shard
 from kvsim.specs.offload import Offload
 from kvsim.specs.parallel import Parallelism
 from kvsim.specs.speculative import DRAFTERS
@@ -108,12 +109,34 @@ def simulate(
         UnsupportedError: if the compiled twin is asked for and does not cover the run.
     """
     served = serve(setup, workload, service)
+    return simulation(
+        setup,
+        served,
+        service,
+        num_requests=num_answers(workload),
+        model=model,
+        gpu=gpu,
+        not_modeled=not_modeled,
+    )
+
+
+def simulation(
+    setup: EngineSetup,
+    served: Served,
+    service: Service,
+    *,
+    num_requests: int,
+    model: str | None,
+    gpu: str | None,
+    not_modeled: tuple[str, ...],
+) -> Simulation:
+    """The figures of a run, with what it was a run of."""
     return Simulation(
         steps=served.run.steps,
         requests=served.run.requests,
         preemptions=served.run.preemptions,
         tiers=served.run.tiers,
-        num_requests=num_answers(workload),
+        num_requests=num_requests,
         num_gpu_blocks=setup.num_gpu_blocks,
         num_free_blocks=served.run.num_free_blocks,
         block_size=setup.block_size,
@@ -242,6 +265,13 @@ def limits(settings: ResolvedVllm, engine: Vllm, parallel: Parallelism) -> tuple
         left_out.append("the drafter's last cached block, which the engine drops from every hit")
     if parallel.pipeline_parallel_size > 1:
         left_out.append("pipeline stages that work on different steps at once")
-    if parallel.data_parallel_size > 1:
-        left_out.append("other replicas: the requests are those of one of them")
     return tuple(left_out)
+
+
+def replica_limits(model: ModelSpec, parallel: Parallelism) -> tuple[str, ...]:
+    """What a run of several replicas leaves out."""
+    if parallel.data_parallel_size == 1:
+        return ()
+    has_experts = any(group.shard is Shard.EXPERTS for group in model.weights)
+    paced = "steps of replicas that wait for each other: experts are shared between them"
+    return (paced,) if has_experts else ()

@@ -1,6 +1,6 @@
 """Simulation: a run's records, and the figures that follow from them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
@@ -170,17 +170,18 @@ class Simulation:
             "prefix_cache": asdict(hits),
             "tiers": [asdict(tier) for tier in self.tiers],
             "step_time": {"source": self.step_time, "calibrated": self.is_calibrated},
-            "ttft_s": _plain(self.ttft_s),
-            "tpot_s": _plain(self.tpot_s),
-            "itl_s": _plain(self.itl_s),
-            "queue_s": _plain(self.queue_s),
-            "e2e_s": _plain(self.e2e_s),
+            "ttft_s": plain(self.ttft_s),
+            "tpot_s": plain(self.tpot_s),
+            "itl_s": plain(self.itl_s),
+            "queue_s": plain(self.queue_s),
+            "e2e_s": plain(self.e2e_s),
             "simulated_requests_per_s": len(self.requests) / cpu_s if cpu_s else None,
             "not_modeled": list(self.not_modeled),
         }
 
 
-def _plain(values: Spread | None) -> Json | None:
+def plain(values: Spread | None) -> Json | None:
+    """A spread as plain values."""
     return None if values is None else asdict(values)
 
 
@@ -221,6 +222,11 @@ def run(
         if not keep_partial:
             raise
         interrupted = True
+    return collected(engine, steps, interrupted=interrupted)
+
+
+def collected(engine: Engine, steps: Sequence[StepRecord], *, interrupted: bool) -> Run:
+    """What an engine did so far, its requests in the workload's order."""
     requests = sorted(engine.requests, key=lambda r: (r.index, r.sample))
     return Run(
         steps=StepSeries.of(steps),
