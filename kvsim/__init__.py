@@ -183,8 +183,8 @@ if TYPE_CHECKING:
     from kvsim.specs.overheads import Coefficient, Interval, OverheadModel, Overheads, exact
     from kvsim.specs.paging_study import BatchTime
     from kvsim.specs.parallel import Parallelism
-    from kvsim.specs.scenario import Scenario, command_scenario
     from kvsim.specs.routing import Routing, RoutingPolicy
+    from kvsim.specs.scenario import Scenario, command_scenario
     from kvsim.specs.sglang import Sglang
     from kvsim.specs.small_chat import SmallChat
     from kvsim.specs.state import RecurrentState

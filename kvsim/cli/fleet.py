@@ -1,6 +1,7 @@
 """`kvsim solve --for replicas`: how many keep the latency limits at a rate, and their price."""
 
 import argparse
+from dataclasses import fields
 from typing import Any
 
 from kvsim import api
@@ -14,6 +15,7 @@ from kvsim.io.prices import read_prices, stated_price
 from kvsim.specs.efficiencies import Efficiencies
 from kvsim.specs.hardware import Price
 from kvsim.specs.limits import ServiceLimits
+from kvsim.specs.routing import Routing
 from kvsim.units import format_gib
 
 Json = dict[str, Any]
@@ -23,6 +25,7 @@ FLEET_FLAGS = (
     *("workload", "trace", "rate_per_s", "num_requests", "seed", "spare", "step_time"),
     *("usd_per_gpu_hour", "prices", "retention_s", "most_replicas", "slo_ttft_s", "slo_tpot_s"),
     *("slo_itl_s", "slo_e2e_s", "compute_efficiency", "bandwidth_efficiency"),
+    *(f.name for f in fields(Routing)),
 )
 MOST_REPLICAS = 64
 
@@ -31,6 +34,8 @@ def add_fleet(parser: argparse.ArgumentParser) -> None:
     """The flags that `--for replicas` takes on top."""
     add_traffic(parser)
     add_fields(parser, ServiceLimits, skip=set())
+    add_fields(parser, Routing, skip=set())
+    parser.set_defaults(**dict.fromkeys((f.name for f in fields(Routing)), None))
     add_fields(parser, Efficiencies, skip=set())
     parser.add_argument("--spare", type=int, metavar="N", help="replicas on top (default: 0)")
     parser.add_argument(
@@ -74,6 +79,7 @@ def run_fleet(args: argparse.Namespace) -> Json:
         deployment,
         traffic_from(args),
         from_args(ServiceLimits, args),
+        routing=from_args(Routing, args),
         spare=args.spare or 0,
         price=price_from(args, deployment.accelerator.name),
         retention_s=args.retention_s,

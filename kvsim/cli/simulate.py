@@ -21,6 +21,7 @@ from kvsim.specs.limits import ServiceLimits
 from kvsim.specs.offload import Offload
 from kvsim.specs.overheads import Overheads
 from kvsim.specs.parallel import Parallelism
+from kvsim.specs.routing import Routing
 from kvsim.specs.workload import PoissonTraffic
 
 Json = dict[str, Any]
@@ -47,6 +48,7 @@ def add_simulate(parser: argparse.ArgumentParser) -> None:
     _add_service(parser)
     _add_outputs(parser)
     add_fields(parser, Offload, skip=set())
+    add_fields(parser, Routing, skip=set())
     add_fields(parser, Vllm, skip={"num_gpu_blocks_override"})
     add_fields(parser, Parallelism, skip=set())
     parser.add_argument(
@@ -225,6 +227,7 @@ def _served(args: argparse.Namespace, clock: Clock) -> Callable[..., Any]:
         "notify": partial(print, file=sys.stderr),
         "on_start": clock.start,
         "offload": from_args(Offload, args),
+        "routing": from_args(Routing, args),
         "watermark": args.watermark,
     }
     chance |= step_time_from(args.step_time)

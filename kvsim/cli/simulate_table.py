@@ -38,6 +38,8 @@ def show_simulate(result: Json) -> None:
         console.print(_tiers(result))
     if result["ttft_s"] is not None:
         console.print(_latencies(result))
+    if "replicas" in result:
+        console.print(_replicas(result))
     if "over_seeds" in result:
         console.print(_over_seeds(result["over_seeds"]))
     if "goodput" in result:
@@ -79,6 +81,7 @@ def _show_goodput(console: Any, goodput: Json) -> None:  # noqa: ANN401
 def _totals(result: Json) -> Any:  # noqa: ANN401 - rich is loaded where it is used
     table = tables.new_table("What was done", ("", "left"), ("", "right"))
     cache, speed = result["prefix_cache"], result["simulated_requests_per_s"]
+    one = " in a replica" if "replicas" in result else ""
     rows = {
         "requests": f"{result['requests']:,}",
         "steps": f"{result['steps']:,}",
@@ -86,11 +89,11 @@ def _totals(result: Json) -> Any:  # noqa: ANN401 - rich is loaded where it is u
         "output tokens": f"{result['output_tokens']:,}",
         "preemptions": f"{result['preemptions']:,}",
         "tokens computed again": f"{result['recomputed_tokens']:,}",
-        "requests running": f"{result['mean_running']:,.1f} on average, at most "
+        f"requests running{one}": f"{result['mean_running']:,.1f} on average, at most "
         f"{result['peak_running']:,}",
-        "requests waiting": f"{result['mean_waiting']:,.1f} on average, at most "
+        f"requests waiting{one}": f"{result['mean_waiting']:,.1f} on average, at most "
         f"{result['peak_waiting']:,}",
-        "blocks held at most": f"{result['peak_blocks']:,} of {result['num_gpu_blocks']:,}",
+        f"blocks held at most{one}": f"{result['peak_blocks']:,} of {result['num_gpu_blocks']:,}",
         "prompt tokens found cached": f"{cache['token_hit_rate']:.1%} of all tokens, "
         f"{cache['request_hit_rate']:.1%} of a request's",
         "simulated requests per CPU second": "" if speed is None else f"{speed:,.0f}",
@@ -121,6 +124,25 @@ def _tiers(result: Json) -> Any:  # noqa: ANN401
             format_bytes(tier["loaded_bytes"]),
             format_bytes(tier["stored_bytes"]),
             f"{tier['evicted_chunks']:,}",
+        )
+    return table
+
+
+def _replicas(result: Json) -> Any:  # noqa: ANN401
+    names = ("requests", "output tokens", "preempted", "blocks held", "found cached", "ttft p50, s")
+    table = tables.new_table(
+        f"Each replica ({result['routing']})", ("", "right"), *((name, "right") for name in names)
+    )
+    for i, one in enumerate(result["replicas"]):
+        ttft = one["ttft_s"]
+        table.add_row(
+            str(i),
+            f"{one['requests']:,}",
+            f"{one['output_tokens']:,}",
+            f"{one['preemptions']:,}",
+            f"{one['mean_block_utilization']:.1%}",
+            f"{one['prefix_cache']['token_hit_rate']:.1%}",
+            "" if ttft is None else f"{ttft['p50']:,.4f}",
         )
     return table
 

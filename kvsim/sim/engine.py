@@ -67,6 +67,7 @@ class Engine:
             workload: requests that it may be asked for.
             step_time: seconds of a batch.
             accept: of so many drafts, how many are right.
+            observe: is shown every step.
             arrivals: which of them come here, and when; None: all, at their time.
             tree: names of content, where several engines must agree on them.
         """
