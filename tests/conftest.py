@@ -11,6 +11,9 @@ settings.load_profile("kvsim")
 collect_ignore = ["planner/sweep_on_ray.py", "sim/vllm_offload_oracle.py"]
 """Run by tests in a process of their own, where ray or vLLM is."""
 
+SLOW_PAGES = {"watermark.md"}
+"""Pages whose examples serve a closed loop for 20,000 steps, which is not compiled."""
+
 stopped_by = pytest.StashKey[int]()
 
 
@@ -23,6 +26,13 @@ def pytest_configure(config):
 
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
+
+
+def pytest_collection_modifyitems(items):
+    """A page's examples carry no marker of their own."""
+    for item in items:
+        if item.path.name in SLOW_PAGES:
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_sessionfinish(session, exitstatus):

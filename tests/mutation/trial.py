@@ -59,7 +59,9 @@ class Bench:
         self.broken: frozenset[str] = frozenset()
         command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
         names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-        for name in filter(None, names.stdout.split("\0")):
+        for name in names.stdout.split("\0"):
+            if not (ROOT / name).is_file():
+                continue
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, target)

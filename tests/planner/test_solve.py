@@ -116,12 +116,22 @@ def described(scenario):
     )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(scenario=SCENARIOS, target=st.sampled_from(list(kvsim.Target)), requests=st.integers(1, 40))
-def test_the_answer_fits_and_one_more_does_not(scenario, target, requests):
+@pytest.mark.parametrize("examples", [40, pytest.param(200, marks=pytest.mark.slow)])
+def test_the_answer_fits_and_one_more_does_not(examples):
     """
     Judged by `plan` itself, whatever model, device and quantity: the answer is at the edge.
     """
+    rules = settings(max_examples=examples, suppress_health_check=[HealthCheck.too_slow])
+    drawn = given(
+        scenario=SCENARIOS,
+        target=st.sampled_from(list(kvsim.Target)),
+        requests=st.integers(1, 40),
+    )
+    rules(drawn(check_the_edge))()
+
+
+def check_the_edge(scenario, target, requests):
+    """The answer fits, one more does not; where nothing fits, nothing that was tried does."""
     asked = described(scenario)
     stated = None if target == "max_num_seqs" else requests
     try:
