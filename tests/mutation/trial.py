@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -142,12 +143,17 @@ class Bench:
             os.dup2(log, 1)
             os.dup2(log, 2)
             options = ["-q", "-p", "no:cacheprovider", "-p", "tests.mutation.quick"]
+            options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # imported before
             options += ["--hypothesis-profile=mutation", *([] if record else ["-x"])]
             failures = Failures()
             code = int(pytest.main([*options, *tests], plugins=[failures]))
             if record:
                 record.write_text("\n".join(failures.names), encoding="utf-8")
+        except BaseException:
+            traceback.print_exc()
         finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
             os._exit(code)
 
 
