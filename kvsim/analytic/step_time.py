@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from kvsim.analytic.compute import read_share
@@ -96,17 +97,16 @@ def roofline(
         msg = f"step_time_s must be given: the speeds of gpu={accelerator.name} are not known"
         raise SpecError(msg)
     ranks = tensor_parallel_size
-    lengths = range(max_tokens + 1)
     return Roofline(
         model=model,
         weights=weights,
         weights_bytes=weights_bytes,
         token_flops=(2 * (active - head) + _state_flops(model)) / ranks,
         sample_flops=2 * head / ranks,
-        attention_flops=[_attention_flops(model, n) / ranks for n in lengths],
-        cache_bytes=[
-            _cache_bytes(model, n, kv_dtype=kv_dtype, dtype=dtype, ranks=ranks) for n in lengths
-        ],
+        attention_flops=[flops / ranks for flops in _attention_table(model, max_tokens)],
+        cache_bytes=_cache_table(
+            model, max_tokens, kv_dtype=kv_dtype, dtype=dtype, ranks=tensor_parallel_size
+        ),
         flops_per_s=flops * compute_efficiency,
         bytes_per_s=bandwidth * bandwidth_efficiency,
     )
@@ -114,6 +114,23 @@ def roofline(
 
 def _state_flops(model: ModelSpec) -> int:
     return sum(g.count * b.state_flops() for g in model.layer_groups for b in g.layer)
+
+
+KEPT_TABLES = 16
+"""Tables that are kept: those of one model differ in formats and degrees alone."""
+
+
+@lru_cache(maxsize=KEPT_TABLES)
+def _attention_table(model: ModelSpec, max_tokens: int) -> Sequence[float]:
+    return [_attention_flops(model, n) for n in range(max_tokens + 1)]
+
+
+@lru_cache(maxsize=KEPT_TABLES)
+def _cache_table(
+    model: ModelSpec, max_tokens: int, *, kv_dtype: DType, dtype: DType, ranks: int
+) -> Sequence[int]:
+    lengths = range(max_tokens + 1)
+    return [_cache_bytes(model, n, kv_dtype=kv_dtype, dtype=dtype, ranks=ranks) for n in lengths]
 
 
 def _attention_flops(model: ModelSpec, num_tokens: int) -> float:

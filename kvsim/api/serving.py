@@ -7,12 +7,8 @@ from kvsim.engines.vllm_cache import vllm_cache
 from kvsim.errors import SpecError
 from kvsim.io.overheads import overhead_model
 from kvsim.io.workloads import named_workload
-from kvsim.planner.plan import (
-    Evaluation,
-    deployment_cache_dtype,
-    deployment_dtype,
-    evaluate,
-)
+from kvsim.planner.plan import evaluate
+from kvsim.planner.replica import ready_replica
 from kvsim.planner.workload_summary import WorkloadSummary, summarize
 from kvsim.sim.cover import SchedulerName
 from kvsim.sim.moment import Observer
@@ -24,16 +20,11 @@ from kvsim.sim.simulate import limits as simulation_limits
 from kvsim.sim.simulate import simulate as run_simulation
 from kvsim.sim.simulate_replicas import simulate_replicas
 from kvsim.sim.simulation import Simulation
-from kvsim.sim.step_times import (
-    ConstantStepTime,
-    StepTime,
-    TableStepTime,
-    deployed_step_time,
-)
+from kvsim.sim.step_times import ConstantStepTime, StepTime, TableStepTime
 from kvsim.specs.attention import check_positive
 from kvsim.specs.deployment import Deployment
 from kvsim.specs.efficiencies import Efficiencies
-from kvsim.specs.engine import EngineName, ResolvedVllm, Vllm
+from kvsim.specs.engine import EngineName, Vllm
 from kvsim.specs.model import ModelSpec
 from kvsim.specs.offload import Offload
 from kvsim.specs.overheads import OverheadModel
@@ -168,31 +159,20 @@ def simulate(
         (4, 0)
     """
     coefficients = overheads or overhead_model(EngineName.VLLM, deployment.engine.engine_version)
-    evaluation = evaluate(deployment, coefficients, concurrent_requests=1)
-    model, engine = evaluation.deployment.model, deployment.engine
-    cache = vllm_cache(
-        model, engine, accelerator=deployment.accelerator, parallel=deployment.parallel
-    )
-    layout = cache.start(evaluation.budget.kv_cache_bytes.best)
-    setup = deployed_setup(
-        layout,
-        cache.settings,
-        engine,
-        acceptance_rate=acceptance_rate,
-        watermark=watermark,
+    replica = ready_replica(
+        evaluate(deployment, coefficients, concurrent_requests=1),
+        workload,
+        step_time=_stated_step_time(step_time_s, step_table),
+        efficiencies=efficiencies,
         offload=offload,
+        watermark=watermark,
+        acceptance_rate=acceptance_rate,
     )
     return _served(
-        setup,
+        replica.setup,
         workload,
         Service(
-            step_time=_step_time(
-                evaluation,
-                workload,
-                settings=cache.settings,
-                stated=_stated_step_time(step_time_s, step_table),
-                efficiencies=efficiencies,
-            ),
+            step_time=replica.step_time,
             accept=accepting(acceptance_rate, _generator(seed) if acceptance_rate else None),
             scheduler=SchedulerName(scheduler),
             keep_partial=keep_partial,
@@ -203,13 +183,11 @@ def simulate(
         ),
         replicas=deployment.parallel.data_parallel_size if replicas is None else replicas,
         routing=routing,
-        model=model.name,
+        model=replica.model.name,
         gpu=deployment.accelerator.name,
         not_modeled=(
-            *evaluation.not_modeled,
-            *simulation_limits(cache.settings, engine, deployment.parallel),
-            *offload_limits(engine, offload),
-            *replica_limits(model, deployment.parallel),
+            *replica.not_modeled,
+            *replica_limits(replica.model, deployment.parallel),
         ),
     )
 
@@ -264,28 +242,6 @@ def _generator(seed: int) -> "Generator":
     from numpy.random import PCG64, Generator  # noqa: PLC0415 - numpy costs what a plan costs
 
     return Generator(PCG64(seed))
-
-
-def _step_time(
-    evaluation: Evaluation,
-    workload: Workload | RequestArrays,
-    *,
-    settings: ResolvedVllm,
-    stated: StepTime | None,
-    efficiencies: Efficiencies | None,
-) -> StepTime:
-    if stated is not None:
-        return stated
-    return deployed_step_time(
-        evaluation.deployment,
-        workload,
-        weights=evaluation.weights,
-        rank_weights_bytes=evaluation.budget.weights_bytes.best,
-        kv_dtype=deployment_cache_dtype(evaluation.deployment),
-        dtype=deployment_dtype(evaluation.deployment),
-        settings=settings,
-        efficiencies=efficiencies,
-    )
 
 
 def _stated_step_time(step_time_s: float | None, step_table: StepTable | None) -> StepTime | None:
