@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         plan_grid,
         poisson_workload,
         read_requests,
+        search,
         simulate,
         simulate_blocks,
         size_fleet,
@@ -134,6 +135,7 @@ if TYPE_CHECKING:
     from kvsim.planner.request_cost import RequestCost
     from kvsim.planner.running_server import RunningServer
     from kvsim.planner.scenario_answer import Holding, ScenarioAnswer, UsdPerHour
+    from kvsim.planner.search_result import Contender, SearchResult, Shortfall
     from kvsim.planner.seeds import SeedSpread
     from kvsim.planner.serving_level import Level
     from kvsim.planner.solution import Binding, Side, Solution, Target
@@ -272,6 +274,7 @@ _HOMES = {
         "plan_grid",
         "poisson_workload",
         "read_requests",
+        "search",
         "simulate",
         "simulate_blocks",
         "solve",
@@ -339,6 +342,7 @@ _HOMES = {
     "kvsim.specs.workload": ("PoissonTraffic", "PromptSegment", "Request", "Workload"),
     "kvsim.planner.advise": ("Fix", "FixPair"),
     "kvsim.planner.answer": ("Plan",),
+    "kvsim.planner.search_result": ("Contender", "SearchResult", "Shortfall"),
     "kvsim.planner.seeds": ("SeedSpread",),
     "kvsim.planner.workload_summary": ("WorkloadSummary",),
     "kvsim.io.workloads": ("named_workload", "named_workloads"),
@@ -502,6 +506,7 @@ __all__ = [
     "Comparison",
     "ContiguousFrame",
     "ContiguousMap",
+    "Contender",
     "DType",
     "Deployment",
     "DeviceBytes",
@@ -588,6 +593,7 @@ __all__ = [
     "Scenario",
     "ScenarioAnswer",
     "SchedulerConfig",
+    "SearchResult",
     "SeedSpread",
     "Segment",
     "SegmentName",
@@ -596,6 +602,7 @@ __all__ = [
     "Sglang",
     "SglangLayout",
     "SglangPools",
+    "Shortfall",
     "Side",
     "Simulation",
     "SlidingLatentAttention",
@@ -711,6 +718,7 @@ __all__ = [
     "report_csv",
     "report_markdown",
     "request_cost",
+    "search",
     "search_accelerators",
     "search_models",
     "sglang_layout",

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         plan,
     )
     from kvsim.api.reading import read_requests
+    from kvsim.api.searching import search
     from kvsim.api.serving import (
         generate_workload,
         over_seeds,
@@ -77,6 +78,7 @@ _HOMES = {
     "wasting": ("paging", "waste", "waste_study"),
     "gridding": ("cache_bytes_grid", "plan_grid"),
     "sweeping": ("sweep",),
+    "searching": ("search",),
     "solving": ("frontier", "solve"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -106,6 +108,7 @@ __all__ = [
     "plan_grid",
     "poisson_workload",
     "read_requests",
+    "search",
     "simulate",
     "simulate_blocks",
     "size_fleet",

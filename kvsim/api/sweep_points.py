@@ -62,7 +62,7 @@ def _row(shared: Shared, point: Point, names: Sequence[str]) -> Row:
     found: Mapping[str, Cell]
     try:
         if shared.grid.simulate:
-            found = simulated(_simulate(shared, point), _made(ServiceLimits, point))
+            found = simulated(_simulate(shared, point), made(ServiceLimits, point))
         else:
             found = _plan(shared, point)
     except KvsimError as error:
@@ -82,9 +82,9 @@ def _plan(shared: Shared, point: Point) -> dict[str, Cell]:
 
 
 def _simulate(shared: Shared, point: Point) -> Simulation:
-    workload, efficiencies = _workload(shared, point), _made(Efficiencies, point)
+    workload, efficiencies = _workload(shared, point), made(Efficiencies, point)
     told: dict[str, Any] = {name: point[name] for name in TOLD if name in point}
-    told["offload"] = _made(Offload, point)
+    told["offload"] = made(Offload, point)
     if "gpu" in point:
         deployment = _deployment(shared, point)
         return simulate(deployment, workload, efficiencies=efficiencies, **told)
@@ -94,7 +94,7 @@ def _simulate(shared: Shared, point: Point) -> Simulation:
     return simulate_blocks(
         shared.models[str(point["model"])],
         workload,
-        engine=_made(Vllm, point),
+        engine=made(Vllm, point),
         parallel=_parallel(point),
         **told,
     )
@@ -109,7 +109,7 @@ def _workload(shared: Shared, point: Point) -> Workload:
             raise SpecError(msg)
         return shared.traces[str(trace)]
     if named is None or named == POISSON:
-        return poisson_workload(_made(PoissonTraffic, point), seed=seed)
+        return poisson_workload(made(PoissonTraffic, point), seed=seed)
     rate = {"rate_per_s": point["rate_per_s"]} if "rate_per_s" in point else {}
     count = {"num_requests": _whole(point["num_requests"])} if "num_requests" in point else {}
     return generate_workload(str(named), seed=seed, arrivals=rate, **count)
@@ -121,7 +121,7 @@ def _deployment(shared: Shared, point: Point) -> Deployment:
     return Deployment(
         model=shared.models[str(point["model"])],
         accelerator=shared.accelerators[str(point["gpu"])],
-        engine=_made(Vllm, point),
+        engine=made(Vllm, point),
         parallel=_parallel(point),
         overheads=Overheads(**stated),
         **device,
@@ -129,11 +129,11 @@ def _deployment(shared: Shared, point: Point) -> Deployment:
 
 
 def _parallel(point: Point) -> Parallelism:
-    degrees = _made(Parallelism, point)
+    degrees = made(Parallelism, point)
     return degrees.over(_whole(point["num_gpus"])) if "num_gpus" in point else degrees
 
 
-def _made(spec: type[T], point: Point) -> T:
+def made(spec: type[T], point: Point) -> T:
     """The dataclass with those of its fields that the point names."""
     names = {field.name for field in dataclasses.fields(spec)}  # type: ignore[arg-type]
     return spec(**{name: value for name, value in point.items() if name in names})

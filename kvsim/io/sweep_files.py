@@ -135,6 +135,14 @@ class SweepStore:
         """
         return _read_frame(self._part(index)).rows()
 
+    def read_whole(self) -> list[tuple[Cell, ...]]:
+        """Rows of the output, once it is whole; a Parquet file's.
+
+        Raises:
+            FileError: if it cannot be read.
+        """
+        return _read_frame(self.output).rows()
+
     def finish(
         self,
         indices: Iterable[int],

@@ -223,18 +223,31 @@ def _least(run: Callable[[int], FleetRun], most: int) -> int | None:
 
 
 def _cost(question: FleetQuestion, replicas: int, rate: float | None) -> FleetCost | None:
-    price = question.price
-    if price is None:
+    if question.price is None:
         return None
-    devices = (replicas + question.spare) * question.evaluation.deployment.parallel.num_ranks
-    tokens_per_hour = None
-    if rate is not None:
-        tokens = sum(r.num_prompt_tokens + r.num_output_tokens for r in question.workload)
-        tokens_per_hour = rate * tokens / len(question.workload) * SECONDS_PER_HOUR
-    low, high = price.low_usd_per_hour * devices, price.high_usd_per_hour * devices
+    ranks = question.evaluation.deployment.parallel.num_ranks
+    tokens = sum(r.num_prompt_tokens + r.num_output_tokens for r in question.workload)
+    return fleet_cost(
+        question.price,
+        num_devices=(replicas + question.spare) * ranks,
+        tokens_per_s=None if rate is None else rate * tokens / len(question.workload),
+    )
+
+
+def fleet_cost(price: Price, *, num_devices: int, tokens_per_s: float | None) -> FleetCost:
+    """What devices cost, at both ends of their price.
+
+    Args:
+        price: of an hour of one device.
+        num_devices: spares included.
+        tokens_per_s: prompt and answer tokens of the traffic that they serve; None: not known.
+    """
+    low, high = price.low_usd_per_hour * num_devices, price.high_usd_per_hour * num_devices
 
     def per_million(usd_per_hour: float) -> float | None:
-        return None if tokens_per_hour is None else usd_per_hour / tokens_per_hour * 1e6
+        if tokens_per_s is None:
+            return None
+        return usd_per_hour / (tokens_per_s * SECONDS_PER_HOUR) * 1e6
 
     return FleetCost(
         price=price,

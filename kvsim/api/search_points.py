@@ -1,0 +1,98 @@
+"""What a worker does with a candidate of a search: its capacity, or one more seed at its rate."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from kvsim import __version__
+from kvsim.errors import KvsimError, WorkerError
+from kvsim.io.overheads import overhead_model
+from kvsim.planner.plan import Evaluation, evaluate
+from kvsim.planner.replica import ready_replica
+from kvsim.planner.search_candidate import SearchGoal
+from kvsim.planner.search_floor import floor_of, load_of
+from kvsim.planner.search_probe import find_capacity, probe_rate
+from kvsim.planner.search_rows import capacity_row, probe_row, refused
+from kvsim.planner.sweep_rows import Row
+from kvsim.sim.request_arrays import RequestArrays
+from kvsim.specs.deployment import Deployment
+from kvsim.specs.engine import EngineName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedSearch:
+    """What every task of a search needs.
+
+    Point `i` is candidate `i` with the first seed's requests; from there on, the further seeds of
+    candidate 0, then those of candidate 1, at the rates that were found.
+    """
+
+    version: str
+    deployments: Mapping[int, Deployment]
+    num_candidates: int
+    goal: SearchGoal
+    seeds: tuple[int, ...]
+    workloads: tuple[RequestArrays, ...]  # one for each seed
+    rates: Mapping[int, float]  # of the candidates whose further seeds are asked for
+
+    def seed_points(self, candidate: int) -> range:
+        """The points that are a candidate's further seeds."""
+        further = len(self.seeds) - 1
+        first = self.num_candidates + candidate * further
+        return range(first, first + further)
+
+
+def run_candidates(shared: object, points: range) -> list[Row]:
+    """Rows of some points; what a worker does.
+
+    Raises:
+        WorkerError: if the worker's kvsim is another one.
+    """
+    if not isinstance(shared, SharedSearch) or shared.version != __version__:
+        msg = f"kvsim={__version__} on a worker must be the search's own version"
+        raise WorkerError(msg)
+    if points[0] < shared.num_candidates:
+        return [_capacity(shared, candidate) for candidate in points]
+    return _further_seeds(shared, points)
+
+
+def judged(deployment: Deployment) -> Evaluation:
+    """The plan of one replica, for one request of its longest length.
+
+    Raises:
+        KvsimError: where the model or the engine refuses.
+    """
+    coefficients = overhead_model(EngineName.VLLM, deployment.engine.engine_version)
+    return evaluate(deployment, coefficients, concurrent_requests=1)
+
+
+def _capacity(shared: SharedSearch, candidate: int) -> Row:
+    requests, goal = shared.workloads[0], shared.goal
+    try:
+        replica = ready_replica(
+            judged(shared.deployments[candidate]), requests, efficiencies=goal.efficiencies
+        )
+        found = find_capacity(
+            replica,
+            requests,
+            goal.limits,
+            floor=floor_of(load_of(requests, replica), replica),
+            demanded_per_s=goal.rate_per_s,
+        )
+    except KvsimError as error:
+        return refused(candidate, shared.seeds[0], str(error))
+    return capacity_row(candidate, shared.seeds[0], found)
+
+
+def _further_seeds(shared: SharedSearch, points: Sequence[int]) -> list[Row]:
+    further = len(shared.seeds) - 1
+    rows = []
+    for point in points:
+        candidate, place = divmod(point - shared.num_candidates, further)
+        requests = shared.workloads[1 + place]
+        replica = ready_replica(
+            judged(shared.deployments[candidate]), requests, efficiencies=shared.goal.efficiencies
+        )
+        rate, limits = shared.rates[candidate], shared.goal.limits
+        found = probe_rate(replica, requests, limits, rate)
+        rows.append(probe_row(candidate, shared.seeds[1 + place], found))
+    return rows

@@ -1,0 +1,153 @@
+"""One candidate of a search: the highest arrival rate that keeps the goal, by bisection."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from math import ceil, sqrt
+
+import numpy as np
+
+from kvsim.planner.replica import Replica
+from kvsim.planner.search_floor import Floor
+from kvsim.planner.serving_level import Level, level
+from kvsim.sim.request_arrays import RequestArrays
+from kvsim.sim.simulation import Simulation
+from kvsim.specs.limits import ServiceLimits
+
+RATE_TOLERANCE = 0.03
+"""Share by which a rate that keeps the goal may be below one that does not."""
+
+ALONE = 0.1
+"""Requests in service on average, if each were alone, at the rate at which they are taken to be."""
+
+TRIES = 2
+"""Halvings of the rate that fail before it is asked whether requests keep the goal even alone."""
+
+MORE_REPLICAS = 8
+"""Replicas that are added at most where a share of the demanded rate fails below the capacity:
+what keeps the goal at one rate can miss it a little lower, by chance."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """A run at one rate, and what its limits would have had to be, as shares of the limits."""
+
+    rate_per_s: float
+    level: Level
+    excess: float
+    num_gpu_blocks: int
+    not_modeled: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capacity:
+    """The run at the highest rate that keeps the goal, and that of each replica of a fleet.
+
+    `best` is None where requests miss the goal even alone: then `alone` is that run.
+    """
+
+    best: Probe | None
+    alone: Probe | None
+    shared: Probe | None  # at a fleet's share of the demanded rate
+    replicas: int | None
+    num_runs: int
+
+
+def at_rate(requests: RequestArrays, rate_per_s: float) -> RequestArrays:
+    """The same requests, all gaps stretched or shrunk to another rate."""
+    span_s = float(requests.arrival_s[-1] - requests.arrival_s[0])
+    factor = (len(requests) - 1) / span_s / rate_per_s
+    return replace(requests, arrival_s=requests.arrival_s * factor)
+
+
+def find_capacity(
+    replica: Replica,
+    requests: RequestArrays,
+    limits: ServiceLimits,
+    *,
+    floor: Floor,
+    demanded_per_s: float | None,
+) -> Capacity:
+    """The highest rate that keeps the goal, and the fewest replicas that bear the demanded one.
+
+    Args:
+        replica: what serves.
+        requests: stretched or shrunk to each rate.
+        limits: the goal.
+        floor: of this replica under these requests.
+        demanded_per_s: of the whole fleet; None asks for the capacity alone.
+    """
+    runs: dict[float, Probe] = {}
+
+    def probe(rate_per_s: float) -> Probe:
+        if rate_per_s not in runs:
+            runs[rate_per_s] = probe_rate(replica, requests, limits, rate_per_s)
+        return runs[rate_per_s]
+
+    alone = ALONE / float(floor.end_to_end_s.mean())
+    best = _highest(probe, most=floor.most_rate_per_s, least=alone)
+    if best is None:
+        worst = runs[min(runs)]
+        return Capacity(best=None, alone=worst, shared=None, replicas=None, num_runs=len(runs))
+    replicas, shared = None, best
+    if demanded_per_s is not None:
+        replicas, shared = _fewest(probe, best, demanded_per_s)
+    return Capacity(best=best, alone=None, shared=shared, replicas=replicas, num_runs=len(runs))
+
+
+def _highest(probe: Callable[[float], Probe], *, most: float, least: float) -> Probe | None:
+    """The probe at a rate that keeps the goal, one a tolerance above failing it; None: none does.
+
+    The highest rate of all is taken to fail: there, a queue grows for ever.
+    """
+    low, high = most / 2, most
+    tries = 0
+    while not probe(low).level.is_met:
+        tries += 1
+        if low <= least or (tries == TRIES and not probe(least).level.is_met):
+            return None
+        low, high = max(low / 2, least), low
+    while high > low * (1 + RATE_TOLERANCE):
+        middle = sqrt(low * high)
+        low, high = (middle, high) if probe(middle).level.is_met else (low, middle)
+    return probe(low)
+
+
+def _fewest(
+    probe: Callable[[float], Probe], best: Probe, demanded: float
+) -> tuple[int | None, Probe]:
+    """Replicas whose share of the demanded rate keeps the goal, and the run at that share."""
+    first = ceil(demanded / best.rate_per_s)
+    for replicas in range(first, first + MORE_REPLICAS + 1):
+        shared = probe(demanded / replicas)
+        if shared.level.is_met:
+            return replicas, shared
+    return None, shared
+
+
+def probe_rate(
+    replica: Replica, requests: RequestArrays, limits: ServiceLimits, rate_per_s: float
+) -> Probe:
+    """The run of requests at one rate."""
+    done = replica.serve(at_rate(requests, rate_per_s))
+    return Probe(
+        rate_per_s=rate_per_s,
+        level=level([done], limits),
+        excess=_excess(done, limits),
+        num_gpu_blocks=done.num_gpu_blocks,
+        not_modeled=done.not_modeled,
+    )
+
+
+def _excess(done: Simulation, limits: ServiceLimits) -> float:
+    """Largest factor by which a limit is too small, each alone, for its share of the requests."""
+    requests = done.requests
+    found = [
+        float(np.quantile(seconds, limits.slo_share, method="inverted_cdf")) / limit
+        for limit, seconds in (
+            (limits.slo_ttft_s, requests.ttft_s),
+            (limits.slo_tpot_s, requests.tpot_s),
+            (limits.slo_e2e_s, requests.e2e_s),
+        )
+        if limit is not None and len(seconds)
+    ]
+    return max(found, default=0.0)
