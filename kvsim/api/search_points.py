@@ -10,6 +10,7 @@ from kvsim.planner.plan import Evaluation, evaluate
 from kvsim.planner.replica import ready_replica
 from kvsim.planner.search_candidate import SearchGoal
 from kvsim.planner.search_floor import floor_of, load_of
+from kvsim.planner.search_points import SearchPoints
 from kvsim.planner.search_probe import find_capacity, probe_rate
 from kvsim.planner.search_rows import capacity_row, probe_row, refused
 from kvsim.planner.sweep_rows import Row
@@ -20,11 +21,7 @@ from kvsim.specs.engine import EngineName
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedSearch:
-    """What every task of a search needs.
-
-    Point `i` is candidate `i` with the first seed's requests; from there on, the further seeds of
-    candidate 0, then those of candidate 1, at the rates that were found.
-    """
+    """What every task of a search needs."""
 
     version: str
     deployments: Mapping[int, Deployment]
@@ -34,11 +31,10 @@ class SharedSearch:
     workloads: tuple[RequestArrays, ...]  # one for each seed
     rates: Mapping[int, float]  # of the candidates whose further seeds are asked for
 
-    def seed_points(self, candidate: int) -> range:
-        """The points that are a candidate's further seeds."""
-        further = len(self.seeds) - 1
-        first = self.num_candidates + candidate * further
-        return range(first, first + further)
+    @property
+    def points(self) -> SearchPoints:
+        """What the points are."""
+        return SearchPoints(num_candidates=self.num_candidates, num_seeds=len(self.seeds))
 
 
 def run_candidates(shared: object, points: range) -> list[Row]:
@@ -84,15 +80,13 @@ def _capacity(shared: SharedSearch, candidate: int) -> Row:
 
 
 def _further_seeds(shared: SharedSearch, points: Sequence[int]) -> list[Row]:
-    further = len(shared.seeds) - 1
     rows = []
     for point in points:
-        candidate, place = divmod(point - shared.num_candidates, further)
-        requests = shared.workloads[1 + place]
+        candidate, place = shared.points.seed_run(point)
+        requests, goal = shared.workloads[place], shared.goal
         replica = ready_replica(
-            judged(shared.deployments[candidate]), requests, efficiencies=shared.goal.efficiencies
+            judged(shared.deployments[candidate]), requests, efficiencies=goal.efficiencies
         )
-        rate, limits = shared.rates[candidate], shared.goal.limits
-        found = probe_rate(replica, requests, limits, rate)
-        rows.append(probe_row(candidate, shared.seeds[1 + place], found))
+        found = probe_rate(replica, requests, goal.limits, shared.rates[candidate])
+        rows.append(probe_row(candidate, shared.seeds[place], found))
     return rows

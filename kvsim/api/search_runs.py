@@ -79,7 +79,7 @@ class SearchRuns:
             return
         shared = replace(self.shared, rates=rates)
         first = shared.num_candidates
-        tasks = [Task(index=first + i, points=shared.seed_points(i)) for i in rates]
+        tasks = [Task(index=first + i, points=shared.points.further(i)) for i in rates]
         yield from self._rows(tasks, shared)
 
     def _rows(self, tasks: Sequence[Task], shared: SharedSearch) -> Iterator[Row]:

@@ -1,7 +1,7 @@
 """What a search starts from: requests, a grid of settings, and a candidate for each point of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from kvsim.api.search_points import judged
 from kvsim.api.serving import generate_workload
@@ -23,20 +23,13 @@ from kvsim.specs.engine import Vllm
 from kvsim.specs.hardware import Accelerator
 from kvsim.specs.model import ModelSpec
 from kvsim.specs.parallel import Parallelism
+from kvsim.specs.search import check_searched
 from kvsim.specs.sweep import Point, SweepGrid, sweep_grid
 from kvsim.specs.traffic import Traffic
 from kvsim.specs.workload import Workload
 
 MOST_CANDIDATES = 10_000
 """Most candidates of a search: more settings than that are a mistake."""
-
-NOT_SEARCHED = {
-    "data_parallel_size": "replicas are what is asked for",
-    "auto_max_model_len": "the context is the longest request's, or stated",
-    "speculative_method": "how many drafts are right is not known",
-    "num_speculative_tokens": "how many drafts are right is not known",
-}
-"""Settings that a search does not vary, and why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,14 +103,7 @@ def settings_grid(
     if not catalogue:
         msg = "catalogue=[] must hold at least one accelerator"
         raise SpecError(msg)
-    known = {field.name for spec in (Vllm, Parallelism) for field in fields(spec)}
-    for name in settings:
-        if name not in known:
-            msg = f"settings={name[:40]} must be one of {', '.join(sorted(known))}"
-            raise SpecError(msg)
-        if name in NOT_SEARCHED:
-            msg = f"{name} is not searched: {NOT_SEARCHED[name]}"
-            raise SpecError(msg)
+    check_searched(settings)
     names = [device.name for device in catalogue]
     given = {"max_model_len": longest, **settings}
     grid = sweep_grid({"model": model.name, "gpu": names, **given}, simulate=True)

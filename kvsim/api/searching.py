@@ -28,8 +28,8 @@ from kvsim.specs.model import ModelSpec
 from kvsim.specs.traffic import Traffic
 from kvsim.specs.workload import Workload
 
-Progress = Callable[[int, int], None]
-"""Told how many candidates are settled, and how many there are."""
+Progress = Callable[[int], None]
+"""Told how many candidates are settled."""
 
 NUM_REQUESTS = 1000
 NUM_SEEDS = 3
@@ -83,7 +83,7 @@ def search(
         resume: a .parquet file beside which rows are kept as they come, and from which a search
             of the same goes on.
         keep_partial: on Ctrl-C return what was done, in place of raising.
-        on_progress: told how many candidates are settled, of how many.
+        on_progress: told how many candidates are settled.
 
     Raises:
         SpecError: for an empty catalogue, a goal that bounds no queue, or an impossible number.
@@ -127,12 +127,8 @@ def search(
         num_workers=num_workers,
     )
 
-    def settled(done: int) -> None:
-        if on_progress is not None:
-            on_progress(done, grid.num_points)
-
     members, further = _run(
-        state, runs, prune=prune, keep_partial=keep_partial, on_progress=settled
+        state, runs, prune=prune, keep_partial=keep_partial, on_progress=on_progress or _ignore
     )
     return search_result(
         state,
@@ -144,6 +140,10 @@ def search(
         commands={i: _command(state.candidates[i]) for i in members},
         digest=runs.digest,
     )
+
+
+def _ignore(_: int) -> None:
+    """Nobody wants to know."""
 
 
 def _seeds(workload: object, seed: int, num_seeds: int | None) -> tuple[int, ...]:

@@ -121,7 +121,17 @@ def run_completion(args: argparse.Namespace) -> None:
     print(shtab.complete(parser.build_parser(), shell=args.shell))
 
 
-LATER = ("frontier", "solve", "sweep", "workload", "calibrate", "waste", "claims", "explain")
+LATER = (
+    "frontier",
+    "solve",
+    "search",
+    "sweep",
+    "workload",
+    "calibrate",
+    "waste",
+    "claims",
+    "explain",
+)
 """Commands with a module of their own, which holds `run_` and `show_` functions of their name."""
 
 COMMANDS = {

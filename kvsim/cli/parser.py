@@ -140,6 +140,11 @@ def _add_solve(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_search(parser: argparse.ArgumentParser) -> None:
+    add_model(parser)
+    later("search", "add_search")(parser)
+
+
+def _add_text(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "text", nargs="?", default="", metavar="TEXT", help="part of a name, vendor or type"
     )
@@ -173,6 +178,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None]], ...
     ("plan", "whether a deployment fits, what it holds, and what to change", _add_plan),
     ("frontier", "how many requests of each context fit", _add_frontier),
     ("solve", "the longest context, most users, fewest devices ... that fit", _add_solve),
+    ("search", "devices and settings that keep a latency goal, and what they cost", _add_search),
     (
         "compare",
         "two to six scenarios side by side, and which setting makes the difference",
@@ -205,8 +211,8 @@ _COMMANDS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None]], ...
         "where an engine's start-up log says that memory went",
         later("explain", "add_explain"),
     ),
-    ("models", "list or search the models of the catalogue", _add_search),
-    ("gpus", "list or search the devices of the catalogue", _add_search),
+    ("models", "list or search the models of the catalogue", _add_text),
+    ("gpus", "list or search the devices of the catalogue", _add_text),
     ("doctor", "driver, devices, versions and extras on this machine", _add_nothing),
     ("validate", "replay recorded measurements, or measure an engine here", _add_validate),
     ("app", "start the web app on 127.0.0.1", _add_app),

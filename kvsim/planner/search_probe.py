@@ -131,7 +131,7 @@ def probe_rate(
     done = replica.serve(at_rate(requests, rate_per_s))
     return Probe(
         rate_per_s=rate_per_s,
-        level=level([done], limits),
+        level=level(done, limits),
         excess=_excess(done, limits),
         num_gpu_blocks=done.num_gpu_blocks,
         not_modeled=done.not_modeled,

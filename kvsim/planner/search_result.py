@@ -34,7 +34,7 @@ class Contender:
         replicas = found.get("replicas")
         return {
             "candidate": one.index,
-            **one.settings,
+            "settings": dict(one.settings),
             "outcome": str(one.outcome),
             "reason": one.reason,
             "gpus_per_replica": ranks,

@@ -12,6 +12,8 @@ from kvsim.cli.parser import build_parser
 SCHEMAS = Path(__file__).parents[2] / "docs/schema"
 FLEET = ["solve", "llama-3.1-8b", "--gpu", "l4", "--for", "replicas", "--max-model-len", "8192"]
 FLEET += ["--workload", "chat", "--rate", "2", "--num-requests", "20", "--step-time", "0.1"]
+SEARCH = ["search", "llama-3.1-8b", "--gpus", "l4,h100", "--workload", "chat", "--workers", "1"]
+SEARCH += ["--num-requests", "50", "--slo-ttft-s", "1"]
 CASES = {
     "kv": [
         ["kv", "llama-3.1-8b", "--num-tokens", "8192"],
@@ -46,6 +48,10 @@ CASES = {
     "solve.replicas": [
         [*FLEET, "--slo-tpot-s", "0.2", "--spare", "1", "--retention-s", "60"],
         [*FLEET, "--slo-ttft-s", "0.001", "--most-replicas", "2"],
+    ],
+    "search": [
+        [*SEARCH, "--rate", "4", "--quantization", "none,fp8"],
+        [*SEARCH, "--slo-tpot-s", "0.0001", "-tp", "1,3"],
     ],
     "compare": [
         ["compare", "llama-3.1-8b", "--gpu", "h100", "--num-tokens", "8192"],
