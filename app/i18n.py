@@ -8,6 +8,7 @@ from app.texts import (
     frontier,
     learn,
     log,
+    paging,
     plan,
     reasons,
     run_results,
@@ -19,7 +20,7 @@ from app.texts import (
 LANGUAGES = ("en", "zh")
 MODULES = (
     *(sidebar, plan, reasons, engines, compare, frontier),
-    *(simulate, run_results, learn, tutorial, log),
+    *(simulate, run_results, paging, learn, tutorial, log),
 )
 TEXTS: dict[str, tuple[str, str]] = {
     key: texts for module in MODULES for key, texts in module.TEXTS.items()
@@ -35,3 +36,7 @@ class Text:
     def __call__(self, key: str, /, **values: object) -> str:
         """The text of that key, its placeholders filled."""
         return TEXTS[key][LANGUAGES.index(self.language)].format(**values)
+
+    def template(self, key: str, /) -> str:
+        """The text of that key as it stands, for who fills its placeholders elsewhere."""
+        return TEXTS[key][LANGUAGES.index(self.language)]

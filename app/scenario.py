@@ -6,6 +6,7 @@ import kvsim
 from app.engine_charts import FIGURES
 from app.fields import Field, Kind, Value
 from app.run_fields import RUN_FIELDS
+from app.talk import PAGING
 
 LINK_VERSION = "1"
 CUSTOM = "custom"
@@ -113,7 +114,9 @@ COMPARED = Field(
 )
 """What the bars of page Compare show."""
 
-PAGE_FIELDS = {field.name: field for field in (COMPARED, FIGURE, STEP, TARGET, *RUN_FIELDS, *LOG)}
+PAGE_FIELDS = {
+    field.name: field for field in (COMPARED, FIGURE, STEP, TARGET, *RUN_FIELDS, *PAGING, *LOG)
+}
 """Inputs of one page alone; their values stay when the visitor looks at another."""
 
 PRESETS: dict[str, dict[str, Value]] = {

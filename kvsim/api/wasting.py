@@ -6,7 +6,7 @@ from kvsim.errors import SpecError
 from kvsim.io.lengths import paging_study
 from kvsim.planner.paging import Paging
 from kvsim.planner.paging import paging as draw_paging
-from kvsim.planner.waste import WasteReport, waste_setting
+from kvsim.planner.waste import DEFAULT_SEQUENCES, WasteReport, waste_setting
 from kvsim.planner.waste import waste as measure_waste
 from kvsim.planner.waste_study import WasteStudy
 from kvsim.planner.waste_study import waste_study as run_study
@@ -58,6 +58,7 @@ def paging(
     *,
     reservation: str = Reservation.MAX,
     num_slots: int | None = None,
+    num_sequences: int = DEFAULT_SEQUENCES,
     max_model_len: int | None = None,
     block_size: int = 16,
     batch_time: BatchTime | None = None,
@@ -69,7 +70,8 @@ def paging(
     Args:
         workload: requests in order of arrival.
         reservation: what the contiguous pool reserves: static, orca-max, orca-pow2, orca-oracle.
-        num_slots: tokens that each pool holds; None means eight sequences of the longest length.
+        num_slots: tokens that each pool holds; None means `num_sequences` of the longest length.
+        num_sequences: sequences of the longest length that each pool holds.
         max_model_len: the longest length; None means the next power of two.
         block_size: tokens per block.
         batch_time: seconds of a step; None means a second each, so that times count steps.
@@ -94,6 +96,7 @@ def paging(
         workload,
         batch_time or EVERY_SECOND,
         num_slots=num_slots,
+        num_sequences=num_sequences,
         max_model_len=max_model_len,
         block_size=block_size,
     )

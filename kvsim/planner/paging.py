@@ -60,6 +60,16 @@ class Paging:
         return sum(frame.events.num_hit_tokens for frame in self.paged.frames)
 
     @property
+    def num_prompt_tokens(self) -> int:
+        """Of all requests."""
+        return sum(request.num_prompt_tokens for request in self.requests)
+
+    @property
+    def num_allocated(self) -> int:
+        """Blocks taken, each time counted."""
+        return sum(frame.events.num_allocated for frame in self.paged.frames)
+
+    @property
     def num_evicted(self) -> int:
         """Blocks that lost content which could still be found."""
         return sum(frame.events.num_evicted for frame in self.paged.frames)

@@ -110,17 +110,18 @@ def waste_setting(
     batch_time: BatchTime,
     *,
     num_slots: int | None = None,
+    num_sequences: int = DEFAULT_SEQUENCES,
     max_model_len: int | None = None,
     block_size: int,
 ) -> WasteSetting:
     """A setting for a workload; what is not stated follows from its longest request.
 
-    The longest length is then the next power of two, and the pool holds eight such.
+    The longest length is then the next power of two, and the pool holds so many such sequences.
     """
     longest = max(r.num_prompt_tokens + r.num_output_tokens for r in workload)
     length = max_model_len or 1 << (longest - 1).bit_length()
     return WasteSetting(
-        num_slots=num_slots or DEFAULT_SEQUENCES * length,
+        num_slots=num_slots or num_sequences * length,
         max_model_len=length,
         block_size=block_size,
         batch_time=batch_time,
