@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 
 import kvsim
-from app.charts import INK, Figure, Style
+from app.charts import INK, Figure
 from app.i18n import Text
 
 PARTS = ("used", "reserved", "internal", "external", "free")
-STYLES = {
-    "used": Style(color="#009E73"),
-    "reserved": Style(color="#A6DCCB", pattern="/", hatch="#009E73"),
-    "internal": Style(color="#E69F00"),
-    "external": Style(color="#CC79A7", pattern="x", hatch="#8A3F66"),
-    "free": Style(color="#C4CBD2"),
+COLORS = {
+    "used": "#009E73",
+    "reserved": "#A6DCCB",
+    "internal": "#E69F00",
+    "external": "#CC79A7",
+    "free": "#C4CBD2",
 }
 ROW_PX, LEGEND_PX = 44, 90
 
@@ -24,7 +24,6 @@ def methods(rows: Sequence[kvsim.MethodWaste], t: Text) -> Figure:
     traces = []
     for part in PARTS:
         values = [getattr(row, part) for row in shown]
-        style = STYLES[part]
         traces.append(
             {
                 "type": "bar",
@@ -37,16 +36,7 @@ def methods(rows: Sequence[kvsim.MethodWaste], t: Text) -> Figure:
                 "insidetextanchor": "middle",
                 "textangle": 0,
                 "insidetextfont": {"size": 13, "color": INK},
-                "marker": {
-                    "color": style.color,
-                    "pattern": {
-                        "shape": style.pattern,
-                        "fgcolor": style.hatch,
-                        "fillmode": "replace",
-                    }
-                    if style.hatch
-                    else {},
-                },
+                "marker": {"color": COLORS[part]},
                 "hovertemplate": "%{fullData.name}: %{text}<extra></extra>",
             }
         )

@@ -50,8 +50,9 @@ class Player {
       };
     }
     this.find(".scrub").oninput = (event) => {
+      const place = Number(event.target.value); // stopping draws, and sets it back
       this.stop();
-      this.go(Number(event.target.value));
+      this.go(place);
     };
     this.find("details").ontoggle = () => this.table();
   }
@@ -74,6 +75,7 @@ class Player {
       this.place = start;
       this.moved = false;
       this.chosen = new Set([...this.frames[start].tables.keys()].slice(0, 1));
+      this.pointed = false; // nothing is dimmed before the visitor has chosen
       this.build();
     }
     if (!this.frames) return;
@@ -96,6 +98,7 @@ class Player {
       strip.className = "strip";
       const slots = Math.min(this.rowSlots, contiguous.num_slots - row * this.rowSlots);
       strip.style.width = `${(100 * slots) / this.rowSlots}%`;
+      strip.style.aspectRatio = slots / setting.block_size;
       strip.slots = slots;
       return strip;
     });
@@ -106,6 +109,8 @@ class Player {
       chip.textContent = request;
       chip.style.setProperty("--hue", hue(request));
       chip.onclick = () => {
+        if (!this.pointed) this.chosen.clear(); // the one that was there at first
+        this.pointed = true;
         if (!this.chosen.delete(request)) this.chosen.add(request);
         this.draw();
       };
@@ -247,7 +252,7 @@ class Player {
     this.cells.forEach((cell, i) => {
       const [state, tokens, slots, references] = frame.blocks[i];
       const owner = owners.get(i + 1) ?? [];
-      const dim = this.chosen.size && owner.length && !owner.some((request) => this.chosen.has(request));
+      const dim = this.dims() && owner.length && !owner.some((request) => this.chosen.has(request));
       const look = `cell ${state}${dim ? " dim" : ""}${lost.has(i + 1) ? " lost" : ""}`;
       const sign = state === "held" ? owner[0] : state === "shared" ? `×${references}` : "";
       const title = `${i + 1}: ${owner.join(", ")} ${tokens}/${slots}`;
@@ -272,7 +277,7 @@ class Player {
         const strip = this.rows[row];
         const stop = Math.min(end, (row + 1) * this.rowSlots);
         const part = document.createElement("div");
-        const dim = this.chosen.size && !this.chosen.has(request);
+        const dim = this.dims() && !this.chosen.has(request);
         part.className = `part ${look}${dim ? " dim" : ""}`;
         part.style.left = `${(100 * (slot - row * this.rowSlots)) / strip.slots}%`;
         part.style.width = `${(100 * (stop - slot)) / strip.slots}%`;
@@ -291,6 +296,10 @@ class Player {
       paint(request, "rounding", start + reserved_slots, start + num_slots);
     }
     this.rows.forEach((strip, row) => strip.replaceChildren(...parts[row]));
+  }
+
+  dims() {
+    return this.pointed && this.chosen.size > 0;
   }
 
   told(frame, request) {

@@ -9,8 +9,9 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Users talk with an assistant that begins every prompt with the same system prompt. "
         "vLLM's scheduler serves them from a small pool of blocks; beside it the same requests "
         "are served from the same memory, reserved in one piece per request.",
-        "多位用户与助手对话，每个提示都以同一段系统提示开头。左边由 vLLM 的调度器用一个小的块池"
-        "处理；右边用同样大小的显存、以每个请求预留一整段连续空间的方式处理同一批请求。",
+        "多位用户与助手对话，每个提示都以同一段系统提示开头。"
+        "vLLM 的调度器用一个小的块池处理这些请求；作为对照，"
+        "同一批请求还用同样大小、为每个请求预留一整段的显存处理一遍。",
     ),
     "paging_more": ("Lengths, arrivals and seed", "长度、到达与随机种子"),
     "label_reservation": ("Reserved beside it", "右侧的预留方式"),
@@ -96,9 +97,9 @@ TEXTS: dict[str, tuple[str, str]] = {
     "of_taken": ("of {taken} blocks taken", "共取用 {taken} 块"),
     "of_requests": ("of {requests} requests", "共 {requests} 个请求"),
     "frames_about": (
-        "One frame is {stride} steps; what happens between two frames is summed. Nothing plays by "
-        "itself. The arrow keys move the slider.",
-        "每帧为 {stride} 步，两帧之间的事件合并计算。不会自动播放；方向键可移动滑块。",
+        "Steps per frame: {stride}; what happens between two frames is summed. The arrow keys move "
+        "the slider; nothing plays by itself.",
+        "每帧步数：{stride}；两帧之间的事件合并计算。方向键可移动滑块，不会自动播放。",
     ),
     "paging_sizes": (
         "With {model} a block of {block} tokens takes **{block_size}** and the pool of {blocks} "
@@ -132,7 +133,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "part_used": ("holds tokens", "存有 token"),
     "part_reserved": ("for tokens to come", "留给后续 token"),
     "part_internal": ("never used", "永不使用"),
-    "part_external": ("lost between, or to others' wait", "碎片，或有人等待时仍空着"),
+    "part_external": ("unusable though others wait", "有人等待却用不上"),
     "part_free": ("free, nobody waits", "空闲且无人等待"),
     "column_method": ("method", "方式"),
     "column_running": ("running", "平均运行"),

@@ -56,8 +56,9 @@ def show(asked: Scenario, t: Text) -> None:
     except kvsim.KvsimError as error:
         st.error(t("cannot_compute", reason=inert(str(error))), icon=":material/error:")
         return
-    _summary(drawn.paging, t)
+    _outcome(drawn.paging, t)
     _player(drawn, t)
+    _figures(drawn.paging, t)
     _methods(drawn.paging, t)
     _sizes(drawn, t)
     st.download_button(
@@ -107,7 +108,7 @@ def _drawn(asked: Scenario, talk: Talk) -> Drawn:
     return Drawn(model=model.name, paging=drawn, report=text, packed=packed)
 
 
-def _summary(drawn: kvsim.Paging, t: Text) -> None:
+def _outcome(drawn: kvsim.Paging, t: Text) -> None:
     figures = {
         "requests": f"{len(drawn.requests):,}",
         "steps": f"{drawn.paged.num_steps:,}",
@@ -119,13 +120,16 @@ def _summary(drawn: kvsim.Paging, t: Text) -> None:
     else:
         words = t("paging_even", **figures)
     st.success(words, icon=":material/grid_view:")
+
+
+def _figures(drawn: kvsim.Paging, t: Text) -> None:
     metrics = {
         "saved": (drawn.most_saved_blocks, t("of_blocks", blocks=f"{drawn.paged.num_blocks:,}")),
         "hits": (drawn.num_hit_tokens, t("of_tokens", tokens=f"{drawn.num_prompt_tokens:,}")),
         "evictions": (drawn.num_evicted, t("of_taken", taken=f"{drawn.num_allocated:,}")),
         "paging_preemptions": (
             drawn.num_preemptions,
-            t("of_requests", requests=figures["requests"]),
+            t("of_requests", requests=f"{len(drawn.requests):,}"),
         ),
     }
     with st.grid(4, min_column_width=190):

@@ -8,9 +8,9 @@ from string import Formatter
 import pytest
 
 import kvsim
-from app import engine_charts, saved, scenario
+from app import engine_charts, paging_charts, saved, scenario
 from app.i18n import LANGUAGES, MODULES, TEXTS, Text
-from app.views import log, plan, reasons, run_results, simulate
+from app.views import log, paging, plan, reasons, run_results, simulate
 
 APP = Path(__file__).parents[2] / "app"
 
@@ -51,9 +51,11 @@ def asked_keys():
     for path in APP.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             match node:
-                case ast.Call(func=ast.Name(id="t"), args=[ast.Constant(value=str(key)), *_]):
+                case ast.Call(func=func) if ast.unparse(func) not in {"t", "t.template"}:
+                    continue
+                case ast.Call(args=[ast.Constant(value=str(key)), *_]):
                     whole.add(key)
-                case ast.Call(func=ast.Name(id="t"), args=[ast.JoinedStr(values=parts), *_]):
+                case ast.Call(args=[ast.JoinedStr(values=parts), *_]):
                     patterns.add(
                         "".join(
                             re.escape(part.value) if isinstance(part, ast.Constant) else ".+"
@@ -121,6 +123,9 @@ def test_texts_that_are_put_together_exist():
     keys |= {f"short_{verdict.name.lower()}" for verdict in kvsim.Verdict}
     keys |= {f"{what}_help" for what in ("make_baseline", "ask_scenario", "remove_scenario")}
     keys |= {f"outcome_{name}" for name in log.OUTCOMES}
+    keys |= {f"player_{name}" for name in paging.PLAYER}
+    keys |= {f"method_{name}" for name in (*kvsim.Reservation, "paged", "paged-cache")}
+    keys |= {f"part_{name}" for name in paging_charts.PARTS}
     keys |= {f"column_in_{unit}" for unit in ("bytes", "tokens", "blocks")}
     assert keys <= TEXTS.keys()
 
