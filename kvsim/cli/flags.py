@@ -21,6 +21,10 @@ SHORT_FLAGS = {
 }
 
 
+UNITS = {"_bytes": "SIZE", "_per_s": "N", "_s": "SECONDS", "_size": "GIB", "_ratio": "RATIO"}
+"""What a flag counts, by how its field's name ends; a size that is no whole number is in GiB."""
+
+
 class OneLineParser(argparse.ArgumentParser):
     """A parser whose errors are one line on stderr and exit status 2."""
 
@@ -136,8 +140,9 @@ def _plain_type(annotation: object) -> Any:  # noqa: ANN401 - a type, for argpar
 
 
 def _metavar(name: str, kind: object) -> str:
-    if name.endswith("_bytes"):
-        return "SIZE"
+    for ending, unit in UNITS.items():
+        if name.endswith(ending) and not (ending == "_size" and kind is int):
+            return unit
     if "tokens" in name:
         return "N"
     return {int: "N", float: "SHARE"}.get(kind, "NAME") if isinstance(kind, type) else "NAME"

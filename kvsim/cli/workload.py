@@ -66,7 +66,12 @@ def add_workload(parser: argparse.ArgumentParser) -> None:
         choices = [str(p) for p in ArrivalProcess] if f.name == "process" else None
         kind = {"process": str, "num_users": int}.get(f.name, float)
         parser.add_argument(
-            flag, dest=f.name, type=kind, choices=choices, metavar="N", help=f.metadata["doc"]
+            flag,
+            dest=f.name,
+            type=kind,
+            choices=choices,
+            metavar=None if choices else "N",
+            help=f.metadata["doc"],
         )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="one seed, one workload")
     parser.add_argument(
