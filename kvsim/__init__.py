@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from kvsim.analytic.token_notes import TokenNotes
     from kvsim.analytic.variants import AttentionVariant, VariantName
     from kvsim.api import (
+        StreamListener,
+        StreamOrder,
         accelerator,
         answer,
         attention_variants,
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
         search,
         simulate,
         simulate_blocks,
+        simulate_blocks_stream,
+        simulate_stream,
         size_fleet,
         solve,
         summarize_workload,
@@ -163,6 +167,7 @@ if TYPE_CHECKING:
     from kvsim.sim.series import PreemptionSeries, RequestSeries, StepSeries
     from kvsim.sim.simulate import simulate_schedule
     from kvsim.sim.simulation import Simulation
+    from kvsim.sim.streamed import StreamedSimulation
     from kvsim.sim.tiers import TierUse
     from kvsim.specs.attention import FullAttention, SlidingWindow
     from kvsim.specs.bench import BenchResult
@@ -277,6 +282,10 @@ _HOMES = {
         "search",
         "simulate",
         "simulate_blocks",
+        "simulate_blocks_stream",
+        "simulate_stream",
+        "StreamListener",
+        "StreamOrder",
         "solve",
         "summarize_workload",
         "token_notes",
@@ -339,6 +348,7 @@ _HOMES = {
     "kvsim.sim.series": ("PreemptionSeries", "RequestSeries", "StepSeries"),
     "kvsim.sim.simulate": ("simulate_schedule",),
     "kvsim.sim.simulation": ("Simulation",),
+    "kvsim.sim.streamed": ("StreamedSimulation",),
     "kvsim.specs.workload": ("PoissonTraffic", "PromptSegment", "Request", "Workload"),
     "kvsim.planner.advise": ("Fix", "FixPair"),
     "kvsim.planner.answer": ("Plan",),
@@ -615,6 +625,9 @@ __all__ = [
     "StepRecord",
     "StepSeries",
     "StepTable",
+    "StreamListener",
+    "StreamOrder",
+    "StreamedSimulation",
     "StudyCell",
     "SweepGrid",
     "SweepTable",
@@ -725,7 +738,9 @@ __all__ = [
     "sglang_pools",
     "simulate",
     "simulate_blocks",
+    "simulate_blocks_stream",
     "simulate_schedule",
+    "simulate_stream",
     "size_fleet",
     "solve",
     "summarize_workload",

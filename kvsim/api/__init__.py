@@ -41,6 +41,12 @@ if TYPE_CHECKING:
         summarize_workload,
     )
     from kvsim.api.solving import frontier, solve
+    from kvsim.api.streaming import (
+        StreamListener,
+        StreamOrder,
+        simulate_blocks_stream,
+        simulate_stream,
+    )
     from kvsim.api.sweeping import sweep
     from kvsim.api.wasting import paging, waste, waste_study
 
@@ -77,6 +83,7 @@ _HOMES = {
     "fleets": ("size_fleet",),
     "wasting": ("paging", "waste", "waste_study"),
     "gridding": ("cache_bytes_grid", "plan_grid"),
+    "streaming": ("StreamListener", "StreamOrder", "simulate_blocks_stream", "simulate_stream"),
     "sweeping": ("sweep",),
     "searching": ("search",),
     "solving": ("frontier", "solve"),
@@ -84,6 +91,8 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "StreamListener",
+    "StreamOrder",
     "accelerator",
     "answer",
     "attention_variants",
@@ -111,6 +120,8 @@ __all__ = [
     "search",
     "simulate",
     "simulate_blocks",
+    "simulate_blocks_stream",
+    "simulate_stream",
     "size_fleet",
     "solve",
     "summarize_workload",

@@ -1,16 +1,26 @@
 """Traces as columns: io's readers and the simulator's arrays wired together."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import islice
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 
+from kvsim.errors import UnsupportedError
 from kvsim.io.trace_columns import TraceColumns, trace_columns
 from kvsim.io.trace_frames import IrregularTrace
-from kvsim.io.traces import read_trace
-from kvsim.sim.request_arrays import RequestArrays, joined
+from kvsim.io.traces import TraceReader, read_trace
+from kvsim.sim.request_arrays import RequestArrays, as_arrays, joined
 from kvsim.specs.workload import Workload
+from kvsim.units import MiB
+
+WINDOW_BYTES = 2 * MiB
+"""Of a trace file, that are read and served at once."""
+
+WINDOW_REQUESTS = 2**16
+"""Requests that are served at once where they are read row by row."""
 
 
 def read_requests(
@@ -48,6 +58,47 @@ def read_requests(
     if not parts:
         return read_trace(file, skip_bad=skip_bad, on_progress=on_progress)
     return parts[0] if len(parts) == 1 else joined(parts)
+
+
+def request_windows(
+    path: str | PathLike[str], *, skip_bad: bool, first_place: int
+) -> Iterator[RequestArrays]:
+    """The requests of a trace file, window by window; a window holds as many whatever came before.
+
+    Args:
+        path: as `read_requests` takes it.
+        skip_bad: leave malformed lines out.
+        first_place: of the first request that is wanted; those before it end a window.
+
+    Raises:
+        FileError: if the file cannot be read, or its columns are of no known format.
+        SpecError: for a line that describes no request, or times out of order; it names the line.
+        UnsupportedError: for requests that wait for the answers of others.
+    """
+    file, num_read = Path(path), 0
+    try:
+        for read in trace_columns(file, block_bytes=WINDOW_BYTES):
+            window = _arrays(read, first_place=num_read, name=file.name)
+            num_read += len(window)
+            if num_read > first_place:
+                yield window
+    except IrregularTrace:
+        pass
+    else:
+        if num_read:
+            return
+    reader = TraceReader(path=file, skip_bad=skip_bad)
+    rows = reader.requests()
+    start = max(num_read, first_place)
+    for _ in islice(rows, start):
+        pass
+    while chunk := tuple(islice(rows, WINDOW_REQUESTS)):
+        if any(request.after is not None for request in chunk):
+            msg = f"{file.name}: requests that wait for the answers of others cannot be streamed"
+            raise UnsupportedError(msg)
+        window = as_arrays(Workload(requests=chunk))
+        yield replace(window, place=window.place + start)
+        start += len(chunk)
 
 
 def _arrays(read: TraceColumns, *, first_place: int, name: str) -> RequestArrays:

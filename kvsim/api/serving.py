@@ -1,30 +1,23 @@
 """Workloads, simulation and waste: io, sim and planner wired together."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from kvsim.engines.vllm_cache import vllm_cache
-from kvsim.errors import SpecError
-from kvsim.io.overheads import overhead_model
+from kvsim.api.preparing import Prepared, prepare, prepare_blocks
 from kvsim.io.workloads import named_workload
-from kvsim.planner.plan import evaluate
-from kvsim.planner.replica import ready_replica
 from kvsim.planner.workload_summary import WorkloadSummary, summarize
 from kvsim.sim.cover import SchedulerName
 from kvsim.sim.moment import Observer
-from kvsim.sim.request_arrays import RequestArrays
+from kvsim.sim.request_arrays import RequestArrays, longest_tokens
 from kvsim.sim.serve import Service
-from kvsim.sim.setup import EngineSetup
-from kvsim.sim.simulate import accepting, deployed_setup, offload_limits, replica_limits
-from kvsim.sim.simulate import limits as simulation_limits
+from kvsim.sim.simulate import accepting
 from kvsim.sim.simulate import simulate as run_simulation
 from kvsim.sim.simulate_replicas import simulate_replicas
 from kvsim.sim.simulation import Simulation
-from kvsim.sim.step_times import ConstantStepTime, StepTime, TableStepTime
 from kvsim.specs.attention import check_positive
 from kvsim.specs.deployment import Deployment
 from kvsim.specs.efficiencies import Efficiencies
-from kvsim.specs.engine import EngineName, Vllm
+from kvsim.specs.engine import Vllm
 from kvsim.specs.model import ModelSpec
 from kvsim.specs.offload import Offload
 from kvsim.specs.overheads import OverheadModel
@@ -158,67 +151,51 @@ def simulate(
         >>> len(done.requests), done.num_preemptions
         (4, 0)
     """
-    coefficients = overheads or overhead_model(EngineName.VLLM, deployment.engine.engine_version)
-    replica = ready_replica(
-        evaluate(deployment, coefficients, concurrent_requests=1),
-        workload,
-        step_time=_stated_step_time(step_time_s, step_table),
+    ready = prepare(
+        deployment,
+        longest_tokens=longest_tokens(workload),
+        step_time_s=step_time_s,
+        step_table=step_table,
         efficiencies=efficiencies,
         offload=offload,
         watermark=watermark,
         acceptance_rate=acceptance_rate,
+        overheads=overheads,
     )
-    return _served(
-        replica.setup,
-        workload,
-        Service(
-            step_time=replica.step_time,
-            accept=accepting(acceptance_rate, _generator(seed) if acceptance_rate else None),
-            scheduler=SchedulerName(scheduler),
-            keep_partial=keep_partial,
-            notify=notify,
-            on_start=on_start,
-            on_progress=on_progress,
-            observe=observe,
-        ),
-        replicas=deployment.parallel.data_parallel_size if replicas is None else replicas,
-        routing=routing,
-        model=replica.model.name,
-        gpu=deployment.accelerator.name,
-        not_modeled=(
-            *replica.not_modeled,
-            *replica_limits(replica.model, deployment.parallel),
-        ),
+    service = Service(
+        step_time=ready.step_time,
+        accept=accepting(acceptance_rate, _generator(seed) if acceptance_rate else None),
+        scheduler=SchedulerName(scheduler),
+        keep_partial=keep_partial,
+        notify=notify,
+        on_start=on_start,
+        on_progress=on_progress,
+        observe=observe,
     )
+    count = ready.replicas if replicas is None else replicas
+    return _served(ready, workload, service, replicas=count, routing=routing)
 
 
 def _served(
-    setup: EngineSetup,
+    ready: Prepared,
     workload: Workload | RequestArrays,
     service: Service,
     *,
     replicas: int,
     routing: Routing | str,
-    model: str,
-    gpu: str | None,
-    not_modeled: tuple[str, ...],
 ) -> Simulation:
     """The run of one engine, or of several behind a router."""
     rules = Routing.of(routing)
     check_positive(replicas=replicas)
+    said: dict[str, Any] = {
+        "model": ready.model,
+        "gpu": ready.gpu,
+        "not_modeled": ready.not_modeled,
+    }
     if replicas == 1:
-        return run_simulation(
-            setup, workload, service, model=model, gpu=gpu, not_modeled=not_modeled
-        )
+        return run_simulation(ready.setup, workload, service, **said)
     return simulate_replicas(
-        setup,
-        workload,
-        service,
-        replicas=replicas,
-        routing=rules,
-        model=model,
-        gpu=gpu,
-        not_modeled=not_modeled,
+        ready.setup, workload, service, replicas=replicas, routing=rules, **said
     )
 
 
@@ -242,16 +219,6 @@ def _generator(seed: int) -> "Generator":
     from numpy.random import PCG64, Generator  # noqa: PLC0415 - numpy costs what a plan costs
 
     return Generator(PCG64(seed))
-
-
-def _stated_step_time(step_time_s: float | None, step_table: StepTable | None) -> StepTime | None:
-    """A constant or a table; None for neither."""
-    if step_table is None:
-        return None if step_time_s is None else ConstantStepTime(step_time_s)
-    if step_time_s is not None:
-        msg = f"step_time_s={step_time_s:g} and a table of measured steps exclude each other"
-        raise SpecError(msg)
-    return TableStepTime(step_table)
 
 
 def simulate_blocks(
@@ -302,40 +269,24 @@ def simulate_blocks(
         SpecError: without a number of blocks; for a request that could never be served.
         UnsupportedError: for a layout or a schedule that is not known.
     """
-    if engine.num_gpu_blocks_override is None:
-        msg = "num_gpu_blocks_override must be given where no device says how many blocks there are"
-        raise SpecError(msg)
-    cache = vllm_cache(model, engine, parallel=parallel)
-    setup = deployed_setup(
-        cache.start(0),
-        cache.settings,
-        engine,
-        acceptance_rate=acceptance_rate,
-        watermark=watermark,
+    ready = prepare_blocks(
+        model,
+        engine=engine,
+        parallel=parallel,
+        step_time_s=step_time_s,
+        step_table=step_table,
         offload=offload,
+        watermark=watermark,
+        acceptance_rate=acceptance_rate,
     )
-    degrees = parallel or Parallelism()
-    return _served(
-        setup,
-        workload,
-        Service(
-            step_time=_stated_step_time(step_time_s, step_table) or ConstantStepTime(),
-            accept=accepting(acceptance_rate, _generator(seed) if acceptance_rate else None),
-            scheduler=SchedulerName(scheduler),
-            keep_partial=keep_partial,
-            notify=notify,
-            on_start=on_start,
-            on_progress=on_progress,
-            observe=observe,
-        ),
-        replicas=degrees.data_parallel_size,
-        routing=routing,
-        model=model.name,
-        gpu=None,
-        not_modeled=(
-            *model.not_modeled,
-            *simulation_limits(cache.settings, engine, degrees),
-            *offload_limits(engine, offload),
-            *replica_limits(model, degrees),
-        ),
+    service = Service(
+        step_time=ready.step_time,
+        accept=accepting(acceptance_rate, _generator(seed) if acceptance_rate else None),
+        scheduler=SchedulerName(scheduler),
+        keep_partial=keep_partial,
+        notify=notify,
+        on_start=on_start,
+        on_progress=on_progress,
+        observe=observe,
     )
+    return _served(ready, workload, service, replicas=ready.replicas, routing=routing)

@@ -11,6 +11,7 @@ from kvsim import api
 from kvsim.cli.deployments import stated
 from kvsim.cli.flags import InputFile, OutputFile, add_fields, add_model, from_args, size
 from kvsim.cli.progress import progress
+from kvsim.cli.simulate_stream import add_stream, check_stream, run_stream
 from kvsim.errors import SpecError
 from kvsim.io.frames import check_ending
 from kvsim.io.step_table import read_step_table
@@ -45,6 +46,7 @@ def add_simulate(parser: argparse.ArgumentParser) -> None:
         help="blocks of the pool, instead of a device's memory",
     )
     _add_traffic(parser)
+    add_stream(parser)
     _add_service(parser)
     _add_outputs(parser)
     add_fields(parser, Offload, skip=set())
@@ -174,6 +176,8 @@ def run_simulate(args: argparse.Namespace) -> Json:
     outputs = _checked(args)
     limits = from_args(ServiceLimits, args)
     clock = Clock()
+    if args.stream is not None:
+        return run_stream(args, clock, step_time_from)
     serve = _served(args, clock)
     results: list[Json] = []
     for seed in range(args.seed, args.seed + args.seeds):
@@ -207,6 +211,7 @@ def _checked(args: argparse.Namespace) -> dict[str, str]:
     if args.seeds > 1 and args.trace is not None and not args.acceptance_rate:
         msg = f"seeds={args.seeds} must be 1 with trace={args.trace}: nothing in it is by chance"
         raise SpecError(msg)
+    check_stream(args)
     outputs = {name: getattr(args, f"output_{name}") for name in TABLES}
     outputs = {name: path for name, path in outputs.items() if path is not None}
     for path in outputs.values():

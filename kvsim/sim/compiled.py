@@ -60,7 +60,8 @@ def run_compiled(
     end = final_tokens(setup, requests)
     shared = find_shared(setup, requests, end, notify)
     state = first_state(setup, requests, end, costs)
-    memory = first_memory(setup, requests, end, shared, costs)
+    most_running = min(setup.config.active_seqs, len(requests))
+    memory = first_memory(setup, requests, end, shared, costs, most_running=most_running)
     go_on = kernel(loop.run, (state[0], memory), notify)
     on_start()
     log = Log(requests)
@@ -72,7 +73,7 @@ def run_compiled(
             rows = log_rows(setup, min(2 * len(memory.steps), MOST_STEPS))
             memory = memory._replace(steps=rows.steps, evictions=rows.evictions, stalls=rows.stalls)
         if reply == IS_STUCK:
-            raise _stuck(setup, requests, state)
+            raise stuck(setup, requests, state)
     except KeyboardInterrupt:
         if not keep_partial:
             raise
@@ -104,7 +105,7 @@ def final_tokens(setup: EngineSetup, requests: RequestArrays) -> Ints:
     end: Ints = np.minimum(asked, setup.config.max_model_len)
     usable = setup.num_gpu_blocks - 1
     is_too_long = requests.num_prompt_tokens >= setup.config.max_model_len
-    if not is_too_long.any() and setup.blocks_of(int(end.max())) <= usable:
+    if not is_too_long.any() and setup.blocks_of(int(end.max(initial=1))) <= usable:
         return end
     for i in range(len(end)):
         needed = setup.blocks_of(int(end[i]))
@@ -149,7 +150,7 @@ COST_FIELDS = tuple(name for name in RUN.names or () if name in StepCosts.__slot
 
 def ring_size(requests: RequestArrays, end: Ints) -> int:
     """More than the longest answer, and a power of two: what the shared counter points into."""
-    longest = int((end - requests.num_prompt_tokens).max())
+    longest = int((end - requests.num_prompt_tokens).max(initial=0))
     return 1 << (longest + 2).bit_length()
 
 
@@ -159,16 +160,17 @@ def first_memory(
     end: Ints,
     shared: SharedContent,
     costs: StepCosts,
+    *,
+    most_running: int,
 ) -> Memory:
     """All arrays before the first step."""
     ring = ring_size(requests, end)
-    most_running = min(setup.config.active_seqs, len(requests))
     num_nodes = setup.num_gpu_blocks - 1 if setup.config.enable_prefix_caching else 1
-    most_shared = int(shared.num_blocks.max())
+    most_shared = int(shared.num_blocks.max(initial=0))
     node, rows = np.zeros(num_nodes, NODE), log_rows(setup, FIRST_STEPS)
     node["newer"] = np.arange(1, num_nodes + 1)
     return Memory(
-        req=request_rows(requests, end, shared),
+        req=request_rows(requests, end, shared, after=np.zeros(0, REQUEST)),
         node=node,
         steps=rows.steps,
         evictions=rows.evictions,
@@ -190,9 +192,13 @@ def first_memory(
     )
 
 
-def request_rows(requests: RequestArrays, end: Ints, shared: SharedContent) -> NDArray[np.void]:
-    """The kernel's requests, none of which has arrived."""
-    rows = np.zeros(len(requests), REQUEST)
+def request_rows(
+    requests: RequestArrays, end: Ints, shared: SharedContent, *, after: NDArray[np.void]
+) -> NDArray[np.void]:
+    """The kernel's requests: those that it has, then these, none of which has arrived."""
+    whole = np.zeros(len(after) + len(requests), REQUEST)
+    whole[: len(after)] = after
+    rows = whole[len(after) :]
     rows["known"] = requests.num_prompt_tokens
     rows["end"] = end
     rows["arrival_s"] = requests.arrival_s
@@ -201,7 +207,7 @@ def request_rows(requests: RequestArrays, end: Ints, shared: SharedContent) -> N
     for name in ("first_step", "first_token_step", "last_step", "private_node"):
         rows[name] = NONE
     rows["cut_step"] = NONE - 1  # no step before the first
-    return rows
+    return whole
 
 
 class LogRows(NamedTuple):
@@ -220,7 +226,8 @@ def log_rows(setup: EngineSetup, num_steps: int) -> LogRows:
     )
 
 
-def _stuck(setup: EngineSetup, requests: RequestArrays, state: NDArray[np.void]) -> SpecError:
+def stuck(setup: EngineSetup, requests: RequestArrays, state: NDArray[np.void]) -> SpecError:
+    """Why nothing runs and nothing can."""
     order = [int(state[name][0]) for name in ("head", "front", "next_new")]
     first = next(r for r in order if r != NONE)
     return never_scheduled(setup, int(requests.place[first]))

@@ -25,15 +25,23 @@ class SharedContent:
     num_identities: int
 
 
+def nothing_shared(num_requests: int) -> SharedContent:
+    """What requests share that share nothing."""
+    none = np.zeros(num_requests, np.int64)
+    return SharedContent(
+        first_piece=none, num_blocks=none, pieces=np.zeros((1, 2), np.int64), num_identities=0
+    )
+
+
 def find_shared(
     setup: EngineSetup, requests: RequestArrays, end: Ints, notify: Callable[[str], None]
 ) -> SharedContent:
     """What requests share; nothing where prefixes are not cached or prompts name no segment."""
     num_requests, num_segments = len(requests), len(requests.segment_id)
+    if not setup.config.enable_prefix_caching or not num_segments:
+        return nothing_shared(num_requests)
     first_piece, num_blocks = np.zeros(num_requests, np.int64), np.zeros(num_requests, np.int64)
     most = num_segments + num_requests  # an answer is a segment too
-    if not setup.config.enable_prefix_caching or not num_segments:
-        most = 0
     content = Content(
         end=end,
         first_segment=requests.first_segment,
@@ -48,12 +56,10 @@ def find_shared(
         first_piece=first_piece,
         shared_blocks=num_blocks,
     )
-    num_identities = 0
-    if most:
-        runs = np.zeros(most + 1, CONTENT_RUN)
-        places = np.full(1 << (2 * most).bit_length(), NONE)
-        given = (content, runs, places, setup.block_size)
-        num_identities = kernel(kernels.intern, given, notify)(*given)
+    runs = np.zeros(most + 1, CONTENT_RUN)
+    places = np.full(1 << (2 * most).bit_length(), NONE)
+    given = (content, runs, places, setup.block_size)
+    num_identities = kernel(kernels.intern, given, notify)(*given)
     return SharedContent(
         first_piece=first_piece,
         num_blocks=num_blocks,

@@ -21,11 +21,11 @@ Rows = NDArray[np.void]
 class Log:
     """Rows that the kernel filled, kept until the run is over."""
 
-    def __init__(self, requests: RequestArrays) -> None:
+    def __init__(self, requests: RequestArrays, *, stalls: Rows | None = None) -> None:
         self._requests = requests
         self._steps = [np.zeros(0, STEP_COLUMNS)]
         self._evictions = [np.zeros(0, EVICTION)]
-        self._stalls = [np.zeros(0, STALL)]
+        self._stalls = [np.zeros(0, STALL) if stalls is None else stalls]
 
     def take(self, state: Rows, memory: Memory) -> None:
         """Keep the rows that are filled, and count from 0 again: the kernel gets new ones."""
@@ -36,6 +36,18 @@ class Log:
         ):
             kept.append(rows[: state[count][0]])
             state[count] = 0
+
+    @property
+    def stalls(self) -> Rows:
+        """Those of all requests, in their order."""
+        return np.concatenate(self._stalls)
+
+    def stalls_of_others(self, new_place: Ints) -> Rows:
+        """Those of requests that are not finished, which now have other places."""
+        stalls = self.stalls
+        stalls["request"] = new_place[stalls["request"]]
+        others: Rows = stalls[stalls["request"] != NONE]
+        return others
 
     @property
     def steps(self) -> StepSeries:
@@ -67,7 +79,7 @@ class Log:
         return RequestSeries(rows, self._stalls_of(done))
 
     def _stalls_of(self, done: NDArray[np.bool_]) -> Rows:
-        logged = np.concatenate(self._stalls)
+        logged = self.stalls
         row: Ints = np.where(done, np.cumsum(done) - 1, NONE)
         stalls = np.zeros(len(logged), STALL_COLUMNS)
         stalls["row"] = row[logged["request"]]

@@ -1,5 +1,6 @@
 """From records to waiting times: gaps between tokens, queueing, and who kept what limits."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import NamedTuple, Self
 
@@ -179,6 +180,13 @@ def goodput(
     """
     num_kept = num_keeping(steps, requests, limits)
     duration_s = steps[-1].end_s if len(steps) else 0.0
+    return goodput_of(num_kept, limits, num_asked=num_asked, duration_s=duration_s)
+
+
+def goodput_of(
+    num_kept: int, limits: ServiceLimits, *, num_asked: int, duration_s: float
+) -> Goodput:
+    """So many requests kept the limits, of those asked, in so many seconds."""
     return Goodput(
         limits=limits,
         requests=num_kept,
@@ -189,21 +197,23 @@ def goodput(
 
 def num_keeping(steps: StepSeries, requests: RequestSeries, limits: ServiceLimits) -> int:
     """How many requests of an engine keep every limit."""
-    kept = keeps(requests, limits)
+    taken = {"ttft_s": requests.ttft_s, "tpot_s": requests.tpot_or_nan_s, "e2e_s": requests.e2e_s}
     if limits.slo_itl_s is not None:
-        kept &= StepEnds.of(steps).widest_s(requests) <= limits.slo_itl_s
-    return int(kept.sum())
+        taken["itl_s"] = StepEnds.of(steps).widest_s(requests)
+    return count_keeping(taken, limits)
 
 
-def keeps(requests: RequestSeries, limits: ServiceLimits) -> NDArray[np.bool_]:
-    """Which requests keep the limits on their times, that between two tokens apart."""
-    taken = (
-        (limits.slo_ttft_s, requests.ttft_s),
-        (limits.slo_tpot_s, requests.tpot_or_0_s),
-        (limits.slo_e2e_s, requests.e2e_s),
-    )
-    kept = np.ones(len(requests), bool)
-    for limit, seconds in taken:
+def count_keeping(taken: Mapping[str, Floats], limits: ServiceLimits) -> int:
+    """How many requests keep every limit.
+
+    Args:
+        taken: what each took: `ttft_s`, `tpot_s` (NaN of one token), `e2e_s`, and `itl_s` where
+            that is limited.
+        limits: to be kept.
+    """
+    kept = np.ones(len(taken["ttft_s"]), bool)
+    for name, seconds in taken.items():
+        limit: float | None = getattr(limits, f"slo_{name}")
         if limit is not None:
-            kept &= seconds <= limit
-    return kept
+            kept &= ~(seconds > limit)
+    return int(kept.sum())

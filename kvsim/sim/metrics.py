@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kvsim.sim.series import RequestSeries, StepSeries
+from kvsim.sim.totals import StepSums
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,23 +77,14 @@ def _percentile(ordered: NDArray[np.float64], percent: int) -> float:
     return float(low + (high - low) * rest / 100)
 
 
-def mean_over_time(steps: StepSeries, name: str) -> float:
-    """Mean of a column of counts, weighted by the seconds of each step; 0 if no step took time."""
-    seconds = steps.seconds
-    total_s = float(seconds.sum())
-    return float(seconds @ steps.ints(name)) / total_s if total_s else 0.0
-
-
-def waste(steps: StepSeries, *, num_usable_blocks: int) -> Waste | None:
+def waste(sums: StepSums, *, num_usable_blocks: int) -> Waste | None:
     """Where the pool's blocks went, weighted by the seconds of each step; None without steps."""
-    seconds = steps.seconds
-    total_s = float(seconds.sum())
-    if not total_s:
+    if not sums.seconds:
         return None
-    pool = total_s * num_usable_blocks
-    held = float(seconds @ steps.ints("num_used_blocks"))
-    reserved = float(seconds @ steps.floats("reserved_blocks"))
-    idle = float(seconds @ steps.floats("idle_blocks"))
+    pool = sums.seconds * num_usable_blocks
+    held, reserved, idle = (
+        sums.over_time[name] for name in ("num_used_blocks", "reserved_blocks", "idle_blocks")
+    )
     return Waste(
         used=(held - reserved - idle) / pool,
         reserved=reserved / pool,
@@ -102,15 +93,15 @@ def waste(steps: StepSeries, *, num_usable_blocks: int) -> Waste | None:
     )
 
 
-def prefix_cache_use(steps: StepSeries, requests: RequestSeries) -> PrefixCacheUse:
+def prefix_cache_use(sums: StepSums, hit_shares: NDArray[np.float64]) -> PrefixCacheUse:
     """Hits and queries over all steps, and the mean share that a finished request found."""
-    hit, query = steps.total("num_hit_tokens"), steps.total("num_query_tokens")
-    shares = requests.ints("num_cached_tokens") / requests.ints("num_prompt_tokens")
+    hit, query = sums.counted["num_hit_tokens"], sums.counted["num_query_tokens"]
+    of_requests = spread(hit_shares)
     return PrefixCacheUse(
         hit_tokens=hit,
         query_tokens=query,
         token_hit_rate=hit / query if query else 0.0,
-        request_hit_rate=float(shares.mean()) if len(shares) else 0.0,
-        resume_hit_tokens=steps.total("num_resume_hit_tokens"),
-        resume_query_tokens=steps.total("num_resume_query_tokens"),
+        request_hit_rate=of_requests.mean if of_requests is not None else 0.0,
+        resume_hit_tokens=sums.counted["num_resume_hit_tokens"],
+        resume_query_tokens=sums.counted["num_resume_query_tokens"],
     )

@@ -6,10 +6,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kvsim.sim.latency import Goodput, StepEnds, joined_gaps, num_keeping, weighted_spread
+from kvsim.sim.figures import Json, plain
+from kvsim.sim.latency import (
+    Goodput,
+    StepEnds,
+    goodput_of,
+    joined_gaps,
+    num_keeping,
+    weighted_spread,
+)
 from kvsim.sim.metrics import Spread
 from kvsim.sim.series import PreemptionSeries, RequestSeries, StepSeries
-from kvsim.sim.simulation import Json, Simulation, plain
+from kvsim.sim.simulation import Simulation
 from kvsim.sim.tiers import TierUse
 from kvsim.specs.limits import ServiceLimits
 from kvsim.specs.routing import Routing
@@ -44,13 +52,7 @@ class ReplicatedSimulation(Simulation):
     def goodput(self, limits: ServiceLimits) -> Goodput:
         """The requests that kept these limits, wherever they were served."""
         num_kept = sum(num_keeping(one.steps, one.requests, limits) for one in self.replicas)
-        duration_s = self.duration_s
-        return Goodput(
-            limits=limits,
-            requests=num_kept,
-            share=num_kept / self.num_requests,
-            requests_per_s=num_kept / duration_s if duration_s else 0.0,
-        )
+        return goodput_of(num_kept, limits, num_asked=self.num_requests, duration_s=self.duration_s)
 
     def as_dict(self, *, cpu_s: float | None = None) -> Json:
         """The figures of all replicas together, and in `replicas` those of each."""

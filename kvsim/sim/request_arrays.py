@@ -163,9 +163,39 @@ class RequestArrays:
         factor = stretch(self.arrival_s[0], self.arrival_s[-1], len(self), rate_per_s=rate_per_s)
         return replace(self, arrival_s=self.arrival_s * factor)
 
+    def take(self, chosen: Ints) -> "RequestArrays":
+        """Some of the requests, without the segments of their prompts."""
+        return replace(
+            no_requests(),
+            arrival_s=self.arrival_s[chosen],
+            num_prompt_tokens=self.num_prompt_tokens[chosen],
+            num_output_tokens=self.num_output_tokens[chosen],
+            first_segment=np.zeros(len(chosen) + 1, np.int64),
+            output_segment=self.output_segment[chosen],
+            place=self.place[chosen],
+            sample=self.sample[chosen],
+            source=self.source,
+        )
+
     def workload(self) -> Workload:
         """The same as request objects: some microseconds and a kilobyte each."""
         return Workload(requests=tuple(self[i] for i in range(len(self))), source=self.source)
+
+
+def no_requests() -> RequestArrays:
+    """Before the first."""
+    none, no_times = np.zeros(0, np.int64), np.zeros(0, np.float64)
+    return RequestArrays(
+        arrival_s=no_times,
+        num_prompt_tokens=none,
+        num_output_tokens=none,
+        first_segment=np.zeros(1, np.int64),
+        segment_id=none,
+        segment_tokens=none,
+        output_segment=none,
+        place=none,
+        sample=none,
+    )
 
 
 def joined(parts: Sequence[RequestArrays]) -> RequestArrays:

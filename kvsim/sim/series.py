@@ -177,13 +177,21 @@ class RequestSeries(Series[RequestRecord]):
         return self.floats("finish_s") - self.floats("arrival_s")
 
     @property
-    def tpot_s(self) -> NDArray[np.float64]:
-        """Mean times per later token, of requests with more than one."""
-        return self.tpot_or_0_s[self.ints("num_output_tokens") > 1]
+    def hit_shares(self) -> NDArray[np.float64]:
+        """Shares of the prompts that were found in the prefix cache."""
+        shares: NDArray[np.float64] = (
+            self.rows["num_cached_tokens"] / self.rows["num_prompt_tokens"]
+        )
+        return shares
 
     @property
-    def tpot_or_0_s(self) -> NDArray[np.float64]:
-        """Mean times per later token; 0 of a single one."""
+    def tpot_s(self) -> NDArray[np.float64]:
+        """Mean times per later token, of requests with more than one."""
+        return self.tpot_or_nan_s[self.ints("num_output_tokens") > 1]
+
+    @property
+    def tpot_or_nan_s(self) -> NDArray[np.float64]:
+        """Mean times per later token; NaN of a single one."""
         gaps = self.ints("num_output_tokens") - 1
         later = self.floats("finish_s") - self.floats("first_token_s")
-        return np.where(gaps > 0, later / np.maximum(gaps, 1), 0.0)
+        return np.where(gaps > 0, later / np.maximum(gaps, 1), np.nan)

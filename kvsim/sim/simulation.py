@@ -1,17 +1,16 @@
 """Simulation: a run's records, and the figures that follow from them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kvsim.sim.cover import SchedulerName
 from kvsim.sim.engine import Engine
+from kvsim.sim.figures import MAX_EVICTIONS, AboutRun, Outcome, figures
 from kvsim.sim.latency import Goodput, StepEnds, goodput, queue_times, weighted_spread
 from kvsim.sim.metrics import (
     PrefixCacheUse,
     Spread,
     Waste,
-    mean_over_time,
     prefix_cache_use,
     spread,
     waste,
@@ -20,6 +19,7 @@ from kvsim.sim.records import StepRecord
 from kvsim.sim.series import PreemptionSeries, RequestSeries, StepSeries
 from kvsim.sim.tables import frame
 from kvsim.sim.tiers import TierUse
+from kvsim.sim.totals import step_sums
 from kvsim.specs.limits import ServiceLimits
 
 if TYPE_CHECKING:
@@ -27,12 +27,9 @@ if TYPE_CHECKING:
 
 Json = dict[str, object]
 
-MAX_EVICTIONS = 100
-"""Most preemptions that are listed among the figures; all of them are among the records."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Simulation:
+class Simulation(AboutRun):
     """What happened when an engine served a workload; every figure is read off the records.
 
     `interrupted` means that the run was stopped: the records are those of what was done.
@@ -40,23 +37,9 @@ class Simulation:
 
     steps: StepSeries
     requests: RequestSeries  # those that finished, in the workload's order
-    num_requests: int  # that were to be served, every sample counted
-    num_gpu_blocks: int  # the null block counted
     num_free_blocks: int  # that nobody held when the run ended
     preemptions: PreemptionSeries
     tiers: tuple[TierUse, ...] = ()  # below the device, the nearest first
-    block_size: int  # tokens to which the scheduler aligns
-    max_model_len: int  # longest prompt plus answer
-    step_time: str  # where a step's seconds come from
-    is_calibrated: bool  # whether those rest on measurements
-    engine: str
-    engine_version: str
-    model: str | None = None
-    gpu: str | None = None
-    interrupted: bool = False
-    scheduler: SchedulerName = SchedulerName.REFERENCE
-    scheduler_reason: str | None = None  # why the reference served; None for the compiled twin
-    not_modeled: tuple[str, ...] = field(default=())
 
     @property
     def num_preemptions(self) -> int:
@@ -71,7 +54,7 @@ class Simulation:
     @property
     def waste(self) -> Waste | None:
         """Where the pool's blocks went; None if no step was done."""
-        return waste(self.steps, num_usable_blocks=self.num_gpu_blocks - 1)
+        return waste(step_sums(self.steps), num_usable_blocks=self.num_gpu_blocks - 1)
 
     @property
     def mean_block_utilization(self) -> float:
@@ -82,7 +65,7 @@ class Simulation:
     @property
     def prefix_cache(self) -> PrefixCacheUse:
         """What the prefix cache found."""
-        return prefix_cache_use(self.steps, self.requests)
+        return prefix_cache_use(step_sums(self.steps), self.requests.hit_shares)
 
     @property
     def ttft_s(self) -> Spread | None:
@@ -140,49 +123,23 @@ class Simulation:
         Args:
             cpu_s: CPU seconds that the run took, for its speed.
         """
-        parts, hits = self.waste, self.prefix_cache
-        return {
-            "engine": self.engine,
-            "engine_version": self.engine_version,
-            "model": self.model,
-            "gpu": self.gpu,
-            "interrupted": self.interrupted,
-            "scheduler": self.scheduler,
-            "scheduler_reason": self.scheduler_reason,
-            "requests": len(self.requests),
-            "requests_asked": self.num_requests,
-            "steps": len(self.steps),
-            "duration_s": self.duration_s,
-            "scheduled_tokens": self.steps.total("num_tokens"),
-            "output_tokens": self.requests.total("num_output_tokens"),
-            "preemptions": self.num_preemptions,
-            "recomputed_tokens": self.recomputed_tokens,
-            "evictions": [asdict(p) for p in self.preemptions[:MAX_EVICTIONS]],
-            "num_gpu_blocks": self.num_gpu_blocks,
-            "block_size": self.block_size,
-            "peak_blocks": self.peak_blocks,
-            "peak_running": self.steps.most("num_running"),
-            "peak_waiting": self.steps.most("num_waiting"),
-            "mean_running": mean_over_time(self.steps, "num_running"),
-            "mean_waiting": mean_over_time(self.steps, "num_waiting"),
-            "mean_block_utilization": self.mean_block_utilization,
-            "waste": None if parts is None else asdict(parts),
-            "prefix_cache": asdict(hits),
-            "tiers": [asdict(tier) for tier in self.tiers],
-            "step_time": {"source": self.step_time, "calibrated": self.is_calibrated},
-            "ttft_s": plain(self.ttft_s),
-            "tpot_s": plain(self.tpot_s),
-            "itl_s": plain(self.itl_s),
-            "queue_s": plain(self.queue_s),
-            "e2e_s": plain(self.e2e_s),
-            "simulated_requests_per_s": len(self.requests) / cpu_s if cpu_s else None,
-            "not_modeled": list(self.not_modeled),
-        }
-
-
-def plain(values: Spread | None) -> Json | None:
-    """A spread as plain values."""
-    return None if values is None else asdict(values)
+        sums = step_sums(self.steps)
+        outcome = Outcome(
+            sums=sums,
+            num_finished=len(self.requests),
+            num_output_tokens=self.requests.total("num_output_tokens"),
+            num_recomputed_tokens=self.recomputed_tokens,
+            evictions=self.preemptions[:MAX_EVICTIONS],
+            tiers=self.tiers,
+            prefix_cache=prefix_cache_use(sums, self.requests.hit_shares),
+            ttft_s=self.ttft_s,
+            tpot_s=self.tpot_s,
+            itl_s=self.itl_s,
+            queue_s=self.queue_s,
+            e2e_s=self.e2e_s,
+            duration_s=self.duration_s,
+        )
+        return figures(self, outcome, cpu_s=cpu_s)
 
 
 @dataclass(frozen=True, slots=True)

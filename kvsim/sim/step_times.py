@@ -12,13 +12,11 @@ from kvsim.analytic.weights import Part
 from kvsim.dtypes import DType
 from kvsim.errors import SpecError
 from kvsim.sim.batch import Batch
-from kvsim.sim.request_arrays import RequestArrays, longest_tokens
 from kvsim.sim.step_costs import CostForm, StepCosts
 from kvsim.specs.deployment import Deployment
 from kvsim.specs.efficiencies import Efficiencies
 from kvsim.specs.engine import ResolvedVllm
 from kvsim.specs.step_table import StepTable
-from kvsim.specs.workload import Workload
 
 DEFAULT_STEP_S = 0.025
 """Seconds of a step where no device is named: a round figure, not a measurement."""
@@ -172,7 +170,7 @@ class TableStepTime:
 
 def deployed_step_time(
     deployment: Deployment,
-    workload: Workload | RequestArrays,
+    longest_tokens: int,
     *,
     weights: Sequence[Part],
     rank_weights_bytes: int,
@@ -181,11 +179,11 @@ def deployed_step_time(
     settings: ResolvedVllm,
     efficiencies: Efficiencies | None = None,
 ) -> RooflineStepTime:
-    """The roofline of a deployment, for the lengths that a workload reaches.
+    """The roofline of a deployment, for the lengths that its requests reach.
 
     Args:
         deployment: model, accelerator and degrees.
-        workload: what its longest request needs is all that is tabulated.
+        longest_tokens: prompt and answer of the longest request; no more is tabulated.
         weights: bytes by role on one rank.
         rank_weights_bytes: bytes on the rank that holds most; stages work one after the other.
         kv_dtype: storage format of the cache.
@@ -196,8 +194,7 @@ def deployed_step_time(
     Raises:
         SpecError: if the weights or the device's speeds are not known.
     """
-    longest = longest_tokens(workload)
-    longest += STEPS_UNDER_WAY * (1 + settings.num_speculative_tokens)
+    longest = longest_tokens + STEPS_UNDER_WAY * (1 + settings.num_speculative_tokens)
     measured = efficiencies or Efficiencies()
     parallel, accelerator = deployment.parallel, deployment.accelerator
     table = roofline(

@@ -30,13 +30,15 @@ class TableName(StrEnum):
 
 def request_columns(done: "Simulation") -> Columns:
     """The finished requests: their records, and the times that follow from them."""
-    requests = done.requests
-    is_single = requests.ints("num_output_tokens") < 2
+    return _request_columns(done.requests, queue_times(done.steps, done.requests))
+
+
+def _request_columns(requests: RequestSeries, queue_s: Column) -> Columns:
     return _own_columns(requests) | {
         "num_stalls": np.bincount(requests.stalls["row"], minlength=len(requests)),
-        "queue_s": queue_times(done.steps, requests),
+        "queue_s": queue_s,
         "ttft_s": requests.ttft_s,
-        "tpot_s": np.where(is_single, np.nan, requests.tpot_or_0_s),
+        "tpot_s": requests.tpot_or_nan_s,
         "e2e_s": requests.e2e_s,
     }
 
@@ -63,17 +65,31 @@ COLUMNS: Mapping[TableName, Callable[["Simulation"], Columns]] = {
 
 
 def frame(done: "Simulation", table: str) -> "DataFrame":
-    """A table of a run; its columns have the same types in every run, with rows or without.
+    """A table of a run.
 
     Raises:
         SpecError: for an unknown table.
     """
-    import polars as pl  # noqa: PLC0415 - heavy, and only who wants tables needs it
-
     if table not in list(TableName):
         msg = f"table={table[:40]} must be one of {', '.join(TableName)}"
         raise SpecError(msg)
-    columns = COLUMNS[TableName(table)](done)
+    return _frame(COLUMNS[TableName(table)](done))
+
+
+def request_frame(requests: RequestSeries, queue_s: Column) -> "DataFrame":
+    """The table of some requests, as `frame` makes it.
+
+    Args:
+        requests: that are finished.
+        queue_s: how long each waited until it was first part of a step.
+    """
+    return _frame(_request_columns(requests, queue_s))
+
+
+def _frame(columns: Columns) -> "DataFrame":
+    """A table whose columns have the same types in every run, with rows or without."""
+    import polars as pl  # noqa: PLC0415 - heavy, and only who wants tables needs it
+
     schema = {
         name: pl.Float64
         if name.endswith(("_s", "_blocks")) and not name.startswith("num_")
