@@ -10,17 +10,10 @@ import numpy as np
 
 from kvsim.errors import UnsupportedError
 from kvsim.io.trace_columns import TraceColumns, trace_columns
-from kvsim.io.trace_frames import IrregularTrace
+from kvsim.io.trace_frames import WINDOW_BYTES, WINDOW_REQUESTS, IrregularTrace
 from kvsim.io.traces import TraceReader, read_trace
 from kvsim.sim.request_arrays import RequestArrays, as_arrays, joined
 from kvsim.specs.workload import Workload
-from kvsim.units import MiB
-
-WINDOW_BYTES = 2 * MiB
-"""Of a trace file, that are read and served at once."""
-
-WINDOW_REQUESTS = 2**16
-"""Requests that are served at once where they are read row by row."""
 
 
 def read_requests(

@@ -13,8 +13,9 @@ from kvsim import __version__
 from kvsim.api.preparing import Prepared, prepare, prepare_blocks
 from kvsim.api.reading import request_windows
 from kvsim.errors import FileError, SpecError, UnsupportedError
+from kvsim.io.bounded import file_digest
 from kvsim.io.frames import PARQUET
-from kvsim.io.limits import MAX_REQUEST_TOKENS
+from kvsim.io.limits import MAX_TRACE_TOKENS
 from kvsim.io.stream_files import StreamStore, stream_store
 from kvsim.sim.cover import SchedulerName, why_not_compiled
 from kvsim.sim.latency import count_keeping, goodput_of
@@ -33,7 +34,6 @@ from kvsim.specs.step_table import StepTable
 if TYPE_CHECKING:
     pass
 
-BYTES_AT_ONCE = 2**20
 IS_OVER = "is_over"
 LIMITED = ("ttft_s", "tpot_s", "e2e_s")
 """Times of a request that can be limited in a stream."""
@@ -99,7 +99,7 @@ def simulate_stream(
     """
     ready = prepare(
         deployment,
-        longest_tokens=2 * MAX_REQUEST_TOKENS,
+        longest_tokens=MAX_TRACE_TOKENS,
         step_time_s=step_time_s,
         step_table=step_table,
         efficiencies=efficiencies,
@@ -263,13 +263,7 @@ def _digest(ready: Prepared, costs: StepCosts, order: StreamOrder) -> str:
     """All that decides the figures."""
     digest = hashlib.sha256()
     given = (ready.setup.config, ready.setup.cache_config, ready.setup.num_gpu_blocks, costs)
+    digest.update(file_digest(order.trace))
     for part in (__version__, *given, order.skip_bad, order.output is None):
         digest.update(repr(part).encode())
-    try:
-        with Path(order.trace).open("rb") as file:
-            while block := file.read(BYTES_AT_ONCE):
-                digest.update(block)
-    except OSError as error:
-        msg = f"{Path(order.trace).name}: {error.strerror}"
-        raise FileError(msg) from error
     return digest.hexdigest()

@@ -1,5 +1,6 @@
 """Files of a user's, read in bounded time and memory: text, JSON or TOML, or one clean error."""
 
+import hashlib
 import json
 import tomllib
 from os import PathLike
@@ -40,6 +41,20 @@ def read_text(path: str | PathLike[str], *, most_bytes: int, what: str) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         msg = f"{file.name}: is not text in UTF-8, so no {what}"
+        raise FileError(msg) from None
+
+
+def file_digest(path: str | PathLike[str]) -> bytes:
+    """A digest of a file's bytes, however many there are.
+
+    Raises:
+        FileError: if it cannot be read.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except OSError as error:
+        msg = f"{Path(path).name}: {error.strerror}"
         raise FileError(msg) from None
 
 

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 BLOCK_BYTES = 32 * MiB
 """Of text that is read at once; a line that is longer is left to the reader of rows."""
 
-PARQUET_ROWS = 2**19
+WINDOW_BYTES = 2 * MiB
+"""Of text that is read, served and forgotten at once."""
+
+WINDOW_REQUESTS = 2**16
+"""Requests that are, where they are read row by row."""
+
+PARQUET_ROWS = 2**17
 MAX_CELL_BYTES = 131_072
 """Longest cell that Python's csv module reads."""
 

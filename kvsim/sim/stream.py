@@ -35,7 +35,7 @@ COLUMNS = (
     *("arrival_s", "num_prompt_tokens", "num_output_tokens", "first_segment", "segment_id"),
     *("segment_tokens", "output_segment", "place", "sample"),
 )
-KEPT = ("req", "node", "due", "events", "idle", "late", "ending")
+KEPT = ("req", "node", "due", "events", "idle", "slots", "late", "ending")
 """Arrays of the kernel that it goes on from; the others it fills before it reads them."""
 
 
