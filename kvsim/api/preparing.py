@@ -5,15 +5,12 @@ from dataclasses import dataclass
 from kvsim.engines.vllm_cache import vllm_cache
 from kvsim.errors import SpecError
 from kvsim.io.overheads import overhead_model
-from kvsim.planner.plan import deployment_cache_dtype, deployment_dtype, evaluate
+from kvsim.planner.plan import evaluate
+from kvsim.planner.replica import ready_replica
+from kvsim.sim.request_arrays import RequestArrays
 from kvsim.sim.setup import EngineSetup
 from kvsim.sim.simulate import deployed_setup, limits, offload_limits, replica_limits
-from kvsim.sim.step_times import (
-    ConstantStepTime,
-    StepTime,
-    TableStepTime,
-    deployed_step_time,
-)
+from kvsim.sim.step_times import ConstantStepTime, StepTime, TableStepTime
 from kvsim.specs.deployment import Deployment
 from kvsim.specs.efficiencies import Efficiencies
 from kvsim.specs.engine import EngineName, Vllm
@@ -22,6 +19,7 @@ from kvsim.specs.offload import Offload
 from kvsim.specs.overheads import OverheadModel
 from kvsim.specs.parallel import Parallelism
 from kvsim.specs.step_table import StepTable
+from kvsim.specs.workload import Workload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +36,8 @@ class Prepared:
 
 def prepare(
     deployment: Deployment,
+    workload: Workload | RequestArrays | None,
     *,
-    longest_tokens: int,
     step_time_s: float | None = None,
     step_table: StepTable | None = None,
     efficiencies: Efficiencies | None = None,
@@ -52,7 +50,7 @@ def prepare(
 
     Args:
         deployment: model, accelerator, engine settings, parallelism.
-        longest_tokens: prompt and answer of the longest request that will come.
+        workload: requests that will come; None: they are not known yet.
         step_time_s: seconds of every step; None means the roofline of the device.
         step_table: measured steps, in place of the roofline.
         efficiencies: shares of the device's stated speeds that were measured.
@@ -66,39 +64,25 @@ def prepare(
         SpecError: for settings that exclude each other.
         UnsupportedError: for a layout or a schedule that is not known.
     """
-    engine, parallel = deployment.engine, deployment.parallel
-    coefficients = overheads or overhead_model(EngineName.VLLM, engine.engine_version)
-    evaluation = evaluate(deployment, coefficients, concurrent_requests=1)
-    model = evaluation.deployment.model
-    cache = vllm_cache(model, engine, accelerator=deployment.accelerator, parallel=parallel)
-    step_time = _stated_step_time(step_time_s, step_table) or deployed_step_time(
-        evaluation.deployment,
-        longest_tokens,
-        weights=evaluation.weights,
-        rank_weights_bytes=evaluation.budget.weights_bytes.best,
-        kv_dtype=deployment_cache_dtype(evaluation.deployment),
-        dtype=deployment_dtype(evaluation.deployment),
-        settings=cache.settings,
+    coefficients = overheads or overhead_model(EngineName.VLLM, deployment.engine.engine_version)
+    replica = ready_replica(
+        evaluate(deployment, coefficients, concurrent_requests=1),
+        workload,
+        step_time=_stated_step_time(step_time_s, step_table),
         efficiencies=efficiencies,
+        offload=offload,
+        watermark=watermark,
+        acceptance_rate=acceptance_rate,
     )
     return Prepared(
-        setup=deployed_setup(
-            cache.start(evaluation.budget.kv_cache_bytes.best),
-            cache.settings,
-            engine,
-            acceptance_rate=acceptance_rate,
-            watermark=watermark,
-            offload=offload,
-        ),
-        step_time=step_time,
-        model=model.name,
+        setup=replica.setup,
+        step_time=replica.step_time,
+        model=replica.model.name,
         gpu=deployment.accelerator.name,
-        replicas=parallel.data_parallel_size,
+        replicas=deployment.parallel.data_parallel_size,
         not_modeled=(
-            *evaluation.not_modeled,
-            *limits(cache.settings, engine, parallel),
-            *offload_limits(engine, offload),
-            *replica_limits(model, parallel),
+            *replica.not_modeled,
+            *replica_limits(replica.model, deployment.parallel),
         ),
     )
 

@@ -8,7 +8,7 @@ from kvsim.io.workloads import named_workload
 from kvsim.planner.workload_summary import WorkloadSummary, summarize
 from kvsim.sim.cover import SchedulerName
 from kvsim.sim.moment import Observer
-from kvsim.sim.request_arrays import RequestArrays, longest_tokens
+from kvsim.sim.request_arrays import RequestArrays
 from kvsim.sim.serve import Service
 from kvsim.sim.simulate import accepting
 from kvsim.sim.simulate import simulate as run_simulation
@@ -153,7 +153,7 @@ def simulate(
     """
     ready = prepare(
         deployment,
-        longest_tokens=longest_tokens(workload),
+        workload,
         step_time_s=step_time_s,
         step_table=step_table,
         efficiencies=efficiencies,

@@ -15,7 +15,6 @@ from kvsim.api.reading import request_windows
 from kvsim.errors import FileError, SpecError, UnsupportedError
 from kvsim.io.bounded import file_digest
 from kvsim.io.frames import PARQUET
-from kvsim.io.limits import MAX_TRACE_TOKENS
 from kvsim.io.stream_files import StreamStore, stream_store
 from kvsim.sim.cover import SchedulerName, why_not_compiled
 from kvsim.sim.latency import count_keeping, goodput_of
@@ -99,7 +98,7 @@ def simulate_stream(
     """
     ready = prepare(
         deployment,
-        longest_tokens=MAX_TRACE_TOKENS,
+        None,
         step_time_s=step_time_s,
         step_table=step_table,
         efficiencies=efficiencies,

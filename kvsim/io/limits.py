@@ -44,9 +44,6 @@ MAX_SAFETENSORS_TENSORS = 2**20
 MAX_REQUEST_TOKENS = 2**24
 """Of a prompt or an answer in a trace; the longest context of any model has 10,485,760."""
 
-MAX_TRACE_TOKENS = 2 * MAX_REQUEST_TOKENS
-"""Of a request of a trace, prompt and answer."""
-
 MAX_LOG_BYTES = 64 * MiB
 """Of an engine's log."""
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from kvsim.engines.vllm_cache import vllm_cache
 from kvsim.planner.plan import Evaluation, deployment_cache_dtype, deployment_dtype
-from kvsim.sim.request_arrays import RequestArrays
+from kvsim.sim.request_arrays import RequestArrays, longest_tokens
 from kvsim.sim.serve import Service
 from kvsim.sim.setup import EngineSetup
 from kvsim.sim.simulate import deployed_setup, limits, offload_limits, simulate
@@ -51,7 +51,7 @@ class Replica:
 
 def ready_replica(
     evaluation: Evaluation,
-    workload: Workload | RequestArrays,
+    workload: Workload | RequestArrays | None,
     *,
     step_time: StepTime | None = None,
     efficiencies: Efficiencies | None = None,
@@ -63,7 +63,8 @@ def ready_replica(
 
     Args:
         evaluation: of the deployment.
-        workload: requests; its longest one decides what of the roofline is tabulated.
+        workload: requests; its longest one decides what of the roofline is tabulated. None: they
+            are not known yet, and may be as long as the context.
         step_time: seconds of a step; None means the roofline of the device.
         efficiencies: shares of the device's stated speeds that were measured.
         offload: speeds of the tiers below the device.
@@ -94,7 +95,7 @@ def ready_replica(
         step_time=step_time
         or deployed_step_time(
             deployment,
-            workload,
+            cache.settings.max_model_len if workload is None else longest_tokens(workload),
             weights=evaluation.weights,
             rank_weights_bytes=evaluation.budget.weights_bytes.best,
             kv_dtype=deployment_cache_dtype(deployment),
