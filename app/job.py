@@ -1,14 +1,16 @@
 """One job of page Simulate: what was asked, and the function that does it."""
 
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import kvsim
-from app.scenario import Scenario
+from app.fields import Field, Value
+from app.run_fields import GOALS, TRAFFIC
+from app.scenario import FIELDS, Scenario
 from app.traffic import Traffic, Upload
 
 Json = dict[str, Any]
@@ -36,6 +38,8 @@ class Goals:
     slo_itl_s: float | None
     slo_e2e_s: float | None
     slo_share: float
+    kv_offloading_gib: float | None
+    offload_gib_per_s: float | None
     step_times: Upload | None
 
     @property
@@ -47,6 +51,19 @@ class Goals:
             slo_itl_s=self.slo_itl_s,
             slo_e2e_s=self.slo_e2e_s,
             slo_share=self.slo_share,
+        )
+
+    def serving(self, deployment: kvsim.Deployment) -> kvsim.Deployment:
+        """The deployment with the tier in host memory that is asked for."""
+        engine = replace(deployment.engine, kv_offloading_size=self.kv_offloading_gib)
+        return replace(deployment, engine=engine)
+
+    @property
+    def offload(self) -> kvsim.Offload:
+        """The link to that tier; without a rate, transfers take no time."""
+        rate = self.offload_gib_per_s
+        return kvsim.Offload(
+            offload_bytes_per_s=None if rate is None else kvsim.parse_bytes(f"{rate:.6f}GiB")
         )
 
     def step_table(self) -> kvsim.StepTable | None:
@@ -66,6 +83,36 @@ class Job:
     scenario: Scenario
     traffic: Traffic
     goals: Goals
+
+    @classmethod
+    def of(cls, values: Mapping[str, Value]) -> "Job":
+        """The job that a link's inputs describe, which hold no file."""
+
+        def chosen(fields: Iterable[Field]) -> dict[str, Any]:
+            return {field.name: values.get(field.name, field.default) for field in fields}
+
+        return cls(
+            scenario=Scenario(config=None, **chosen(FIELDS.values())),
+            traffic=Traffic(trace=None, **chosen(TRAFFIC)),
+            goals=Goals(step_times=None, **chosen(GOALS)),
+        )
+
+    @property
+    def values(self) -> dict[str, Value]:
+        """Every input that a link can hold."""
+        parts = ((self.scenario, FIELDS.values()), (self.traffic, TRAFFIC), (self.goals, GOALS))
+        return {field.name: getattr(part, field.name) for part, fields in parts for field in fields}
+
+    @property
+    def has_files(self) -> bool:
+        """Whether a link cannot hold all of it."""
+        given = (self.scenario.config, self.traffic.trace, self.goals.step_times)
+        return any(file is not None for file in given)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether a file that was chosen is not there."""
+        return self.scenario.is_empty or self.traffic.is_empty
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +140,7 @@ def do(job: Job, tell: Tell) -> Result:
         KvsimError: for what the engine would refuse, and past the limits of the page.
     """
     traffic, goals = job.traffic, job.goals
-    deployment, table = job.scenario.deployment(), goals.step_table()
+    deployment, table = goals.serving(job.scenario.deployment()), goals.step_table()
     seeds = traffic.all_seeds
     first: kvsim.Simulation | None = None
     runs: list[Json] = []
@@ -106,6 +153,7 @@ def do(job: Job, tell: Tell) -> Result:
             workload,
             seed=seed,
             step_table=table,
+            offload=goals.offload,
             on_progress=_onward(tell, before=before, total=total),
         )
         if len(done.steps) > MAX_STEPS:

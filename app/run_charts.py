@@ -1,6 +1,6 @@
 """A simulated run over time as a plain Plotly dict, and in words."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import kvsim
 from app.charts import DANGER, LINE, Figure
@@ -12,17 +12,15 @@ HEADROOM = 1.08
 RUNNING, WAITING, BLOCKS = "#0072B2", "#E69F00", "#009E73"  # Okabe-Ito
 
 
-def timeline(result: Result, t: Text) -> Figure:
-    """Requests above, blocks below, over the time of the run; preemptions are marked."""
-    shown, num_gpu_blocks = result.points, result.done.num_gpu_blocks
-    times = [round(point.start_s, 3) for point in shown]
-    running, waiting = [p.running for p in shown], [p.waiting for p in shown]
-    blocks = [p.used_blocks for p in shown]
-    traces = [
-        _steps(t("line_running"), times, running, RUNNING, axis="y", dash="solid"),
-        _steps(t("line_waiting"), times, waiting, WAITING, axis="y", dash="dot"),
-        _steps(t("line_blocks"), times, blocks, BLOCKS, axis="y2", dash="solid"),
-    ]
+def timeline(result: Result, t: Text, *, baseline: Result | None = None) -> Figure:
+    """Requests above, blocks below, over the time of the run; preemptions are marked.
+
+    The baseline's lines are thinner and paler; its pool has a line of its own.
+    """
+    shown = result.points
+    traces = [*_lines(baseline.points, t, is_baseline=True)] if baseline is not None else []
+    traces += _lines(shown, t, is_baseline=False)
+    pools = {run.done.num_gpu_blocks for run in (baseline, result) if run is not None}
     hit = [point for point in shown if point.preempted]
     if hit:
         traces.append(_preemptions(hit, t))
@@ -37,18 +35,25 @@ def timeline(result: Result, t: Text) -> Figure:
         },
         "yaxis2": {
             "title": {"text": t("axis_blocks")},
-            "range": [0, num_gpu_blocks * HEADROOM],  # shapes do not widen an axis
+            "range": [0, max(pools) * HEADROOM],  # shapes do not widen an axis
             "domain": [0, 0.45],
         },
         "legend": {"orientation": "h", "x": 0, "y": -0.2, "yanchor": "top"},
         "hovermode": "x",
-        "shapes": [_pool_line(num_gpu_blocks)],
+        "shapes": [_pool_line(pool) for pool in sorted(pools)],
     }
     return {"data": traces, "layout": layout}
 
 
-def timeline_words(result: Result, t: Text) -> str:
-    """The run's peaks in words."""
+def timeline_words(result: Result, t: Text, *, baseline: Result | None = None) -> str:
+    """The run's peaks in words, and after them the baseline's."""
+    words = _words(result, t)
+    if baseline is None:
+        return words
+    return words + t("between_sentences") + t("timeline_baseline", words=_words(baseline, t))
+
+
+def _words(result: Result, t: Text) -> str:
     done, figures = result.done, result.figures
     return t(
         "timeline_alt",
@@ -61,19 +66,27 @@ def timeline_words(result: Result, t: Text) -> str:
     )
 
 
-def _steps(
-    name: str, times: Sequence[float], values: Sequence[int], color: str, *, axis: str, dash: str
-) -> Figure:
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "name": name,
-        "x": list(times),
-        "y": list(values),
-        "yaxis": axis,
-        "line": {"color": color, "width": 2, "shape": "hv", "dash": dash},
-        "hovertemplate": "%{y:,}",
-    }
+def _lines(
+    points: Sequence[kvsim.TimelinePoint], t: Text, *, is_baseline: bool
+) -> Iterator[Figure]:
+    times = [round(point.start_s, 3) for point in points]
+    for name, values, axis, color, dash in (
+        ("running", [p.running for p in points], "y", RUNNING, "solid"),
+        ("waiting", [p.waiting for p in points], "y", WAITING, "dot"),
+        ("blocks", [p.used_blocks for p in points], "y2", BLOCKS, "solid"),
+    ):
+        label = t(f"line_{name}")
+        yield {
+            "type": "scatter",
+            "mode": "lines",
+            "name": t("line_of_baseline", line=label) if is_baseline else label,
+            "x": times,
+            "y": values,
+            "yaxis": axis,
+            "opacity": 0.45 if is_baseline else 1,
+            "line": {"color": color, "width": 1 if is_baseline else 2, "shape": "hv", "dash": dash},
+            "hovertemplate": "%{y:,}",
+        }
 
 
 def _preemptions(hit: Sequence[kvsim.TimelinePoint], t: Text) -> Figure:

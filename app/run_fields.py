@@ -11,6 +11,8 @@ from app.traffic import (
 )
 
 MAX_SEEDS = 20
+MAX_LINK = 4000
+"""Characters of a link within a link."""
 
 SOURCE = (
     Field(name="workload", kind=Kind.CHOICE, default=GENERATED, options=workload_options),
@@ -46,5 +48,12 @@ GOALS = (
     Field(name="slo_itl_s", kind=Kind.AMOUNT, default=None, empty="no_goal"),
     Field(name="slo_e2e_s", kind=Kind.AMOUNT, default=None, empty="no_goal"),
     Field(name="slo_share", kind=Kind.SHARE, default=0.99),
+    Field(name="kv_offloading_gib", kind=Kind.SIZE, default=None, empty="no_offload"),
+    Field(name="offload_gib_per_s", kind=Kind.AMOUNT, default=None, empty="free_transfers"),
 )
-RUN_FIELDS = (*TRAFFIC, *GOALS)
+BASELINE = Field(
+    name="baseline", kind=Kind.SAVED, default=None, accepts=lambda link: len(link) <= MAX_LINK
+)
+"""The inputs of the run that the present one is compared with."""
+
+RUN_FIELDS = (*TRAFFIC, *GOALS, BASELINE)

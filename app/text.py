@@ -1,7 +1,7 @@
 """Text for the page: what others wrote made inert, tables, short numbers."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import kvsim
 
@@ -38,6 +38,16 @@ def size(num_bytes: int) -> str:
 def seconds(value: float) -> str:
     """A time in the unit that suits it."""
     return f"{value * 1000:,.1f}{NO_BREAK}ms" if value < 1 else f"{value:,.2f}{NO_BREAK}s"
+
+
+def signed(value: float, write: Callable[[float], str]) -> str:
+    """A difference as that function writes amounts, with its sign.
+
+    Example:
+        >>> signed(-0.5, seconds).replace(NO_BREAK, " ")
+        '-500.0 ms'
+    """
+    return f"{'+' if value > 0 else '-' if value < 0 else ''}{write(abs(value))}"
 
 
 def flops(count: float) -> str:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         calibrate,
         check_claims,
         compare,
+        compare_runs,
         explain_cache,
         explain_log,
         frontier,
@@ -137,6 +138,7 @@ if TYPE_CHECKING:
     from kvsim.planner.plan_grid import PlanGrid
     from kvsim.planner.reconciliation import Check, Part
     from kvsim.planner.request_cost import RequestCost
+    from kvsim.planner.run_comparison import Change, RunComparison
     from kvsim.planner.running_server import RunningServer
     from kvsim.planner.scenario_answer import Holding, ScenarioAnswer, UsdPerHour
     from kvsim.planner.search_result import Contender, SearchResult, Shortfall
@@ -266,6 +268,7 @@ _HOMES = {
         "calibrate",
         "check_claims",
         "compare",
+        "compare_runs",
         "explain_cache",
         "explain_log",
         "frontier",
@@ -454,6 +457,7 @@ _HOMES = {
     "kvsim.planner.explained_log": ("ExplainedLog",),
     "kvsim.planner.log_advice": ("Advice",),
     "kvsim.planner.reconciliation": ("Check", "Part"),
+    "kvsim.planner.run_comparison": ("Change", "RunComparison"),
     "kvsim.planner.running_server": ("RunningServer",),
     "kvsim.specs.engine_log": (
         "EngineLog",
@@ -508,6 +512,7 @@ __all__ = [
     "CapacityError",
     "CatalogModel",
     "Cause",
+    "Change",
     "Check",
     "Claim",
     "ClaimName",
@@ -599,6 +604,7 @@ __all__ = [
     "Reservation",
     "Routing",
     "RoutingPolicy",
+    "RunComparison",
     "RunningServer",
     "Scenario",
     "ScenarioAnswer",
@@ -677,6 +683,7 @@ __all__ = [
     "check_claims",
     "command_scenario",
     "compare",
+    "compare_runs",
     "context_lengths",
     "decode_total_flops",
     "digest",

@@ -51,7 +51,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "timeline_table": ("Table: the run over time", "表格：随时间的变化"),
     "column_from": ("from", "起始"),
-    "tokens_again": ("{tokens} tokens computed again", "重新计算 {tokens} token"),
+    "tokens_again": ("{tokens} tokens again", "重算 {tokens} token"),
     "latency_title_uncalibrated": ("Latency, uncalibrated", "延迟（未校准）"),
     "latency_title_calibrated": ("Latency, calibrated", "延迟（已校准）"),
     "latency_about_uncalibrated": (
@@ -89,10 +89,14 @@ TEXTS: dict[str, tuple[str, str]] = {
         "goodput 为每秒 {rate} 个请求。",
     ),
     "events_title": ("Who was preempted, and by whom", "谁被抢占，被谁抢占"),
-    "events_about": (
-        "The first {shown} of {all} preemptions. A request may be the one that lost and the one "
-        "that asked: it was the last.",
-        "全部 {all} 次抢占中的前 {shown} 次。失去缓存块的请求可能就是需要它的请求：它排在最后。",
+    "events_all": (
+        "All {all} preemptions. A request that lost its blocks to itself was the last one.",
+        "全部 {all} 次抢占。把块让给自己的请求，是排在最后的那个。",
+    ),
+    "events_first": (
+        "The first {shown} of {all} preemptions. A request that lost its blocks to itself was the "
+        "last one.",
+        "全部 {all} 次抢占中的前 {shown} 次。把块让给自己的请求，是排在最后的那个。",
     ),
     "events_alt": (
         "Table of the first {shown} of {all} preemptions.",
@@ -150,4 +154,71 @@ TEXTS: dict[str, tuple[str, str]] = {
         "前缀缓存命中了全部提示 token 的 **{share}**（{hit} / {query}）；"
         "按请求计（每个请求权重相同）为 **{by_request}**。",
     ),
+    # two runs side by side
+    "label_baseline": ("Baseline", "基准"),
+    "help_baseline": ("The run that others are compared with.", "用于对比的运行。"),
+    "baseline_keep": ("Keep as baseline", "保留为基准"),
+    "baseline_drop": ("Drop the baseline", "移除基准"),
+    "baseline_files": ("a file of its own", "它自己的文件"),
+    "baseline_ignored": (
+        "The link's baseline cannot be honoured and is left out: {values}.",
+        "链接中的基准无法采用，已忽略：{values}。",
+    ),
+    "baseline_not_in_link": (
+        "The baseline holds an uploaded file: it is not part of the link.",
+        "基准包含上传的文件：不会写入链接。",
+    ),
+    "baseline_press_run": (
+        "The link brings a baseline that has not run here yet: press Run.",
+        "链接带有尚未在此运行的基准：请点击“运行”。",
+    ),
+    "baseline_title": ("Against the baseline", "与基准对比"),
+    "baseline_input": ("input", "输入"),
+    "baseline_was": ("baseline", "基准"),
+    "baseline_is": ("now", "现在"),
+    "baseline_figure": ("mean over the runs", "各次运行的均值"),
+    "baseline_change": ("change", "变化"),
+    "baseline_paired": (
+        "In brackets the {confidence} interval of the change, run by run with the same seeds; bold "
+        "where it leaves 0 out. A single run has none.",
+        "括号内为变化的 {confidence} 置信区间（相同种子逐次配对）；不含 0 者以粗体显示。"
+        "单次运行没有区间。",
+    ),
+    "baseline_apart": (
+        "In brackets the {confidence} interval of the change, the runs of both sides drawn apart; "
+        "bold where it leaves 0 out. A single run has none.",
+        "括号内为变化的 {confidence} 置信区间（两侧独立抽样）；不含 0 者以粗体显示。"
+        "单次运行没有区间。",
+    ),
+    "baseline_no_file": ("no file", "无文件"),
+    "baseline_a_file": ("a file", "有文件"),
+    "line_of_baseline": ("{line}, baseline", "{line}（基准）"),
+    "timeline_baseline": ("Baseline: {words}", "基准：{words}"),
+    "figure_duration_s": ("simulated time", "模拟时间"),
+    "figure_ttft_s.p50": ("TTFT p50", "TTFT p50"),
+    "figure_ttft_s.p99": ("TTFT p99", "TTFT p99"),
+    "figure_tpot_s.p50": ("TPOT p50", "TPOT p50"),
+    "figure_tpot_s.p99": ("TPOT p99", "TPOT p99"),
+    "figure_e2e_s.p50": ("E2E p50", "E2E p50"),
+    "figure_e2e_s.p99": ("E2E p99", "E2E p99"),
+    "figure_preemptions": ("preemptions", "抢占次数"),
+    "figure_recomputed_tokens": ("tokens computed again", "重新计算的 token"),
+    "figure_mean_running": ("running on average", "平均运行数"),
+    "figure_mean_waiting": ("waiting on average", "平均等待数"),
+    "figure_peak_blocks": ("blocks held at most", "最多占用的块"),
+    "figure_mean_block_utilization": ("pool in use on average", "缓存池平均占用"),
+    "figure_prefix_cache.token_hit_rate": ("prefix hits, by token", "前缀命中（按 token）"),
+    "figure_prefix_cache.request_hit_rate": ("prefix hits, by request", "前缀命中（按请求）"),
+    "figure_goodput.share": ("kept the goals", "达标比例"),
+    "figure_goodput.requests_per_s": ("goodput, requests per s", "goodput（请求/秒）"),
+    # tiers below the device
+    "tiers_title": ("Below the GPU", "GPU 之下的层级"),
+    "tiers_column": ("tier", "层级"),
+    "tiers_chunks": ("chunks held at most", "最多存有的分块"),
+    "tiers_hits": ("tokens found", "命中的 token"),
+    "tiers_loaded": ("loaded", "载入"),
+    "tiers_stored": ("stored", "存入"),
+    "tier_chunks": ("{peak} of {all}", "{peak} / {all}"),
+    "tier_host": ("host memory", "主机内存"),
+    "tier_disk": ("disk", "磁盘"),
 }

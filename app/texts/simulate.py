@@ -94,7 +94,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Upload a trace of requests, or choose another source.",
         "请上传请求的记录文件，或选择其他来源。",
     ),
-    "goals_title": ("Goals and measured step times", "目标与实测的单步用时"),
+    "goals_title": ("Goals, host memory, measured step times", "目标、主机内存与实测的单步用时"),
     "goals_about": (
         "A request that keeps every limit stated here counts as served well.",
         "满足此处全部限制的请求才算服务良好。",
@@ -118,6 +118,18 @@ TEXTS: dict[str, tuple[str, str]] = {
     "help_slo_share": (
         "Share of the requests that must keep the limits.",
         "必须满足限制的请求比例。",
+    ),
+    "no_offload": ("none", "无"),
+    "free_transfers": ("takes no time", "不计时间"),
+    "label_kv_offloading_gib": ("Cache in host memory, GiB", "主机内存中的缓存（GiB）"),
+    "help_kv_offloading_gib": (
+        "What vLLM's native offload may hold, over all GPUs: `--kv-offloading-size`.",
+        "vLLM 原生卸载可用的大小（所有 GPU 合计）：`--kv-offloading-size`。",
+    ),
+    "label_offload_gib_per_s": ("Link to it, GiB per second", "传输速率（GiB/秒）"),
+    "help_offload_gib_per_s": (
+        "Between one GPU and host memory.",
+        "单个 GPU 与主机内存之间。",
     ),
     "label_step_times": ("Step times of your server", "你的服务器的单步用时"),
     "step_times_about": (

@@ -9,22 +9,28 @@ import kvsim
 from app import run_charts, run_files
 from app.i18n import Text
 from app.job import MOST_EVENTS, Json, Result
-from app.text import inert, seconds, table
+from app.text import inert, seconds, size, table
 from app.views.plan import CHART
 
 LATENCIES = ("ttft_s", "queue_s", "tpot_s", "itl_s", "e2e_s")
 STATISTICS = ("mean", "p50", "p90", "p99")
 PREEMPTED = ("request", "times", "again", "cached", "e2e")
+TIERS = ("chunks", "hits", "loaded", "stored")
 WASTE = ("used", "reserved", "internal", "external")
 
 
-def show(result: Result, t: Text) -> None:
-    """Everything, the most asked for first."""
+def show(result: Result, baseline: Result | None, t: Text) -> None:
+    """What is looked at first: the verdict, and the run over time, over the baseline's."""
     _summary(result, t)
     _goodput(result, t)
-    _timeline(result, t)
+    _timeline(result, baseline, t)
+
+
+def show_rest(result: Result, t: Text) -> None:
+    """The figures behind it, and files to take along."""
     _latency(result, t)
     _pool(result, t)
+    _tiers(result, t)
     _events(result, t)
     _not_modeled(result, t)
     _files(result, t)
@@ -83,13 +89,13 @@ def _goodput(result: Result, t: Text) -> None:
         st.error(words, icon=":material/flag:")
 
 
-def _timeline(result: Result, t: Text) -> None:
+def _timeline(result: Result, baseline: Result | None, t: Text) -> None:
     st.subheader(t("timeline_title"), anchor=False)
     st.plotly_chart(
-        run_charts.timeline(result, t),
+        run_charts.timeline(result, t, baseline=baseline),
         key="timeline",
         config=CHART,
-        alt=run_charts.timeline_words(result, t),
+        alt=run_charts.timeline_words(result, t, baseline=baseline),
     )
     st.caption(t("timeline_about"))
     header = [t("column_from")]
@@ -158,6 +164,24 @@ def _pool(result: Result, t: Text) -> None:
         st.markdown(table([t("column_pool"), t("column_share")], rows))
 
 
+def _tiers(result: Result, t: Text) -> None:
+    """What host memory and disk held and gave back."""
+    tiers: list[Json] = result.figures["tiers"]
+    if not tiers:
+        return
+    st.subheader(t("tiers_title"), anchor=False)
+    rows = [
+        (
+            t(f"tier_{tier['name']}"),
+            t("tier_chunks", peak=f"{tier['peak_chunks']:,}", all=f"{tier['capacity_chunks']:,}"),
+            f"{tier['hit_tokens']:,}",
+            *(size(tier["loaded_bytes"]), size(tier["stored_bytes"])),
+        )
+        for tier in tiers
+    ]
+    st.markdown(table([t("tiers_column"), *(t(f"tiers_{name}") for name in TIERS)], rows))
+
+
 def _events(result: Result, t: Text) -> None:
     """Who lost blocks to whom, and what had to be computed again."""
     events = result.figures["evictions"]
@@ -165,7 +189,8 @@ def _events(result: Result, t: Text) -> None:
         return
     st.subheader(t("events_title"), anchor=False)
     counts = {"shown": f"{len(events):,}", "all": f"{result.done.num_preemptions:,}"}
-    st.markdown(t("events_about", **counts))
+    extent = "all" if len(events) == result.done.num_preemptions else "first"
+    st.markdown(t(f"events_{extent}", **counts))
     st.dataframe(
         {
             t("event_time"): [event["time_s"] for event in events],

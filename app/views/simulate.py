@@ -1,6 +1,7 @@
 """Page Simulate: the deployment of the sidebar serves requests, step by step."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
@@ -23,9 +24,10 @@ from app.traffic import (
     Traffic,
     Upload,
 )
-from app.views import run_results
+from app.views import run_baseline, run_results
+from app.views.run_baseline import Baseline
 
-TICKET = "run_ticket"
+TICKETS = "run_tickets"
 POLL_S = 0.5
 TYPES = (*(ending.removeprefix(".") for ending in ENDINGS), GZIP.removeprefix("."))
 NOTICES = {
@@ -57,9 +59,17 @@ def show(asked: Scenario, t: Text) -> None:
         missing = "paste_first" if asked.is_empty else "trace_first"
         st.info(t(missing), icon=":material/upload_file:")
         return
-    result = _result(Job(scenario=asked, traffic=traffic, goals=goals), t)
-    if result is not None:
-        run_results.show(result, t)
+    job = Job(scenario=asked, traffic=traffic, goals=goals)
+    baseline = run_baseline.asked(t)
+    result = _result(job, baseline, t)
+    if result is None:
+        return
+    before = _baseline_result(baseline, t)
+    run_results.show(result, before, t)
+    run_baseline.buttons(job, result, baseline, t)
+    if before is not None and baseline is not None and baseline.job != job:
+        run_baseline.show(before, baseline.job, result, job, t)
+    run_results.show_rest(result, t)
 
 
 def _traffic(t: Text) -> Traffic:
@@ -116,23 +126,41 @@ def _goals(t: Text) -> Goals:
     return Goals(step_times=measured, **typed)
 
 
-def _result(job: Job, t: Text) -> Result | None:
+def _result(job: Job, baseline: Baseline | None, t: Text) -> Result | None:
     """The result of these inputs and no others: known, or from the run that the visitor starts."""
-    ticket: Ticket | None = st.session_state.get(TICKET)
+    tickets: tuple[Ticket, ...] = st.session_state.get(TICKETS, ())
     if st.button(t("run"), key="run", type="primary", icon=":material/play_arrow:"):
-        if ticket is not None:
+        for ticket in tickets:
             ticket.cancel()
-        ticket = st.session_state[TICKET] = desk().start(job)
-    if ticket is not None and not ticket.is_over:
-        _progress(ticket, t)
+        wanted = [job]
+        if baseline is not None and baseline.result is None:
+            wanted.append(baseline.job)
+        tickets = st.session_state[TICKETS] = tuple(map(desk().start, wanted))
+    if not all(ticket.is_over for ticket in tickets):
+        _progress(tickets, t)
         return None
     known = desk().known(job)
     if known is not None:
         return known
-    if ticket is None or ticket.job != job:
-        st.info(t("press_run" if ticket is None else "press_run_again"), icon=":material/info:")
+    own = next((ticket for ticket in tickets if ticket.job == job), None)
+    if own is None:
+        st.info(t("press_run_again" if tickets else "press_run"), icon=":material/info:")
         return None
-    return _outcome(ticket, t)
+    return _outcome(own, t)
+
+
+def _baseline_result(baseline: Baseline | None, t: Text) -> Result | None:
+    """The baseline's result, where it ran; else what to do about it."""
+    if baseline is None or baseline.result is not None:
+        return None if baseline is None else baseline.result
+    tickets: tuple[Ticket, ...] = st.session_state.get(TICKETS, ())
+    own = next((ticket for ticket in tickets if ticket.job == baseline.job), None)
+    found = desk().known(baseline.job) if own is None else _outcome(own, t)
+    if found is None and own is None:
+        st.info(t("baseline_press_run"), icon=":material/info:")
+    if found is not None:
+        run_baseline.remember(replace(baseline, result=found))
+    return found
 
 
 def _outcome(ticket: Ticket, t: Text) -> Result | None:
@@ -149,16 +177,22 @@ def _outcome(ticket: Ticket, t: Text) -> Result | None:
 
 
 @st.fragment(run_every=POLL_S)
-def _progress(ticket: Ticket, t: Text) -> None:
-    """How far the run is; the page is drawn anew when it is over."""
-    if ticket.is_over:
+def _progress(tickets: tuple[Ticket, ...], t: Text) -> None:
+    """How far the runs are; the page is drawn anew when all are over."""
+    if all(ticket.is_over for ticket in tickets):
         st.rerun()
-    served, total = ticket.served, ticket.total
-    if ticket.state is State.WAITING:
-        words = t("run_waits", runs=str(MAX_RUNS))
-    elif total == 0:
-        words = t("run_starts")
-    else:
-        words = t("run_serves", served=f"{served:,}", total=f"{total:,}")
-    st.progress(served / total if total else 0.0, words)
-    st.button(t("cancel"), key="cancel", on_click=ticket.cancel, icon=":material/stop:")
+    for ticket in tickets:
+        served, total = ticket.served, ticket.total
+        if ticket.state is State.WAITING:
+            words = t("run_waits", runs=str(MAX_RUNS))
+        elif total == 0:
+            words = t("run_starts")
+        else:
+            words = t("run_serves", served=f"{served:,}", total=f"{total:,}")
+        st.progress(served / total if total else 0.0, words)
+    st.button(t("cancel"), key="cancel", on_click=_cancel, args=(tickets,), icon=":material/stop:")
+
+
+def _cancel(tickets: tuple[Ticket, ...]) -> None:
+    for ticket in tickets:
+        ticket.cancel()

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from kvsim.api.reading import read_requests
     from kvsim.api.searching import search
     from kvsim.api.serving import (
+        compare_runs,
         generate_workload,
         over_seeds,
         poisson_workload,
@@ -73,6 +74,7 @@ _HOMES = {
     ),
     "reading": ("read_requests",),
     "serving": (
+        "compare_runs",
         "generate_workload",
         "over_seeds",
         "poisson_workload",
@@ -104,6 +106,7 @@ __all__ = [
     "calibrate",
     "check_claims",
     "compare",
+    "compare_runs",
     "explain_cache",
     "explain_log",
     "frontier",

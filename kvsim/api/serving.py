@@ -30,6 +30,7 @@ from kvsim.specs.workload import PoissonTraffic, Workload
 if TYPE_CHECKING:
     from numpy.random import Generator
 
+    from kvsim.planner.run_comparison import RunComparison
     from kvsim.planner.seeds import SeedSpread
 
 
@@ -213,6 +214,29 @@ def over_seeds(runs: Sequence[Mapping[str, object]], *, first_seed: int = 0) -> 
 
     seeds = range(first_seed, first_seed + len(runs))
     return spread(runs, seeds, _generator(first_seed))
+
+
+def compare_runs(
+    baseline: Sequence[Mapping[str, object]],
+    present: Sequence[Mapping[str, object]],
+    *,
+    is_paired: bool,
+    seed: int = 0,
+) -> "RunComparison":
+    """How each figure of simulated runs changes from a baseline, and whether that is beyond chance.
+
+    Args:
+        baseline: what `Simulation.as_dict` gave, a run for each seed.
+        present: the same for the other deployment or workload.
+        is_paired: both sides ran with the same seeds, in the same order.
+        seed: of the resamples.
+
+    Raises:
+        SpecError: for a side without a run, and for pairs of unequal number.
+    """
+    from kvsim.planner.run_comparison import compare_runs as compared  # noqa: PLC0415 - numpy
+
+    return compared(baseline, present, _generator(seed), is_paired=is_paired)
 
 
 def _generator(seed: int) -> "Generator":

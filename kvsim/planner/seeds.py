@@ -76,7 +76,7 @@ def over_seeds(
     if len(runs) < 2 or len(runs) != len(seeds):
         msg = f"seeds={len(runs)} must be >= 2: one run says nothing about chance"
         raise SpecError(msg)
-    flat = [_numbers(run) for run in runs]
+    flat = [run_figures(run) for run in runs]
     names = [name for name in flat[0] if all(name in run for run in flat)]
     values = np.array([[run[name] for name in names] for run in flat], dtype=np.float64)
     drawn = generator.integers(0, len(runs), size=(RESAMPLES, len(runs)))
@@ -90,8 +90,8 @@ def over_seeds(
     return SeedSpread(seeds=tuple(seeds), figures=figures)
 
 
-def _numbers(run: Mapping[str, object]) -> dict[str, float]:
-    """The figures of a run by name; those of a group as `group.figure`."""
+def run_figures(run: Mapping[str, object]) -> dict[str, float]:
+    """The figures of a run by name, as `Simulation.as_dict` gave it; of a group `group.figure`."""
     found: dict[str, float] = {}
     for name in FIGURES:
         value = run.get(name)

@@ -11,8 +11,8 @@ from app.desk import desk
 from app.i18n import Text
 from app.job import Goals, Job, do
 from app.scenario import FIELDS, Scenario
-from app.text import seconds
-from app.views.simulate import TICKET
+from app.text import seconds, signed
+from app.views.simulate import TICKETS
 from tests.app.asked import traffic
 
 SMALL = {"num_requests": "20", "output_tokens": "20", "seeds": "2"}
@@ -31,6 +31,7 @@ def job(*, goals=None, **changes):
     inputs = {"num_requests": 20, "output_tokens": 20, "seeds": 2}
     limits = {f"slo_{name}_s": None for name in ("ttft", "tpot", "itl", "e2e")}
     limits |= {"slo_share": 0.99, "step_times": None}
+    limits |= {"kv_offloading_gib": None, "offload_gib_per_s": None}
     return Job(
         scenario=SCENARIO,
         traffic=traffic(**inputs | changes),
@@ -49,9 +50,9 @@ def unheard(_served, _total):
 def click(app):
     """Press Run and wait for its end, as the page does."""
     app.button(key="run").click().run()
-    if TICKET in app.session_state:
-        assert app.session_state[TICKET].wait(RUN_S)
-        app.run()
+    for ticket in app.session_state[TICKETS]:
+        assert ticket.wait(RUN_S)
+    app.run()
     return app
 
 
@@ -144,7 +145,7 @@ def test_a_run_can_be_cancelled(open_page):
     slow = {"num_requests": "2000", "seeds": "20", "workload": "chat", "arrivals": "closed"}
     app = open_page("simulate", **slow)
     app.button(key="run").click().run()
-    ticket = app.session_state[TICKET]
+    (ticket,) = app.session_state[TICKETS]
     app.button(key="cancel").click().run()
     assert ticket.wait(10)
     app.run()
@@ -170,7 +171,7 @@ def test_who_preempted_whom_is_listed(open_page):
     rows = app.dataframe[0].value
     assert list(rows.columns) == ["seconds", "step", "request", "lost its blocks to", "tokens lost"]
     assert len(rows)
-    assert any(metric.delta.endswith("tokens computed again") for metric in app.metric)
+    assert any(metric.delta.endswith("tokens again") for metric in app.metric)
 
 
 def test_a_trace_is_asked_for(open_page):
@@ -242,3 +243,96 @@ def test_every_file_can_be_read_back(tmp_path):
     assert json.loads(run_files.perfetto(done))["traceEvents"]
     page = kvsim.parse_metrics(run_files.metrics(done).decode(), name="page")
     assert page
+
+
+def test_host_memory_holds_what_the_gpu_cannot(open_page):
+    """A tier below: what it held and gave back."""
+    asked = {"workload": "chat", "kv_offloading_gib": "4", "seeds": "1", "num_requests": "30"}
+    app = click(open_page("simulate", **asked))
+    assert not app.exception
+    assert any("| host memory |" in text.value for text in app.markdown)
+
+
+STEP_TIMES = json.dumps(
+    {
+        "schema_version": 1,
+        "source": "a benchmark",
+        "num_steps": 1,
+        "line": {
+            "base_s": 0.01,
+            "per_request_s": 0,
+            "per_token_s": 1e-5,
+            "per_cached_token_s": 0,
+        },
+        "residuals": {"mean_absolute": 0, "p90_absolute": 0, "largest_absolute": 0},
+        "points": [
+            {
+                "num_requests": 1,
+                "num_tokens": 1,
+                "num_cached_tokens": 9,
+                "seconds": 0.01,
+                "num_steps": 1,
+            }
+        ],
+    }
+)
+
+
+def test_measured_step_times_are_calibrated(open_page):
+    """Without the label that a roofline bears; a bad file is explained."""
+    app = open_page("simulate", **SMALL)
+    measured = ("times.json", STEP_TIMES.encode(), "application/json")
+    app.file_uploader(key="step_times").set_value(measured).run()
+    click(app)
+    assert "Latency, calibrated" in [heading.value for heading in app.subheader]
+    app.file_uploader(key="step_times").set_value(("x.json", b"{}", "application/json")).run()
+    click(app)
+    assert "schema\\_version 1" in app.error[0].value
+
+
+def kept(open_page, **changes):
+    """A page on which the small run is the baseline, and other inputs ran."""
+    app = click(open_page("simulate", **SMALL))
+    app.button(key="baseline_keep").click().run()
+    for key, value in changes.items():
+        app.number_input(key=key).set_value(value).run()
+    return click(app)
+
+
+def test_two_runs_stand_side_by_side(open_page):
+    """What was changed, what follows, and both in one picture."""
+    app = kept(open_page, output_tokens=40)
+    assert not app.exception
+    texts = [text.value for text in app.markdown]
+    assert any("| Answer, tokens | 20 | 40 |" in text for text in texts)
+    compared = kvsim.compare_runs(
+        result_of().runs, result_of(output_tokens=40).runs, is_paired=True
+    )
+    change = compared.changes["e2e_s.p50"]
+    row = next(line for text in texts for line in text.splitlines() if line.startswith("| E2E p50"))
+    assert seconds(change.baseline) in row
+    assert f"**{signed(change.difference, seconds)}**" in row
+    figure = json.loads(app.get("plotly_chart")[0].proto.spec)
+    assert "blocks held, baseline" in [trace["name"] for trace in figure["data"]]
+    app.button(key="baseline_drop").click().run()
+    assert "Against the baseline" not in [heading.value for heading in app.subheader]
+
+
+def test_a_link_brings_its_baseline(open_page):
+    """A colleague sees the same two runs, even where neither ran before."""
+    app = kept(open_page, output_tokens=40)
+    assert app.query_params["baseline"] == "num_requests=20&seeds=2&output_tokens=20"
+    link = "num_requests=21&seeds=2&output_tokens=20"
+    other = open_page("simulate", baseline=link, **SMALL)
+    assert any("press Run" in text.value for text in other.info)
+    other.number_input(key="seed").set_value(8).run()
+    click(other)
+    assert "Against the baseline" in [heading.value for heading in other.subheader]
+    assert any("| Number of requests | 21 | 20 |" in text.value for text in other.markdown)
+
+
+@pytest.mark.parametrize("link", ["workload=tea", "workload=trace", "nonsense=1"])
+def test_a_baseline_that_cannot_be_honoured_says_so(open_page, link):
+    """It is left out, never replaced by another."""
+    app = open_page("simulate", baseline=link, **SMALL)
+    assert any("cannot be honoured" in text.value for text in app.warning)
