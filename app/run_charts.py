@@ -83,8 +83,13 @@ def _lines(
             "x": times,
             "y": values,
             "yaxis": axis,
-            "opacity": 0.45 if is_baseline else 1,
-            "line": {"color": color, "width": 1 if is_baseline else 2, "shape": "hv", "dash": dash},
+            "opacity": 0.7 if is_baseline else 1,
+            "line": {
+                "color": color,
+                "width": 1.2 if is_baseline else 2.2,
+                "shape": "hv",
+                "dash": dash,
+            },
             "hovertemplate": "%{y:,}",
         }
 

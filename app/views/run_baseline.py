@@ -9,11 +9,11 @@ import streamlit as st
 import kvsim
 from app import run_fields
 from app.desk import desk
-from app.fields import Field, Value, read_query, write_query
+from app.fields import Field, Kind, Value, read_query, write_query
 from app.i18n import Text
 from app.job import Job, Result
 from app.scenario import FIELDS
-from app.text import inert, seconds, signed, table
+from app.text import NO_BREAK, inert, seconds, signed, table
 
 LINK = run_fields.BASELINE.name
 KEPT = "run_kept"
@@ -26,8 +26,16 @@ def _count(value: float) -> str:
     return f"{value:,.1f}"
 
 
+def _rate(value: float) -> str:
+    return f"{value:,.2f}"
+
+
 def _share(value: float) -> str:
     return f"{value:.1%}"
+
+
+def _points(value: float) -> str:
+    return _share(value).replace("%", f"{NO_BREAK}pp")
 
 
 FIGURES: dict[str, Callable[[float], str]] = {
@@ -47,7 +55,7 @@ FIGURES: dict[str, Callable[[float], str]] = {
     "prefix_cache.token_hit_rate": _share,
     "prefix_cache.request_hit_rate": _share,
     "goodput.share": _share,
-    "goodput.requests_per_s": _count,
+    "goodput.requests_per_s": _rate,
 }
 """Figures that are compared, and how each is written."""
 
@@ -131,11 +139,12 @@ def show(before: Result, baseline: Job, now: Result, job: Job, t: Text) -> None:
 
 def _row(name: str, change: kvsim.Change, t: Text) -> tuple[str, ...]:
     write = FIGURES[name]
-    difference = signed(change.difference, write)
+    unit = _points if write is _share else write  # of shares, points
+    difference = signed(change.difference, unit)
     if change.is_clear:
         difference = f"**{difference}**"
     if change.low is not None and change.high is not None:
-        difference += f" ({signed(change.low, write)} … {signed(change.high, write)})"
+        difference += f" ({signed(change.low, unit)} … {signed(change.high, unit)})"
     label = t(f"figure_{name}")
     return label, write(change.baseline), write(change.present), difference
 
@@ -158,7 +167,9 @@ def _changed(baseline: Job, job: Job, t: Text) -> Iterator[tuple[str, str, str]]
 
 
 def _shown(field: Field, value: Value, t: Text) -> str:
-    return t(field.empty) if value is None else inert(field.write(value))
+    if value is None:
+        return t(field.empty)
+    return f"{value:,}" if field.kind is Kind.COUNT else inert(field.write(value))
 
 
 def _file(content: object, t: Text) -> str:

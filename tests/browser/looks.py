@@ -4,7 +4,8 @@ WIDTHS = (1300, 900, 390)
 SETTLE_MS = 1000  # the sidebar slides away on narrow screens
 CLIPPED = """
 () => [...document.querySelectorAll(
-  '[data-testid=stMetricValue], [data-testid=stMetricDelta], [data-testid=stMetricLabel]'
+  '[data-testid=stMetricValue], [data-testid=stMetricDelta], [data-testid=stMetricLabel], '
+  + '[data-testid=stMetricDelta] *'
 )].filter(e => e.scrollWidth > e.clientWidth).map(e => e.innerText)
 """
 WIDE_TABLES = """

@@ -83,6 +83,24 @@ def test_every_file_is_read_back(visit):
     assert kvsim.parse_metrics(metrics, name="page")
 
 
+def test_two_runs_side_by_side_travel_in_a_link(visit):
+    """Keep, change, run, send: both are there, in the other language too; nothing is clipped."""
+    page = visit(SMALL)
+    run(page)
+    page.get_by_role("button", name="Keep as baseline").click()
+    page.wait_for_url(re.compile(r"baseline="))
+    field = page.get_by_role("spinbutton", name="Answer, tokens")
+    field.fill("60")
+    field.press("Enter")
+    expect(page.get_by_text("Run again")).to_be_visible()
+    run(page)
+    expect(page.get_by_role("heading", name="Against the baseline")).to_be_visible()
+    expect(page.get_by_role("figure").first).to_have_attribute("aria-label", re.compile("Baseline"))
+    other = visit(f"simulate?{page.url.partition('?')[2]}&lang=zh")
+    expect(other.get_by_role("heading", name="与基准对比")).to_be_visible()
+    check_nothing_is_clipped(other)
+
+
 def test_a_run_is_cancelled(visit):
     """A run of minutes ends when the visitor says so, and the page goes on."""
     page = visit("simulate?workload=chat&arrivals=closed&num_requests=2000&seeds=20")
