@@ -27,7 +27,7 @@ from kvsim.specs.workload import PoissonTraffic, Workload
 
 T = TypeVar("T")
 
-TOLD = ("acceptance_rate", "seed", "step_time_s")
+TOLD = ("acceptance_rate", "seed", "step_time_s", "watermark")
 """What a simulation is told under the same names."""
 
 POISSON = "poisson"

@@ -61,7 +61,8 @@ def sweep_fields(*, simulate: bool) -> dict[str, Field]:
     names = {"model": str, "gpu": str, "num_gpus": int}
     if simulate:
         names |= {"workload": str, "trace": str, "seed": int}
-        names |= {"step_time_s": float, "acceptance_rate": float, "weights_bytes": int}
+        names |= {"step_time_s": float, "acceptance_rate": float, "watermark": float}
+        names |= {"weights_bytes": int}
     else:
         names |= {"concurrent_requests": int}
         names |= dict.fromkeys((*STATED_BYTES, *DEVICE_BYTES), int)

@@ -1,5 +1,7 @@
 """How much the native offload holds, against what vLLM's own threads report."""
 
+from dataclasses import replace
+
 import pytest
 
 import kvsim
@@ -177,3 +179,67 @@ def test_a_size_below_one_chunk_holds_nothing_and_says_so():
     """
     with pytest.raises(kvsim.SpecError, match="kv_offloading_size"):
         kvsim.vllm_offload(layout_of(attention()), size_bytes=1000)
+
+
+LATENT = {
+    "head_size": 512,
+    "cache_dtype_str": "fp8_ds_mla",
+    "state_content_bytes": 584,
+    "model_version": "deepseek_v4",
+    "kv_quant_mode": 1,
+}
+PACKED = {"num_kv_heads": 1, "dtype": "uint8", "alignment": 576, "max_tp_shards": 1}
+
+
+def layers_of_the_reported_model():
+    """
+    DeepSeek-V4.1-Flash from its public config: 40 windows of 128 tokens; layers 2, 8 and 14 keep
+    every second token's state beside it, layer 20 every token's, each with an indexer's keys.
+    """
+    window = kvsim.vllm_layer_spec(
+        "SlidingWindowMLASpec", block_size=32, sliding_window=128, **PACKED, **LATENT
+    )
+    ring = kvsim.vllm_layer_spec(
+        "CircularBufferSpec",
+        block_size=8,
+        num_kv_heads=1,
+        head_size=512,
+        dtype="float32",
+        max_tp_shards=1,
+    )
+
+    def kept(ratio):
+        fields = {"block_size": 64, "tokens_per_state": ratio, **PACKED}
+        return [
+            kvsim.vllm_layer_spec("MLAAttentionSpec", **fields, **LATENT),
+            kvsim.vllm_layer_spec("MLAAttentionSpec", head_size=132, **fields),
+        ]
+
+    compressed = {2: [*kept(2), ring], 8: [*kept(2), ring], 14: [*kept(2), ring], 20: kept(1)}
+    return [spec for i in range(40) for spec in (window, *compressed.get(i, []))]
+
+
+def test_the_report_on_eight_groups_is_reproduced():
+    """
+    vLLM 56871: nine groups of these block sizes, eight of them stored; 500 GiB hold about 3.3
+    million tokens where a row is as wide as a block of every group (vLLM 56953 says so).
+    """
+    layers = layers_of_the_reported_model()
+    layout = layout_of(
+        *layers,
+        max_model_len=1_048_576,
+        tensor_parallel_size=8,
+        block_size=32,
+        kv_cache_layout="BLNHC",
+    )
+    host = kvsim.vllm_offload(layout, size_bytes=500 * kvsim.GiB, retention_interval=4096)
+    stored = [spec.page_size_bytes for spec in layers if spec.block_size != 8]
+    row = -(-8 * sum(stored) // 4096) * 4096
+    reported = replace(host, num_chunks=500 * kvsim.GiB // row, chunk_bytes=row, copies=8)
+
+    sizes = [group.spec.block_size for group in layout.groups]
+    assert sizes == [32, 32, 32, 32, 32, 32, 32, 64, 8]
+    assert (layout.scheduler_block_size, len(host.groups)) == (64, 8)
+    assert reported.tokens(1_048_576) == pytest.approx(3_300_000, rel=0.04)
+    with pytest.raises(kvsim.UnsupportedError, match="stops at groups without prefix caching"):
+        kvsim.vllm_offload(layout, size_bytes=500 * kvsim.GiB, engine_version="0.29.1")
