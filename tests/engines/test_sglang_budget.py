@@ -3,7 +3,7 @@
 import pytest
 
 from kvsim.engines.sglang_budget import chunked_prefill_size, mem_fraction_static
-from kvsim.errors import UnsupportedError
+from kvsim.errors import SpecError, UnsupportedError
 from kvsim.specs.hardware import Accelerator
 from kvsim.specs.parallel import Parallelism
 from kvsim.specs.sglang import Sglang
@@ -103,3 +103,93 @@ def test_what_is_free_on_an_a100_is_not_reproduced():
     a100 = device(40960)
     for version in ("0.4.6", "0.5.2", "0.5.8", "0.5.23"):
         assert fraction(a100, engine_version=version) != pytest.approx(0.859, abs=0.001)
+
+
+KI = 1024
+OLDER = [  # version, MiB, ranks, MiB left to the rest
+    ("0.5.2", 24564, 1, 2.9 * KI),
+    ("0.5.2", 24564, 4, 3.2 * KI),
+    ("0.5.2", 81559, 1, 10 * KI),
+    ("0.5.2", 81559, 8, 13.5 * KI),
+    ("0.5.2", 143771, 2, 13 * KI),
+    ("0.5.2", 183359, 8, 32 * KI),
+]
+
+
+@pytest.mark.parametrize(("version", "mib", "tp", "reserve"), OLDER)
+def test_a_step_older_left_an_amount_by_size_and_ranks(version, mib, tp, reserve):
+    """
+    0.5.2: 2.8, 9.5 or 12 Ki and a share per rank; 32 Ki on the largest devices.
+    """
+    given = fraction(device(mib), tp=tp, engine_version=version)
+
+    assert given == round((mib - reserve) / mib, 3)
+
+
+def test_drafts_and_split_attention_took_memory_aside():
+    """
+    0.5.2: 2 Ki for a draft, 4 Ki for attention split by requests; 0.5.8 2 Ki, 0.5.12 4 Ki for
+    the draft; from 0.5.14 on its weights are seen in what is free.
+    """
+    card = device(81559)
+
+    def taken(version, **settings):
+        plain = fraction(card, engine_version=version)
+        return (plain - fraction(card, engine_version=version, **settings)) * 81559 / KI
+
+    assert taken("0.5.2", num_draft_layers=1) == pytest.approx(2, abs=0.09)
+    assert taken("0.5.2", enable_dp_attention=True) == pytest.approx(4, abs=0.09)
+    assert taken("0.5.8", num_draft_layers=1) == pytest.approx(2, abs=0.09)
+    assert taken("0.5.12", num_draft_layers=1) == pytest.approx(4, abs=0.09)
+    assert taken("0.5.14", num_draft_layers=1) == 0
+
+
+def test_the_oldest_left_18_ki_on_a_device_past_96():
+    """
+    0.4.6: min(f + 48 Ki (1 - f) / G, (G - 18 Ki) / G) where G is above 96 Ki MiB.
+    """
+    assert fraction(device(143771), engine_version="0.4.6") == pytest.approx(
+        min(0.88 + 48 * KI * 0.12 / 143771, (143771 - 18 * KI) / 143771)
+    )
+    assert fraction(device(100000), engine_version="0.4.6") == pytest.approx(
+        (100000 - 18 * KI) / 100000
+    )
+    assert fraction(device(81559), tp=8, engine_version="0.4.6") == 0.81
+    assert fraction(device(90000), tp=8, engine_version="0.4.6") == 0.88
+
+
+def test_attention_split_by_requests_takes_more_with_large_graphs():
+    """
+    3 MiB per graph batch and group, 4.5 from a batch of 301 on.
+    """
+    card = device(81559)
+
+    def taken(batch):
+        shared = {"cuda_graph_max_bs": batch, "dp_size": 8}
+        split = fraction(card, tp=8, enable_dp_attention=True, **shared)
+        return (fraction(card, tp=8, **shared) - split) * 81559
+
+    assert taken(300) == pytest.approx(3 * 300 * 8, abs=90)
+    assert taken(301) == pytest.approx(4.5 * 301 * 8, abs=90)
+
+
+def test_until_0519_small_devices_had_small_chunks():
+    """
+    20 to 35 Ki MiB: 2,048 tokens then, 4,096 now.
+    """
+    card = device(24564)
+
+    assert chunked_prefill_size(Sglang(engine_version="0.5.19"), card) == 2048
+    assert chunked_prefill_size(Sglang(), card) == 4096
+    assert chunked_prefill_size(Sglang(chunked_prefill_size=512), card) == 512
+    assert chunked_prefill_size(Sglang(engine_version="0.5.19"), device(81559)) == 8192
+
+
+def test_a_device_whose_driver_nobody_read_needs_the_fraction():
+    """
+    The default is a function of what the driver states.
+    """
+    unread = Accelerator(name="unread", vendor="v", architecture="a", nominal_bytes=2**36)
+
+    with pytest.raises(SpecError, match="what the driver states for unread is not known"):
+        fraction(unread)

@@ -5,10 +5,11 @@ import pytest
 from kvsim.engines.sglang import sglang_layout
 from kvsim.engines.sglang_budget import cache_bytes
 from kvsim.engines.sglang_pools import sglang_pools
+from kvsim.errors import SpecError, UnsupportedError
 from kvsim.specs.parallel import Parallelism
 from kvsim.specs.sglang import Sglang
 from kvsim.units import GiB, MiB
-from tests.engines.behaviours import heads, model, window
+from tests.engines.behaviours import GATED, heads, model, window
 
 
 def layout(spec, tp=1, **settings):
@@ -106,3 +107,149 @@ def test_a_model_of_windows_alone_has_one_pool():
 
     assert pools.window_tokens == 0
     assert pools.tokens == GiB // (4 * 8 * 256 * 2)
+
+
+HYBRID = model((2, heads(8, 128)), (2, window(8, 128, 1024)))
+STATES = model((2, heads(8, 128)), (2, GATED))
+
+
+@pytest.mark.parametrize(
+    ("asked", "dp", "tokens", "limit"),
+    [
+        (None, 1, 10**7, 4096),  # 512 contexts' worth would be far more
+        (None, 1, 20_000, 2048),
+        (None, 1, 3000, 1500),  # never more than one for two tokens
+        (64, 1, 10**7, 64),
+        (64, 4, 10**7, 16),
+        (2, 4, 10**7, 1),
+        (64, 1, 100, 50),
+    ],
+)
+def test_running_requests_are_bounded(asked, dp, tokens, limit):
+    """
+    min(clip(512 x tokens / context, 2048, 4096), tokens / 2), or what was asked for per group.
+    """
+    lay = layout(model((2, heads(8, 128))), max_running_requests=asked, dp_size=dp)
+    pools = sglang_pools(lay, tokens * lay.full_token_bytes)
+
+    assert pools.max_running_requests(8192) == limit
+
+
+def test_more_than_the_bounds_are_a_share_of_the_context():
+    """
+    512 for each context length's worth of tokens, between the bounds.
+    """
+    lay = layout(model((2, heads(8, 128))))
+    pools = sglang_pools(lay, 48_000 * lay.full_token_bytes)
+
+    assert pools.max_running_requests(8192) == 512 * 48_000 // 8192 == 3000
+
+
+def test_states_bound_running_requests():
+    """
+    Five slots for each with prefixes and overlap, four without overlap, one without prefixes.
+    """
+    for settings, slots in [
+        ({}, 5),
+        ({"disable_overlap_schedule": True}, 4),
+        ({"disable_radix_cache": True}, 1),
+    ]:
+        lay = layout(STATES, max_mamba_cache_size=100, **settings)
+        pools = sglang_pools(lay, 64 * GiB)
+        assert pools.max_running_requests(8192) == 100 // slots
+        assert pools.max_requests(1) == 100 // slots
+
+
+def test_state_slots_come_from_the_ratio_the_flag_or_the_requests():
+    """
+    b = budget x 0.9 / 1.9, floor((b - p) / p) of it from 0.5.17 on, floor(b / p) before.
+    """
+    slot = layout(STATES).slot.total_bytes
+    budget = 190 * slot
+    told = {"disable_radix_cache": True, "max_running_requests": 12, "dp_size": 2}
+
+    assert sglang_pools(layout(STATES), budget).state_slots == 89
+    assert sglang_pools(layout(STATES, engine_version="0.5.16"), budget).state_slots == 90
+    assert sglang_pools(layout(STATES, **told), budget).state_slots == 6
+    capped = layout(STATES, max_mamba_cache_size=30, dp_size=2)
+    assert sglang_pools(capped, budget).state_slots == 15
+
+
+def test_the_slot_on_top_is_counted_from_0517_on():
+    """
+    What is left to the tokens is the budget less the slots, one more of them in newer versions.
+    """
+    for version, extra in (("0.5.16", 0), ("0.5.17", 1)):
+        lay = layout(STATES, max_mamba_cache_size=10, engine_version=version)
+        left = 20 * lay.slot.total_bytes - (10 + extra) * lay.slot.total_bytes
+        pools = sglang_pools(lay, 20 * lay.slot.total_bytes)
+        assert pools.tokens == left // lay.full_token_bytes
+
+
+def test_a_limit_on_tokens_is_one_on_the_window_too():
+    """
+    Whole pages, and the ratio of them for the window.
+    """
+    lay = layout(HYBRID, max_total_tokens=10_007, page_size=16)
+    pools = sglang_pools(lay, 8 * GiB)
+
+    assert pools.tokens == 10_000
+    assert pools.window_tokens == 8_000
+    assert sglang_pools(layout(HYBRID, max_total_tokens=10**9), GiB).tokens < 10**9
+
+
+def test_two_pools_share_the_budget_by_bytes_now_and_by_layers_before():
+    """
+    budget / (full bytes x layers + ratio x window bytes x layers); until 0.5.8 the tokens of
+    equal layers, T x all / (ratio x windows + full).
+    """
+    budget = GiB
+    cell = 8 * 256 * 2
+    new = sglang_pools(layout(HYBRID), budget)
+    old = sglang_pools(layout(HYBRID, engine_version="0.5.8"), budget)
+    alike = budget // (4 * cell)
+
+    assert new.tokens == int(budget / (2 * cell + 0.8 * 2 * cell))
+    assert old.tokens == int(alike * 4 / (0.8 * 2 + 2))
+    assert new.window_tokens == int(new.tokens * 0.8)
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "words"),
+    [
+        ({"num_draft_layers": 1}, UnsupportedError, "num_draft_layers beside a window pool"),
+        ({"engine_version": "0.5.10"}, UnsupportedError, "engine_version=0.5.10: its rule for two"),
+        (
+            {"disable_radix_cache": True, "max_running_requests": 4},
+            SpecError,
+            "chunked_prefill_size must be given",
+        ),
+    ],
+)
+def test_pools_of_which_the_rule_is_not_known_are_refused(settings, error, words):
+    """
+    A guess would look like a figure.
+    """
+    with pytest.raises(error, match=words):
+        sglang_pools(layout(HYBRID, **settings), GiB)
+
+
+def test_requests_that_fit_are_counted_by_the_scarcest_pool():
+    """
+    Whole pages in the full pool; a window and a page in the other.
+    """
+    lay = layout(HYBRID, page_size=16)
+    pools = sglang_pools(lay, GiB)
+
+    assert pools.max_requests(100) == min(pools.tokens // 112, pools.window_tokens // (112 + 16))
+    assert pools.max_requests(5000) == min(pools.tokens // 5008, pools.window_tokens // (1024 + 16))
+
+
+def test_too_little_memory_is_said():
+    """
+    The engine's own advice.
+    """
+    lay = layout(model((2, heads(8, 128))))
+
+    assert "mem_fraction_static must be higher" in sglang_pools(lay, 0).refusal
+    assert sglang_pools(lay, lay.full_token_bytes).refusal is None

@@ -4,9 +4,11 @@ Needs to know which test reaches which line: measure coverage first, as CONTRIBU
 """
 
 import argparse
+import difflib
 import json
 import os
 import platform
+import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -72,10 +74,11 @@ def _row(bench: Bench, mutant: Mutant) -> dict[str, object]:
 
 
 def changed(before: str, after: str) -> tuple[str, str]:
-    """The line that differs, before and after."""
-    old, new = before.splitlines(), after.splitlines()
-    at = next(i for i in range(len(old)) if i >= len(new) or old[i] != new[i])
-    return old[at].strip(), new[at].strip() if len(new) == len(old) else ""
+    """What the change took out and what it put in, without blank lines."""
+    lines = [*difflib.ndiff(before.splitlines(), after.splitlines())]
+    parts = ([line[2:].strip() for line in lines if line.startswith(sign)] for sign in "-+")
+    old, new = (" ".join(filter(None, part)) for part in parts)
+    return old, new
 
 
 def _write(
@@ -86,9 +89,17 @@ def _write(
         "command": f"python -m tests.mutation --sample {len(chosen)} --seed {seed}",
         "date": datetime.now(UTC).date().isoformat(),
         "python": platform.python_version(),
+        "revision": _revision(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
     }
     path.write_text(json.dumps({**about, "mutants": rows}, indent=1) + "\n", encoding="utf-8")
+
+
+def _revision() -> str:
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.strip()
 
 
 if __name__ == "__main__":
