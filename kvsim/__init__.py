@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kvsim.analytic.host_memory import HostMemory, host_memory
     from kvsim.analytic.memory_bar import MemoryBar, Segment, SegmentName
     from kvsim.analytic.quantized import quantized_cache_bytes
-    from kvsim.analytic.token_notes import TokenNotes
+    from kvsim.analytic.token_notes import NoteStep, TokenNotes
     from kvsim.analytic.variants import AttentionVariant, VariantName
     from kvsim.api import (
         StreamListener,
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         generate_workload,
         load_model,
         metrics_page,
+        note_steps,
         over_seeds,
         paging,
         plan,
@@ -210,7 +211,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "kvsim.planner.frontier": ("Frontier",),
-    "kvsim.analytic.token_notes": ("TokenNotes",),
+    "kvsim.analytic.token_notes": ("NoteStep", "TokenNotes"),
     "kvsim.io.prices": ("read_prices",),
     "kvsim.planner.serving_level": ("Level",),
     "kvsim.planner.fleet": (
@@ -275,6 +276,7 @@ _HOMES = {
         "generate_workload",
         "load_model",
         "metrics_page",
+        "note_steps",
         "over_seeds",
         "paging",
         "plan",
@@ -572,6 +574,7 @@ __all__ = [
     "MissingExtraError",
     "MissingFieldError",
     "ModelSpec",
+    "NoteStep",
     "Offload",
     "OffloadCapacity",
     "OffloadedGroup",
@@ -709,6 +712,7 @@ __all__ = [
     "model_dtype",
     "named_workload",
     "named_workloads",
+    "note_steps",
     "ollama_layout",
     "over_seeds",
     "overhead_model",

@@ -27,17 +27,38 @@ TEXTS: dict[str, tuple[str, str]] = {
         "The| model| reads| every| token| once| and| remembers",
         "模型|把|每个|词|只|读|一遍|并记住",
     ),
-    "steps_with": ("With a cache", "有缓存"),
-    "steps_without": ("Without", "没有缓存"),
-    "token_new": ("computes Q K V", "计算 Q K V"),
-    "token_reused": ("K V reused", "复用 K V"),
-    "token_again": ("Q K V again", "重算 Q K V"),
-    "steps_said": (
-        "To go on from {step} tokens, a model with a cache computes **one** and looks up "
-        "{reused}; one without computes all **{step}**.",
-        "已有 {step} 个 token 时，有缓存的模型只计算**一个**，查阅 {reused} 个；没有缓存则要计算"
-        "全部 **{step}** 个。",
+    "walk_label": ("A sentence, token by token", "逐个 token 读一句话"),
+    "walk_play": ("Play", "播放"),
+    "walk_pause": ("Pause", "暂停"),
+    "walk_first": ("Start", "回到开头"),
+    "walk_back": ("Step back", "后退一步"),
+    "walk_on": ("Next token", "下一个 token"),
+    "walk_clock": ("token {step} of {steps}", "第 {step} 个 token，共 {steps} 个"),
+    "walk_choose": (
+        "Go through the sentence, or choose the token that is the newest one:",
+        "逐步前进，或直接选择哪个 token 是最新的：",
     ),
+    "walk_sentence": (
+        "To go on from {step} tokens, the Q of “{word}” asks the K of all {step} and mixes their "
+        "V. With a cache one token is computed and {num_looked_up} are looked up; without, all "
+        "{step} are computed.",
+        "已有 {step} 个 token 时，“{word}”的 Q 与全部 {step} 个 K 比较，再混合它们的 V。"
+        "有缓存时只计算一个 token，查阅 {num_looked_up} 个；没有缓存则要计算全部 {step} 个。",
+    ),
+    "walk_with": ("With a cache", "有缓存"),
+    "walk_without": ("Without", "没有缓存"),
+    "walk_with_sum": (
+        "Computed so far: {total_cached} tokens. The notes take {kept}.",
+        "至今共计算 {total_cached} 个 token；笔记占 {kept}。",
+    ),
+    "walk_without_sum": (
+        "Computed so far: {total_uncached} tokens. Nothing is kept.",
+        "至今共计算 {total_uncached} 个 token；什么也不保留。",
+    ),
+    "walk_key_new": ("computed now", "此步计算"),
+    "walk_key_kept": ("kept, looked up", "已保存，直接查阅"),
+    "walk_key_again": ("computed again", "重新计算"),
+    "walk_key_dropped": ("Q: used once, dropped", "Q：用一次即丢弃"),
     "steps_query": (
         "Each token leaves {kept} of keys and values in {layers} layers: every later token asks "
         "for them. Its own queries, {query}, ask once, in the step that computes them, and are "

@@ -7,7 +7,7 @@ import streamlit as st
 
 import kvsim
 from app.i18n import Text
-from app.scenario import Scenario
+from app.scenario import STEP, Scenario
 from app.text import inert
 from app.views import learn_memory, learn_work, tutorial
 
@@ -22,6 +22,7 @@ class Lesson:
 
     plan: kvsim.Plan
     notes: kvsim.TokenNotes
+    walk: tuple[kvsim.NoteStep, ...]
     costs: tuple[kvsim.AnswerCost, ...]  # empty where the weights are unknown
     variants: tuple[kvsim.AttentionVariant, ...]
     claims: tuple[kvsim.Claim, ...]
@@ -40,7 +41,7 @@ def show(asked: Scenario, t: Text) -> None:
         st.error(t("cannot_compute", reason=inert(str(error))), icon=":material/error:")
         return
     st.markdown(t("learn_about", model=inert(lesson.plan.evaluation.deployment.model.name)))
-    learn_work.steps(lesson.notes, t)
+    learn_work.steps(lesson.notes, lesson.walk, t)
     learn_work.tokens(lesson.notes, t)
     learn_work.phases(lesson.plan, t)
     learn_work.answer(lesson.costs, lesson.measured, t)
@@ -62,6 +63,7 @@ def _lesson(asked: Scenario) -> Lesson:
     return Lesson(
         plan=plan,
         notes=kvsim.token_notes(model, kv_cache_dtype=dtype),
+        walk=kvsim.note_steps(model, num_steps=STEP.most, kv_cache_dtype=dtype),
         costs=kvsim.answer_costs(model, num_prompt_tokens=PROMPT, lengths=LENGTHS)
         if model.weights
         else (),

@@ -1,41 +1,63 @@
 """Sections of page Learn on work: steps, tokens, prefill and decode, an answer's cost."""
 
-import html
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import streamlit as st
 
 import kvsim
-from app import bars, forms, learn_charts, scenario
+from app import bars, learn_charts
 from app.i18n import Text
+from app.scenario import STEP
 from app.text import flops, seconds, size, table
 from app.views.bar_view import draw
+from app.views.component import source
 from app.views.plan import CHART
 
-STEP_PX = 220
+_WALK = "walk"
+WALK = (
+    *("label", "play", "pause", "first", "back", "on", "clock", "choose", "sentence"),
+    *("with", "without", "with_sum", "without_sum"),
+    *(f"key_{name}" for name in ("new", "kept", "again", "dropped")),
+)
+"""Texts that the browser fills and shows."""
 
 
-def steps(notes: kvsim.TokenNotes, t: Text) -> None:
+def steps(notes: kvsim.TokenNotes, walk: Sequence[kvsim.NoteStep], t: Text) -> None:
     """One sentence, token by token: what is computed, what is reused, what is computed again."""
     st.subheader(t("steps_title"), anchor=False)
-    with st.container(width=STEP_PX):
-        step = int(str(forms.widget(scenario.STEP, t)))
-    words = t("steps_words").split("|")[:step]
-    for name, old in (("with", "reused"), ("without", "again")):
-        kinds = [old] * len(words[:-1]) + ["new"]
-        chips = [
-            f'<span class="kv-token kv-{kind}">{html.escape(word)}<small>{t(f"token_{kind}")}'
-            "</small></span>"
-            for word, kind in zip(words, kinds, strict=True)
-        ]
-        head = f'<p class="kv-row"><b>{t(f"steps_{name}")}</b></p>'
-        st.html(f'{head}<p class="kv-row">{"".join(chips)}</p>')
-    st.markdown(t("steps_said", step=step, reused=len(words[:-1])))
+    words = t("steps_words").split("|")
+    player = st.components.v2.component(
+        "kvsim_walk",
+        html=source("notes.html"),
+        css=source("controls.css") + source("notes.css"),
+        js=source("notes.js"),
+    )
+    player(
+        key=_WALK,
+        data={
+            "step": st.session_state[STEP.name],
+            "words": words,
+            "steps": [
+                {**asdict(step), "kept": size(step.kept_bytes)} for step in walk[: len(words)]
+            ],
+            "texts": {name: t.template(f"walk_{name}") for name in WALK},
+        },
+        on_step_change=_walked,
+    )
     if notes.query_bytes is None:
         st.markdown(t("steps_latent", kept=size(notes.kept_bytes)))
     else:
         figures = {"kept": size(notes.kept_bytes), "query": size(notes.query_bytes)}
         st.markdown(t("steps_query", layers=notes.num_kv_layers, **figures))
+
+
+def _walked() -> None:
+    """Keep where the visitor stands in the sentence, as the link's input; a browser can say all."""
+    try:
+        st.session_state[STEP.name] = STEP.parse(str(st.session_state[_WALK].step))
+    except ValueError:
+        return
 
 
 def tokens(notes: kvsim.TokenNotes, t: Text) -> None:

@@ -5,7 +5,6 @@ import json
 import zlib
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import streamlit as st
 
@@ -15,9 +14,9 @@ from app.i18n import Text
 from app.scenario import AUTO, Scenario
 from app.talk import PAGING, SEEN_AT_ONCE, Talk
 from app.text import inert, size, table
+from app.views.component import source
 from app.views.plan import CHART, SCHEMA_VERSION
 
-HERE = Path(__file__).resolve().parents[1]
 BLOCK_SIZE = 16
 """Tokens per block where the engine decides."""
 
@@ -85,6 +84,7 @@ def _talk(t: Text) -> Talk:
 @lru_cache(maxsize=32)
 def _drawn(asked: Scenario, talk: Talk) -> Drawn:
     model = asked.deployment().model
+    notes = kvsim.token_notes(model, kv_cache_dtype=asked.kv_cache_dtype)
     chat = kvsim.SmallChat(
         system_tokens=talk.system_tokens,
         question_tokens=talk.question_tokens,
@@ -100,7 +100,7 @@ def _drawn(asked: Scenario, talk: Talk) -> Drawn:
         num_sequences=talk.pool_sequences,
         max_model_len=talk.longest_tokens,
         block_size=BLOCK_SIZE if asked.block_size == AUTO else int(asked.block_size),
-        token_bytes=kvsim.token_notes(model, kv_cache_dtype=asked.kv_cache_dtype).kept_bytes,
+        token_bytes=notes.kept_bytes or None,  # None: states alone, which no token adds to
     )
     report = {"schema_version": SCHEMA_VERSION, **drawn.as_dict()}
     text = json.dumps(report, allow_nan=False, separators=(",", ":"))
@@ -149,9 +149,9 @@ def _player(drawn: Drawn, t: Text) -> None:
     """The component: its code is the same in every run, its data are the frames."""
     player = st.components.v2.component(
         "kvsim_paging_player",
-        html=_source("player.html"),
-        css=_source("player.css"),
-        js=_source("player.js"),
+        html=source("player.html"),
+        css=source("controls.css") + source("player.css"),
+        js=source("player.js"),
     )
     player(
         key="paging_player",
@@ -162,11 +162,6 @@ def _player(drawn: Drawn, t: Text) -> None:
         },
     )
     st.caption(t("frames_about", stride=f"{drawn.paging.paged.steps_per_frame:,}"))
-
-
-@lru_cache
-def _source(name: str) -> str:
-    return (HERE / name).read_text("utf-8")
 
 
 def _methods(drawn: kvsim.Paging, t: Text) -> None:

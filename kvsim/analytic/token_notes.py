@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from kvsim.analytic.variants import attention_heads
 from kvsim.dtypes import DType
 from kvsim.engines.ideal import IdealLayout
-from kvsim.specs.attention import CrossAttention, FullAttention
+from kvsim.specs.attention import CrossAttention, FullAttention, check_positive
 from kvsim.specs.model import ModelSpec
 
 
@@ -30,6 +30,41 @@ class TokenNotes:
     def kept_per_text(self) -> float:
         """How many times its text a token's notes are."""
         return self.kept_bytes / self.text_bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteStep:
+    """The step in which a sentence's `num_tokens`-th token is the newest: what it computes.
+
+    With a cache that token alone is computed and those before are looked up; without, all are.
+    `kept_bytes` is the cache after it, in the ideal layout.
+    """
+
+    num_tokens: int
+    num_looked_up: int
+    total_cached: int  # tokens computed so far, with a cache
+    total_uncached: int  # the same without one
+    kept_bytes: int
+
+
+def note_steps(model: ModelSpec, *, kv_dtype: DType, num_steps: int) -> tuple[NoteStep, ...]:
+    """The first steps of a sentence that starts with one token.
+
+    Raises:
+        SpecError: for less than one step.
+    """
+    check_positive(num_steps=num_steps)
+    layout = IdealLayout(model=model, kv_dtype=kv_dtype, dtype=model.dtype)
+    return tuple(
+        NoteStep(
+            num_tokens=n,
+            num_looked_up=n - 1,
+            total_cached=n,
+            total_uncached=n * (n + 1) // 2,
+            kept_bytes=layout.sequence(n).total_bytes,
+        )
+        for n in range(1, num_steps + 1)
+    )
 
 
 def token_notes(model: ModelSpec, *, kv_dtype: DType, characters_per_token: int) -> TokenNotes:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from kvsim.api.explaining import explain_log
     from kvsim.api.fleets import size_fleet
     from kvsim.api.gridding import cache_bytes_grid, plan_grid
-    from kvsim.api.learning import attention_variants, check_claims, token_notes
+    from kvsim.api.learning import attention_variants, check_claims, note_steps, token_notes
     from kvsim.api.measuring import (
         bench_workload,
         calibrate,
@@ -61,7 +61,7 @@ _HOMES = {
         "write_table",
         "write_timeline",
     ),
-    "learning": ("attention_variants", "check_claims", "token_notes"),
+    "learning": ("attention_variants", "check_claims", "note_steps", "token_notes"),
     "explaining": ("explain_log",),
     "planning": (
         "accelerator",
@@ -113,6 +113,7 @@ __all__ = [
     "generate_workload",
     "load_model",
     "metrics_page",
+    "note_steps",
     "over_seeds",
     "paging",
     "plan",

@@ -2,7 +2,7 @@
 
 from kvsim.analytic import token_notes as tokens
 from kvsim.analytic import variants
-from kvsim.analytic.token_notes import TokenNotes
+from kvsim.analytic.token_notes import NoteStep, TokenNotes
 from kvsim.analytic.variants import AttentionVariant
 from kvsim.dtypes import DType, cache_dtype
 from kvsim.io.lessons import lessons
@@ -90,6 +90,30 @@ def token_notes(model: ModelSpec, *, kv_cache_dtype: str = "auto") -> TokenNotes
         model,
         kv_dtype=_cache_dtype(model, kv_cache_dtype),
         characters_per_token=lessons().characters_per_token,
+    )
+
+
+def note_steps(
+    model: ModelSpec, *, num_steps: int, kv_cache_dtype: str = "auto"
+) -> tuple[NoteStep, ...]:
+    """A sentence token by token: what each step computes and looks up, and the notes after it.
+
+    Args:
+        model: what `load_model` returned.
+        num_steps: tokens of the sentence.
+        kv_cache_dtype: the cache's format.
+
+    Raises:
+        SpecError: for an unknown format, or less than one step.
+
+    Example:
+        >>> from kvsim import load_model
+        >>> last = note_steps(load_model("llama-3.1-8b"), num_steps=8)[-1]
+        >>> last.num_looked_up, last.total_cached, last.total_uncached, last.kept_bytes
+        (7, 8, 36, 1048576)
+    """
+    return tokens.note_steps(
+        model, kv_dtype=_cache_dtype(model, kv_cache_dtype), num_steps=num_steps
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 import kvsim
 from app import engine_charts, paging_charts, saved, scenario
 from app.i18n import LANGUAGES, MODULES, TEXTS, Text
-from app.views import log, paging, plan, reasons, run_results, simulate
+from app.views import learn_work, log, paging, plan, reasons, run_results, simulate
 
 APP = Path(__file__).parents[2] / "app"
 
@@ -123,6 +123,7 @@ def test_texts_that_are_put_together_exist():
     keys |= {f"short_{verdict.name.lower()}" for verdict in kvsim.Verdict}
     keys |= {f"{what}_help" for what in ("make_baseline", "ask_scenario", "remove_scenario")}
     keys |= {f"outcome_{name}" for name in log.OUTCOMES}
+    keys |= {f"walk_{name}" for name in learn_work.WALK}
     keys |= {f"player_{name}" for name in paging.PLAYER}
     keys |= {f"method_{name}" for name in (*kvsim.Reservation, "paged", "paged-cache")}
     keys |= {f"part_{name}" for name in paging_charts.PARTS}

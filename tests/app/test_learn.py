@@ -68,15 +68,29 @@ def test_every_verdict_has_a_sign():
     assert set(tutorial.ICONS) == set(kvsim.ClaimVerdict)
 
 
-def test_a_step_shows_what_is_computed_again(open_page):
-    """The picture follows the step; the link has it."""
+def walked(app):
+    (player,) = app.get("bidi_component")
+    return json.loads(player.proto.json)
+
+
+def test_a_step_says_what_is_computed_again(open_page):
+    """The walk starts where the link says, with the library's figures for every step."""
     app = open_page("learn", step="3")
-    rows = [element.proto.body for element in app.get("html") if "kv-token" in element.proto.body]
-    assert [row.count("kv-reused") for row in rows] == [2, 0]
-    assert [row.count("kv-again") for row in rows] == [0, 2]
-    assert [row.count("kv-new") for row in rows] == [1, 1]
-    app.number_input(key="step").set_value(8).run()
-    assert "computes all **8**" in shown(app)
+    data = walked(app)
+    expected = kvsim.note_steps(kvsim.load_model("llama-3.1-8b"), num_steps=8)
+    assert data["step"] == 3
+    assert len(data["words"]) == len(data["steps"]) == 8
+    third = data["steps"][2]
+    assert (third["total_cached"], third["total_uncached"]) == (3, 6)
+    assert [step["kept"] for step in data["steps"]] == [size(e.kept_bytes) for e in expected]
+
+
+def test_the_walk_is_in_both_languages(open_page):
+    """As many words, and every text."""
+    english, chinese = (walked(open_page("learn", lang=lang)) for lang in ("en", "zh"))
+    assert len(english["words"]) == len(chinese["words"])
+    assert english["texts"].keys() == chinese["texts"].keys()
+    assert set(english["texts"].values()).isdisjoint(chinese["texts"].values())
 
 
 def test_each_chart_says_its_numbers_in_words(open_page):

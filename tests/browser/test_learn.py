@@ -13,13 +13,31 @@ def test_a_step_is_part_of_the_link(visit):
     from playwright.sync_api import expect as wait_for  # noqa: PLC0415 - only with a browser
 
     page = visit("learn")
-    page.get_by_role("spinbutton", name="Tokens so far").press("ArrowUp")
-    page.wait_for_url(re.compile(r"step=6"))
+    wait_for(page.get_by_text("To go on from 5 tokens")).to_be_visible()
+    page.get_by_role("button", name="Next token").click()
     wait_for(page.get_by_text("To go on from 6 tokens")).to_be_visible()
+    page.wait_for_url(re.compile(r"step=6"))
     settle(page)
     other = visit(f"learn?{page.url.partition('?')[2]}")
     wait_for(other.get_by_text("To go on from 6 tokens")).to_be_visible()
     assert other.get_by_text("Link values ignored").count() == 0
+
+
+def test_a_word_is_a_step_and_play_goes_through_them(visit):
+    """Choose the second token; then all of them, by themselves, to the end."""
+    from playwright.sync_api import expect as wait_for  # noqa: PLC0415 - only with a browser
+
+    page = visit("learn?step=8")
+    page.get_by_role("button", name="model", exact=True).click()
+    wait_for(page.locator(".notes .clock")).to_have_text("token 2 of 8")
+    assert page.locator(".notes .cards.with .card").count() == 2
+    assert page.locator(".notes .cards.with .dropped").count() == 1
+    assert page.locator(".notes .cards.without .again").count() == 3
+    assert "tokens. Nothing is kept" in page.locator(".notes .without-sum").inner_text()
+    page.get_by_role("button", name="Play").click()
+    wait_for(page.locator(".notes .clock")).to_have_text("token 8 of 8")
+    wait_for(page.get_by_role("button", name="Play")).to_be_visible()
+    assert "Computed so far: 36 tokens" in page.locator(".notes .without-sum").inner_text()
 
 
 @pytest.mark.parametrize("query", ["learn", "learn?lang=zh&model=deepseek-v2-lite"])
