@@ -62,6 +62,7 @@ class Walk {
     this.find(".notes").setAttribute("aria-label", t.label);
     for (const name of ["first", "back", "on"]) this.find(`[data-do=${name}]`).textContent = t[name];
     this.find(".choose").textContent = t.choose;
+    this.find(".rows").textContent = t.rows;
     this.find(".with-name").textContent = t.with;
     this.find(".without-name").textContent = t.without;
     this.find(".key").replaceChildren(

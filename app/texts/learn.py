@@ -55,6 +55,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Computed so far: {total_uncached} tokens. Nothing is kept.",
         "至今共计算 {total_uncached} 个 token；什么也不保留。",
     ),
+    "walk_rows": (
+        "Each row of squares is a step, each column a token; the framed row is this step.",
+        "方格中每行为一步，每列为一个 token；加框的一行是当前这一步。",
+    ),
     "walk_key_new": ("computed now", "此步计算"),
     "walk_key_kept": ("kept, looked up", "已保存，直接查阅"),
     "walk_key_again": ("computed again", "重新计算"),

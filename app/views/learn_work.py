@@ -16,7 +16,7 @@ from app.views.plan import CHART
 
 _WALK = "walk"
 WALK = (
-    *("label", "play", "pause", "first", "back", "on", "clock", "choose", "sentence"),
+    *("label", "play", "pause", "first", "back", "on", "clock", "choose", "sentence", "rows"),
     *("with", "without", "with_sum", "without_sum"),
     *(f"key_{name}" for name in ("new", "kept", "again", "dropped")),
 )
