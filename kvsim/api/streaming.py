@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -198,11 +199,11 @@ class _StreamRun:
 
     def result(self, *, num_resumed: int, interrupted: bool) -> StreamedSimulation:
         """The figures of all that was served so far, by whichever run."""
-        from kvsim.sim.stream_tally import GAP_COLUMNS, VALUES  # noqa: PLC0415 - numpy
+        from kvsim.sim.stream_tally import GAP_COLUMNS  # noqa: PLC0415 - numpy
 
         ready, limits, setup = self.ready, self.order.limits, self.ready.setup
-        values = {name: self.store.column(name, np.dtype("f8")) for name in VALUES}
-        outcome = self.twin.tally.outcome(values, self.store.column("gaps", GAP_COLUMNS))
+        column = partial(self.store.column, kind=np.dtype("f8"))
+        outcome = self.twin.tally.outcome(column, self.store.column("gaps", kind=GAP_COLUMNS))
         asked = self.twin.num_fed
         return StreamedSimulation(
             outcome=outcome,
@@ -210,7 +211,7 @@ class _StreamRun:
             goodput=None
             if limits is None or limits.is_open
             else goodput_of(
-                count_keeping({name: values[name] for name in LIMITED}, limits),
+                count_keeping({name: column(name) for name in LIMITED}, limits),
                 limits,
                 num_asked=asked,
                 duration_s=outcome.duration_s,

@@ -128,7 +128,7 @@ class StreamStore:
         except OSError as error:
             raise self._failed(error) from None
 
-    def column(self, name: str, kind: "np.dtype[Any]") -> NDArray[Any]:
+    def column(self, name: str, *, kind: "np.dtype[Any]") -> NDArray[Any]:
         """All values of a column."""
         try:
             return np.fromfile(self._column(name), kind)

@@ -1,6 +1,6 @@
 """What a streamed run is folded into: sums, waiting times, and the steps that still matter."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -108,17 +108,19 @@ class StreamTally:
         is_any = waiting > 0
         return Gaps(np.diff(ends_s)[is_any], waiting[is_any])
 
-    def outcome(self, values: Mapping[str, Floats], gaps: NDArray[np.void]) -> Outcome:
+    def outcome(self, values: Callable[[str], Floats], gaps: NDArray[np.void]) -> Outcome:
         """The figures of all that was folded.
 
         Args:
-            values: all that `fold` returned.
-            gaps: the same, of its gaps.
+            values: all that `fold` returned under a name; asked for one at a time.
+            gaps: all gaps that it returned.
         """
         ends = self.steps["end_s"][self.steps["is_computing"]]
         waiting = (self.waiting + np.cumsum(self.changes))[: max(0, len(ends) - 1)]
         last = self._gaps(ends, waiting)
-        sums = self.totals.sums
+        sums, tpot_s = self.totals.sums, values("tpot_s")
+        of_tokens = spread(tpot_s[~np.isnan(tpot_s)])
+        del tpot_s
         return Outcome(
             sums=sums,
             duration_s=sums.duration_s,
@@ -127,11 +129,11 @@ class StreamTally:
             num_recomputed_tokens=self.num_recomputed_tokens,
             evictions=PreemptionSeries(self.evictions),
             tiers=(),
-            prefix_cache=prefix_cache_use(sums, values["hit_shares"]),
-            ttft_s=spread(values["ttft_s"]),
-            tpot_s=spread(values["tpot_s"][~np.isnan(values["tpot_s"])]),
-            queue_s=spread(values["queue_s"]),
-            e2e_s=spread(values["e2e_s"]),
+            prefix_cache=prefix_cache_use(sums, values("hit_shares")),
+            ttft_s=spread(values("ttft_s")),
+            tpot_s=of_tokens,
+            queue_s=spread(values("queue_s")),
+            e2e_s=spread(values("e2e_s")),
             itl_s=weighted_spread(joined_gaps([last, Gaps(gaps["seconds"], gaps["times"])])),
         )
 

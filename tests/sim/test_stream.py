@@ -66,7 +66,7 @@ def streamed(setup, parts, step_time, *, stops):
     values = {name: np.concatenate([f.values[name] for f in folded]) for name in VALUES}
     gaps = np.concatenate([f.gaps for f in folded])
     records = sorted((r for f in folded for r in f.requests), key=lambda r: r.index)
-    return records, stream.tally.outcome(values, gaps)
+    return records, stream.tally.outcome(values.__getitem__, gaps)
 
 
 @given(
