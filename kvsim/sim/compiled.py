@@ -29,7 +29,7 @@ from kvsim.sim.setup import EngineSetup
 from kvsim.sim.simulation import Run
 from kvsim.sim.step_costs import StepCosts
 
-FIRST_STEPS, MOST_STEPS = 2**12, 2**20
+FIRST_STEPS, MOST_STEPS = 2**16, 2**20
 """Rows of the series that are laid out at once, at first and later; in between the run can stop."""
 
 
@@ -196,18 +196,34 @@ def request_rows(
     requests: RequestArrays, end: Ints, shared: SharedContent, *, after: NDArray[np.void]
 ) -> NDArray[np.void]:
     """The kernel's requests: those that it has, then these, none of which has arrived."""
-    whole = np.zeros(len(after) + len(requests), REQUEST)
-    whole[: len(after)] = after
+    whole = np.empty(len(after) + len(requests), REQUEST)
+    held, added = (whole.view(f"V{REQUEST.itemsize}")[part] for part in _parts(len(after)))
+    held[:] = after.view(held.dtype)
+    added[:] = NEW_REQUEST.view(held.dtype)
     rows = whole[len(after) :]
     rows["known"] = requests.num_prompt_tokens
     rows["end"] = end
     rows["arrival_s"] = requests.arrival_s
-    rows["first_piece"] = shared.first_piece
-    rows["shared_blocks"] = shared.num_blocks
-    for name in ("first_step", "first_token_step", "last_step", "private_node"):
-        rows[name] = NONE
-    rows["cut_step"] = NONE - 1  # no step before the first
+    if shared.num_identities:
+        rows["first_piece"] = shared.first_piece
+        rows["shared_blocks"] = shared.num_blocks
     return whole
+
+
+def _parts(size: int) -> tuple[slice, slice]:
+    return slice(size), slice(size, None)
+
+
+def _new_request() -> NDArray[np.void]:
+    row = np.zeros(1, REQUEST)
+    for name in ("first_step", "first_token_step", "last_step", "private_node"):
+        row[name] = NONE
+    row["cut_step"] = NONE - 1  # no step before the first
+    return row
+
+
+NEW_REQUEST = _new_request()
+"""A request that has not arrived: one entry."""
 
 
 class LogRows(NamedTuple):

@@ -13,6 +13,7 @@ from kvsim.sim.series import (
     PreemptionSeries,
     RequestSeries,
     StepSeries,
+    stacked,
 )
 
 Rows = NDArray[np.void]
@@ -40,11 +41,11 @@ class Log:
     @property
     def stalls(self) -> Rows:
         """Those of all requests, in their order."""
-        return np.concatenate(self._stalls)
+        return stacked(self._stalls)
 
     def stalls_of_others(self, new_place: Ints) -> Rows:
         """Those of requests that are not finished, which now have other places."""
-        stalls = self.stalls
+        stalls = self.stalls.copy()
         stalls["request"] = new_place[stalls["request"]]
         others: Rows = stalls[stalls["request"] != NONE]
         return others
@@ -52,12 +53,12 @@ class Log:
     @property
     def steps(self) -> StepSeries:
         """The steps."""
-        return StepSeries(np.concatenate(self._steps))
+        return StepSeries(stacked(self._steps))
 
     @property
     def preemptions(self) -> PreemptionSeries:
         """Who lost blocks to whom."""
-        evictions = np.concatenate(self._evictions)
+        evictions = stacked(self._evictions)
         rows = np.zeros(len(evictions), PREEMPTION_COLUMNS)
         for name in ("step", "time_s", "num_lost_tokens"):
             rows[name] = evictions[name]
@@ -69,13 +70,14 @@ class Log:
     def finished(self, served: Rows) -> RequestSeries:
         """What became of the requests that were served to their end."""
         requests, done = self._requests, served["last_step"] >= 0
-        rows = np.zeros(int(done.sum()), REQUEST_COLUMNS)
-        rows["index"], rows["sample"] = requests.place[done], requests.sample[done]
-        rows["num_prompt_tokens"] = requests.num_prompt_tokens[done]
-        rows["num_output_tokens"] = (served["end"] - requests.num_prompt_tokens)[done]
-        rows["arrival_s"] = requests.arrival_s[done]
+        chosen = slice(None) if done.all() else np.flatnonzero(done)
+        rows = np.zeros(np.count_nonzero(done), REQUEST_COLUMNS)
+        rows["index"], rows["sample"] = requests.place[chosen], requests.sample[chosen]
+        rows["num_prompt_tokens"] = requests.num_prompt_tokens[chosen]
+        rows["num_output_tokens"] = (served["end"] - requests.num_prompt_tokens)[chosen]
+        rows["arrival_s"] = requests.arrival_s[chosen]
         for name in set(REQUEST_COLUMNS.names or ()) & set(REQUEST.names or ()):
-            rows[name] = served[name][done]
+            rows[name] = served[name][chosen]
         return RequestSeries(rows, self._stalls_of(done))
 
     def _stalls_of(self, done: NDArray[np.bool_]) -> Rows:

@@ -44,6 +44,19 @@ STALL_COLUMNS = np.dtype([("row", "i8"), ("from_s", "f8"), ("until_s", "f8")])
 """Stalls of all requests: the row of the request in its table, and the times of both tokens."""
 
 
+def stacked(parts: Sequence[NDArray[np.void]]) -> NDArray[np.void]:
+    """Tables of the same columns, one after the other; numpy alone would copy field by field.
+
+    Only where a single one has rows it is no copy.
+    """
+    kind, filled = parts[0].dtype, [part for part in parts if len(part)]
+    if len(filled) == 1:
+        return filled[0]
+    raw = [np.ascontiguousarray(part).view(f"V{kind.itemsize}") for part in parts]
+    rows: NDArray[np.void] = np.concatenate(raw).view(kind)
+    return rows
+
+
 class Series(Sequence[Record], Generic[Record]):
     """Records in the order in which they are numbered; `rows` holds a column per field."""
 

@@ -187,6 +187,7 @@ def test_a_twin_that_is_stopped_has_what_was_done(monkeypatch):
     def stopping(*_):
         raise KeyboardInterrupt
 
+    monkeypatch.setattr("kvsim.sim.compiled.FIRST_STEPS", 2**12)
     monkeypatch.setattr("kvsim.sim.compiled.log_rows", stopping_after_first(stopping))
     cache_config, config = runs.settings()
     given_run = ([runs.layer()], cache_config, config, trace)

@@ -32,9 +32,11 @@ def kernel(function: F, given: tuple[object, ...], notify: Callable[[str], None]
         notify: told in a line if it has to be compiled first.
     """
     compiled = _dispatcher(function)
+    if compiled.signatures:  # a function is always given the same types
+        return cast("F", compiled)
     folder = compiled.stats.cache_path
     is_kept = folder and any(Path(folder).glob(f"*{function.__qualname__}*.nbi"))
-    if not is_kept and not compiled.signatures:
+    if not is_kept:
         again = "once on this machine" if folder else "each time: no folder for it can be written"
         notify(f"compiling the simulator's {function.__name__} kernel, {again}")
     compiled.compile(tuple(numba.typeof(value) for value in given))  # type: ignore[no-untyped-call]

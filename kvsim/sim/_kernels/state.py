@@ -111,7 +111,6 @@ RUN = np.dtype(
 
 REQUEST = np.dtype(
     [
-        ("prompt", i8),
         ("end", i8),  # prompt and answer, tokens
         ("arrival_s", f8),
         ("shared_blocks", i8),  # that others may have too
