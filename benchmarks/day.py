@@ -14,37 +14,18 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-import polars as pl
 from pytest_benchmark.plugin import pytest_benchmark_generate_machine_info
 
 from benchmarks.history import HISTORY, Figure, machine_name
+from benchmarks.traces import write_trace
 
 SECONDS_PER_DAY, RATE_PER_S = 86_400, 100
-BLOCK_REQUESTS = 100_000
 ENGINE = ["llama-3.1-8b", "--num-gpu-blocks", "60000", "--max-model-len", "4096"]
 ENGINE += ["--max-num-seqs", "1024", "--step-time", "0.02"]
 WORKLOAD = (
     "8.64 million requests at 100 a second, prompts ~N(1000, 200), answers ~N(250, 50) tokens, "
     "steps of 20 ms: read, served, killed half-way, resumed; both processes from their start."
 )
-
-
-def write_day(path, num_requests):
-    """A trace of so many requests, written block by block."""
-    numbers, now_s = np.random.default_rng(0), 0.0
-    with path.open("wb") as file:
-        for start in range(0, num_requests, BLOCK_REQUESTS):
-            n = min(BLOCK_REQUESTS, num_requests - start)
-            arrivals = now_s + np.cumsum(numbers.exponential(1 / RATE_PER_S, n))
-            now_s = arrivals[-1]
-            lengths = [
-                np.maximum(1, np.rint(numbers.normal(mean, std, n))).astype(int)
-                for mean, std in ((1000, 200), (250, 50))
-            ]
-            names = ("arrival_s", "num_prompt_tokens", "num_output_tokens")
-            frame = pl.DataFrame(dict(zip(names, (arrivals, *lengths), strict=True)))
-            frame.write_csv(file, include_header=not start)
 
 
 def serve(trace, folder, *, kill_after_bytes=None):
@@ -70,7 +51,7 @@ def measure(num_requests):
     """The figure of a run that is killed half-way and resumed."""
     with tempfile.TemporaryDirectory() as name:
         folder, trace = Path(name) / "run", Path(name) / "day.csv"
-        write_day(trace, num_requests)
+        write_trace(trace, num_requests=num_requests, rate_per_s=RATE_PER_S)
         trace_bytes = trace.stat().st_size
         load = os.getloadavg()[0]
         started_s = time.perf_counter()
