@@ -74,9 +74,14 @@ def judge_llama(
     reserve = reserve_of(facts, EngineName.LLAMA_CPP)
     free = free_on_devices(deployment)
 
+    @cache  # they do not depend on the context
+    def weights(flags: LlamaCpp, placement: Placement) -> DeviceBytes:
+        return _weights(deployment, flags, placement)
+
     @cache  # every end of the estimates asks for the same numbers of requests
     def load(requests: int) -> Loaded:
-        return _load(deployment, settings, free, num_tokens=num_tokens, requests=requests)
+        flags = _flags(deployment, settings, num_tokens=num_tokens, requests=requests)
+        return _load(deployment, flags, free, weights)
 
     loaded = load(concurrent_requests)
     shares = _shares(loaded, free, reserve)
@@ -128,14 +133,10 @@ def _in_format(settings: LlamaCpp | Ollama, kv_cache_dtype: str) -> LlamaCpp | O
     return replace(settings, cache_type_k=name, cache_type_v=name)
 
 
-def _load(
-    deployment: Deployment,
-    settings: LlamaCpp | Ollama,
-    free: Sequence[Interval],
-    *,
-    num_tokens: int,
-    requests: int,
-) -> Loaded:
+def _flags(
+    deployment: Deployment, settings: LlamaCpp | Ollama, *, num_tokens: int, requests: int
+) -> LlamaCpp:
+    """llama-server's flags; slots and context that none states are those that requests need."""
     replicas = deployment.parallel.data_parallel_size
     if replicas > 1:
         msg = f"data_parallel_size={replicas} must be 1: llama.cpp divides layers over devices"
@@ -146,7 +147,6 @@ def _load(
             "n_cpu_moe say what llama.cpp keeps in host memory"
         )
         raise SpecError(msg)
-    model = deployment.model
     if isinstance(settings, Ollama):
         asked = replace(
             settings,
@@ -154,17 +154,25 @@ def _load(
             num_parallel=max(settings.num_parallel, requests),
         )
         totals = [device.total_bytes.best for device in deployment.accelerators]
-        flags = llama_server_flags(model, asked, gpu_bytes=totals)
-    elif settings.ctx_size is None:
+        return llama_server_flags(deployment.model, asked, gpu_bytes=totals)
+    if settings.ctx_size is None:
         slots = settings.parallel or requests
-        flags = replace(settings, ctx_size=num_tokens * slots, parallel=slots)
-    else:
-        flags = settings if settings.parallel else replace(settings, parallel=requests)
+        return replace(settings, ctx_size=num_tokens * slots, parallel=slots)
+    return settings if settings.parallel else replace(settings, parallel=requests)
+
+
+def _load(
+    deployment: Deployment,
+    flags: LlamaCpp,
+    free: Sequence[Interval],
+    weights: Callable[[LlamaCpp, Placement], DeviceBytes],
+) -> Loaded:
+    model = deployment.model
     layout = llama_cpp_layout(model, flags)
     placement = place_layers(model.num_layers, flags, [device.best for device in free])
     return Loaded(
         layout=layout,
-        weights=_weights(deployment, flags, placement),
+        weights=weights(replace(flags, ctx_size=None, parallel=None), placement),
         cache=cache_on_devices(layout, placement),
         pools=host_pools(layout),
     )
