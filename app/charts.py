@@ -30,44 +30,49 @@ STYLES = {
     kvsim.SegmentName.ACTIVATION_PEAK: Style(color="#E69F00"),
     kvsim.SegmentName.NON_TORCH: Style(color="#CC79A7"),
     kvsim.SegmentName.CUDA_GRAPHS: Style(color="#F0E442"),
+    kvsim.SegmentName.RUNTIME: Style(color="#CC79A7"),
+    kvsim.SegmentName.BUFFERS: Style(color="#E69F00"),
     kvsim.SegmentName.KV_USED: Style(color="#009E73"),
     kvsim.SegmentName.KV_FREE: Style(color="#A6DCCB"),
     kvsim.SegmentName.OUTSIDE: Style(color="#C4CBD2"),
     kvsim.SegmentName.OTHER_PROCESSES: Style(color="#8A949E"),
 }
+BAR_HEIGHT, ROW_HEIGHT = 130, 64
+CHART_HEIGHT = 150  # of axis, legend and the lines' labels
 BEYOND = Style(color=DANGER, pattern="/", hatch="#E58A4D")
 
 
-def memory_bar(bar: kvsim.MemoryBar, t: Text) -> Figure:
-    """One GPU's memory as a stacked bar; what passes the budget line is in the danger colour."""
-    traces = []
-    for segment in bar.segments:
-        name = t(f"segment_{segment.name}")
-        if segment.within_bytes:
-            traces.append(
-                _stretch(name, segment.start_bytes, segment.within_bytes, STYLES[segment.name])
-            )
-        if segment.beyond_bytes:
-            first = not any(trace.get("legendgroup") for trace in traces)
-            label, beyond = t("beyond"), segment.beyond_bytes
-            traces.append(
-                _stretch(name, segment.split_bytes, beyond, BEYOND)
-                | {"name": label, "legendgroup": label, "showlegend": first}
-                | {"text": [f"{name}<br>{gib(beyond)}"]}
-            )
-    lines = [
-        _limit(bar.total_bytes, t("total_line", size=gib(bar.total_bytes)), row=1.2, dash="dot"),
-        _limit(
-            bar.budget_bytes, t("budget_line", size=gib(bar.budget_bytes)), row=1.0, dash="solid"
-        ),
-    ]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A GPU, or GPUs whose memory is alike."""
+
+    name: str
+    bar: kvsim.MemoryBar
+
+
+def memory_bars(rows: Sequence[Row], t: Text) -> Figure:
+    """Each GPU's memory as a stacked bar; what passes the budget line is in the danger colour."""
+    traces: list[Figure] = []
+    seen: set[str] = set()
+    for row in rows:
+        for stretch in _stretches(row.bar, t):
+            is_new = stretch["name"] not in seen
+            seen.add(stretch["name"])
+            traces.append(stretch | {"y": [row.name], "showlegend": is_new})
+    height = BAR_HEIGHT if len(rows) == 1 else ROW_HEIGHT * len(rows)
+    lines = _limits(rows, t)
     layout = {
         "barmode": "overlay",
-        "bargap": 0,
-        "height": 280,
+        "bargap": 0 if len(rows) == 1 else 0.2,
+        "height": CHART_HEIGHT + height,
         "margin": {"l": 0, "r": 0, "t": 56, "b": 0},
         "xaxis": {"zeroline": False, "rangemode": "tozero"},
-        "yaxis": {"visible": False, "fixedrange": True},
+        "yaxis": {
+            "showticklabels": len(rows) > 1,
+            "fixedrange": True,
+            "automargin": True,
+            "autorange": "reversed",
+        },
         "legend": {"orientation": "h", "x": 0, "y": -0.3, "yanchor": "top", "traceorder": "normal"},
         "uniformtext": {"minsize": 11, "mode": "hide"},
         "shapes": [shape for shape, _ in lines],
@@ -76,8 +81,43 @@ def memory_bar(bar: kvsim.MemoryBar, t: Text) -> Figure:
     return {"data": traces, "layout": layout}
 
 
-def memory_words(bar: kvsim.MemoryBar, t: Text) -> str:
-    """The bar in words, every number in it."""
+def _limits(rows: Sequence[Row], t: Text) -> list[tuple[Figure, Figure]]:
+    """The lines of the memory and of the budget, where every row has the same."""
+    lines = []
+    for name, height, dash in (("total", 1.2, "dot"), ("budget", 1.0, "solid")):
+        at = {getattr(row.bar, f"{name}_bytes") for row in rows}
+        if len(at) == 1:
+            num_bytes = at.pop()
+            label = t(f"{name}_line", size=gib(num_bytes))
+            lines.append(_limit(num_bytes, label, row=height, dash=dash))
+    return lines
+
+
+def _stretches(bar: kvsim.MemoryBar, t: Text) -> list[Figure]:
+    """A bar's segments, each split where it passes the limit; what passes shares one name."""
+    traces = []
+    for segment in bar.segments:
+        name = t(f"segment_{segment.name}")
+        if segment.within_bytes:
+            style = STYLES[segment.name]
+            traces.append(_stretch(name, segment.start_bytes, segment.within_bytes, style))
+        if segment.beyond_bytes:
+            beyond = segment.beyond_bytes
+            traces.append(
+                _stretch(name, segment.split_bytes, beyond, BEYOND)
+                | {"name": t("beyond"), "legendgroup": t("beyond")}
+                | {"text": [f"{name}<br>{gib(beyond)}"]}
+            )
+    return traces
+
+
+def memory_words(rows: Sequence[Row], t: Text) -> str:
+    """The bars in words, every number in them."""
+    words = (" ".join(filter(None, (row.name, _bar_words(row.bar, t)))) for row in rows)
+    return t("between_sentences").join(words)
+
+
+def _bar_words(bar: kvsim.MemoryBar, t: Text) -> str:
     parts = []
     for segment in bar.segments:
         name, whole = t(f"segment_{segment.name}"), gib(segment.num_bytes)
@@ -172,7 +212,7 @@ def _stretch(name: str, start_bytes: int, num_bytes: int, style: Style) -> Figur
         "type": "bar",
         "orientation": "h",
         "name": name,
-        "y": [""],
+        "legendgroup": name,
         "base": [_in_gib(start_bytes)],
         "x": [_in_gib(num_bytes)],
         "text": [label],

@@ -40,6 +40,7 @@ class Field:
     least: int = 1
     most: int = MOST
     empty: str = "engine_decides"  # key of the text for no value
+    longest: int = MAX_WORD  # letters of a word
     accepts: Callable[[str], bool] = bool
 
     @property
@@ -95,7 +96,7 @@ class Field:
             high = math.inf if self.high is None else self.high
             return math.isfinite(value) and self.low <= value <= high
         if isinstance(value, str):
-            return self.accepts(value) if self.kind is Kind.SAVED else len(value) <= MAX_WORD
+            return self.accepts(value) if self.kind is Kind.SAVED else len(value) <= self.longest
         return self.default is None or self.kind is Kind.RATE
 
 

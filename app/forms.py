@@ -6,10 +6,12 @@ from typing import Any
 import streamlit as st
 
 import kvsim
-from app import saved, scenario
-from app.fields import MAX_WORD, Field, Kind, Value
+from app import engine_fields, saved, scenario
+from app.fields import Field, Kind, Value, write_query
 from app.i18n import LANGUAGES, Text
+from app.own_model import own_model
 from app.scenario import FIELDS, PAGE_FIELDS, Scenario
+from app.text import inert
 
 UPLOAD_MB = 1
 STEPS = {Kind.RATE: 1.0, Kind.AMOUNT: 0.05, Kind.SHARE: 0.01, Kind.SIZE: 0.25}
@@ -29,30 +31,43 @@ def language() -> Text:
 
 
 def inputs(t: Text) -> Scenario:
-    """Every input of the sidebar."""
+    """Every input of the sidebar that the chosen engine has; the others keep their values."""
     with st.sidebar:
         st.caption(t("tagline"))
         _presets(t)
-        values: dict[str, Value] = {"model": widget(scenario.MODEL, t)}
-        config = _config(t) if values["model"] == scenario.CUSTOM else None
-        _about(str(values["model"]), t)
-        values |= {field.name: widget(field, t) for field in scenario.MAIN}
-        save(str(values["model"]), t, key="save")
-        for title, fields in (
-            ("advanced", scenario.ADVANCED),
-            ("machine", scenario.MACHINE),
-            ("measured", scenario.MEASURED),
-        ):
+        model = str(widget(scenario.MODEL, t))
+        own = own_model(model, t, config_mb=UPLOAD_MB)
+        _about(model, t)
+        engine = str(widget(engine_fields.ENGINE, t))
+        parts = scenario.sections(engine)
+        values: dict[str, Value] = {"model": model, "engine": engine}
+        values |= {f.name: widget(f, t) for f in parts["main"] if f is not engine_fields.ENGINE}
+        save(model, t, key="save")
+        for title in ("advanced", "machine", "measured"):
             with st.expander(t(title), key=f"expander_{title}"):
-                st.caption(t(f"{title}_about"))
-                values |= {field.name: widget(field, t) for field in fields}
-    typed: dict[str, Any] = values
-    return Scenario(config=config, **typed)
+                st.caption(t(f"{title}_about", engine=inert(engine)))
+                values |= {field.name: widget(field, t) for field in parts[title]}
+        kept = {name: _kept(field) for name, field in FIELDS.items() if name not in values}
+        _unused(kept, engine, t)
+    return scenario.of(kept | values, config=own.config, own=own.spec)
+
+
+def _kept(field: Field) -> Value:
+    value: Value = st.session_state.get(field.name, field.default)
+    return value
+
+
+def _unused(kept: Mapping[str, Value], engine: str, t: Text) -> None:
+    """Inputs that were set for another engine: they stay in the link, and count for nothing."""
+    stated = {n: v for n, v in write_query(kept, FIELDS).items() if n != scenario.HUB_ID.name}
+    if stated:
+        texts = ", ".join(f"{name}={value}" for name, value in stated.items())
+        st.caption(t("unused_inputs", engine=inert(engine), values=inert(texts)))
 
 
 def save(model: str, t: Text, *, key: str) -> None:
     """The button that saves the sidebar's scenario for page Compare, and how many there are."""
-    held, is_own = saved.texts(), model == scenario.CUSTOM
+    held, is_own = saved.texts(), model in (scenario.CUSTOM, scenario.HUB)
     is_there = not is_own and saved.current() in held
     st.button(
         t("save_there") if is_there else t("save", count=len(held), most=saved.MOST),
@@ -64,9 +79,9 @@ def save(model: str, t: Text, *, key: str) -> None:
     )
 
 
-def apply(name: str, text: str) -> None:
-    """Set one input, as a button does."""
-    st.session_state[name] = FIELDS[name].parse(text)
+def apply(changes: Mapping[str, str]) -> None:
+    """Set inputs, as a button does."""
+    st.session_state.update({name: FIELDS[name].parse(text) for name, text in changes.items()})
 
 
 def apply_preset(values: Mapping[str, Value]) -> None:
@@ -86,24 +101,6 @@ def _presets(t: Text) -> None:
         for key, values in scenario.PRESETS.items():
             st.button(t(key), key=key, on_click=apply_preset, args=(values,))
         st.button(t("reset"), key="reset", on_click=reset, icon=":material/restart_alt:")
-
-
-def _config(t: Text) -> str | None:
-    """The visitor's own config.json, pasted or uploaded; a pasted one comes first."""
-    pasted = st.text_area(
-        t("label_config"),
-        key="config",
-        height=140,
-        placeholder='{"model_type": "llama", ...}',
-        help=t("help_config"),
-    )
-    uploaded = st.file_uploader(
-        t("label_upload"), type="json", max_upload_size=UPLOAD_MB, key="upload"
-    )
-    st.caption(t("config_not_in_link"))
-    if pasted or uploaded is None:
-        return pasted
-    return uploaded.getvalue().decode("utf-8-sig", "replace")
 
 
 def _about(model: str, t: Text) -> None:
@@ -142,7 +139,7 @@ def widget(field: Field, t: Text) -> Value:
         case Kind.WORD:
             return st.text_input(
                 label,
-                max_chars=MAX_WORD,
+                max_chars=field.longest,
                 key=field.name,
                 help=doc,
                 persist_state="session",

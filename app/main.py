@@ -7,7 +7,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # kvsim/ and app/ 
 
 import streamlit as st
 
-from app import forms, link
+from app import engine_fields, forms, link
 from app.views import compare, engines, frontier, learn, log, paging, plan, simulate
 
 HERE = Path(__file__).resolve().parent
@@ -29,8 +29,15 @@ def go_to_plan() -> None:
     st.switch_page(first)
 
 
+def say_whose_page() -> None:
+    """Pages about vLLM say so where another engine was chosen."""
+    if scenario.engine != engine_fields.VLLM:
+        st.info(t("page_is_vllms", engine=scenario.engine), icon=":material/info:")
+
+
 def show_frontier() -> None:
     """Page *Frontier*, of the scenario in the sidebar."""
+    say_whose_page()
     frontier.show(scenario, t)
 
 
@@ -46,16 +53,19 @@ def show_compare() -> None:
 
 def show_simulate() -> None:
     """Page *Simulate*, of the scenario in the sidebar."""
+    say_whose_page()
     simulate.show(scenario, t)
 
 
 def show_paging() -> None:
     """Page *Paging*, of the scenario in the sidebar."""
+    say_whose_page()
     paging.show(scenario, t)
 
 
 def show_learn() -> None:
     """Page *Learn*, of the scenario in the sidebar."""
+    say_whose_page()
     learn.show(scenario, t)
 
 

@@ -1,13 +1,13 @@
 """Scenarios that the visitor saved: each the text of a link, kept in the link of the page."""
 
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import quote, unquote
 
 import streamlit as st
 
+from app import scenario
 from app.fields import Field, Kind, Value, read_query, write_query
-from app.scenario import CUSTOM, FIELDS, Scenario
+from app.scenario import CUSTOM, FIELDS, HUB, Scenario
 
 MOST = 6
 BETWEEN, GIVES = ";", "="
@@ -39,7 +39,7 @@ def read(text: str) -> dict[str, Value]:
     parts = [] if text == NOTHING else [part.partition(GIVES) for part in text.split(BETWEEN)]
     asked = {name: unquote(value) for name, _, value in parts}
     values, lost = read_query(asked, FIELDS)
-    if lost or len(asked) < len(parts) or values.get("model") == CUSTOM:
+    if lost or len(asked) < len(parts) or values.get("model") in (CUSTOM, HUB):
         msg = f"scenario={text} cannot be entered"
         raise ValueError(msg)
     return {name: field.default for name, field in FIELDS.items()} | values
@@ -76,8 +76,7 @@ def scenario_of(text: str) -> Scenario:
     Raises:
         ValueError: as `read` does.
     """
-    values: dict[str, Any] = read(text)
-    return Scenario(config=None, **values)
+    return scenario.of(read(text))
 
 
 def current() -> str:

@@ -1,19 +1,25 @@
 """What a visitor asks: the inputs, their names in a link, and the deployment they describe."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import kvsim
 from app.engine_charts import FIGURES
+from app.engine_fields import DIVIDES_LAYERS, ENGINE, OWN, OWN_FIELDS, VLLM, settings
 from app.fields import Field, Kind, Value
 from app.run_fields import RUN_FIELDS
 from app.talk import PAGING
 
 LINK_VERSION = "1"
-CUSTOM = "custom"
-"""The choice of a model by its own config.json."""
+CUSTOM, HUB = "custom", "hub"
+"""The choices of a model by its own config.json or GGUF file, and by its id on a hub."""
 
 MAX_CONFIG_BYTES = 1_000_000
 """Largest config.json taken from a visitor; the largest seen have 200 kB."""
+
+MAX_HUB_ID = 210
+"""Letters of an id on a hub: owner and name have at most 96 each."""
 
 MAX_LOG_BYTES = 1_000_000
 """Largest start-up log taken from a visitor."""
@@ -25,8 +31,8 @@ BLOCK_SIZES = (AUTO, "1", "8", "16", "32", "64", "128", "256")
 
 
 def model_options() -> tuple[str, ...]:
-    """The visitor's own config, and every model of the catalogue."""
-    return (CUSTOM, *(model.id for model in kvsim.catalog_models()))
+    """The visitor's own file, an id on a hub, and every model of the catalogue."""
+    return (CUSTOM, HUB, *(model.id for model in kvsim.catalog_models()))
 
 
 def gpu_options() -> tuple[str, ...]:
@@ -45,7 +51,9 @@ def device_options() -> tuple[str, ...]:
 
 
 MODEL = Field(name="model", kind=Kind.CHOICE, default="llama-3.1-8b", options=model_options)
+HUB_ID = Field(name="hub_id", kind=Kind.WORD, default="", longest=MAX_HUB_ID)
 MAIN = (
+    ENGINE,
     Field(name="gpu", kind=Kind.CHOICE, default="H100-SXM5-80GB", options=gpu_options),
     Field(name="tensor_parallel_size", kind=Kind.COUNT, default=1),
     Field(name="max_model_len", kind=Kind.COUNT, default=8192, step=1024),
@@ -67,6 +75,7 @@ ADVANCED = (
     Field(name="pipeline_parallel_size", kind=Kind.COUNT, default=1),
     Field(name="data_parallel_size", kind=Kind.COUNT, default=1),
     Field(name="decode_context_parallel_size", kind=Kind.COUNT, default=1),
+    Field(name="enable_expert_parallel", kind=Kind.SWITCH, default=False),
     Field(
         name="usage_context",
         kind=Kind.CHOICE,
@@ -85,8 +94,32 @@ MEASURED = (
     Field(name="non_torch_gib", kind=Kind.SIZE, default=None, empty="estimated"),
     Field(name="cuda_graph_gib", kind=Kind.SIZE, default=None, empty="estimated"),
 )
-FIELDS = {field.name: field for field in (MODEL, *MAIN, *ADVANCED, *MACHINE, *MEASURED)}
+FIELDS = {
+    field.name: field for field in (MODEL, HUB_ID, *MAIN, *ADVANCED, *MACHINE, *MEASURED)
+} | OWN_FIELDS
 """Inputs of the sidebar, the same on every page."""
+
+SHARED = (
+    *("engine", "gpu", "tensor_parallel_size", "max_model_len", "concurrent_requests"),
+    "quantization",
+)
+"""Main inputs of every engine; but one that divides layers they share the cache's format too."""
+
+
+def sections(engine: str) -> dict[str, tuple[Field, ...]]:
+    """The inputs that count under an engine, by where the sidebar shows them."""
+    if engine == VLLM:
+        return {"main": MAIN, "advanced": ADVANCED, "machine": MACHINE, "measured": MEASURED}
+    name = kvsim.EngineName(engine)
+    shared = SHARED if name in DIVIDES_LAYERS else (*SHARED, "kv_cache_dtype")
+    more = (FIELDS["data_parallel_size"],) if name is kvsim.EngineName.SGLANG else ()
+    return {
+        "main": tuple(field for field in MAIN if field.name in shared),
+        "advanced": (*OWN[name], *more),
+        "machine": MACHINE,
+        "measured": MEASURED[:1],
+    }
+
 
 FIGURE = Field(name="figure", kind=Kind.CHOICE, default=FIGURES[0], options=lambda: FIGURES)
 TARGETS = tuple(str(target) for target in kvsim.Target if target != kvsim.Target.OFFLOAD_BYTES)
@@ -140,6 +173,9 @@ class Scenario:
 
     model: str
     config: str | None
+    own: kvsim.ModelSpec | kvsim.KvsimError | None  # of an uploaded file, or from a hub
+    engine: str
+    own_settings: Mapping[str, Value]  # of the engines that are not vLLM
     gpu: str
     tensor_parallel_size: int
     max_model_len: int
@@ -155,6 +191,7 @@ class Scenario:
     pipeline_parallel_size: int
     data_parallel_size: int
     decode_context_parallel_size: int
+    enable_expert_parallel: bool
     usage_context: str
     free_memory_gib: float | None
     other_processes_gib: float | None
@@ -167,20 +204,47 @@ class Scenario:
     @property
     def is_empty(self) -> bool:
         """Whether the visitor's own model was chosen and is not there yet."""
-        return self.model == CUSTOM and not self.config
+        return self.own is None and (
+            self.model == HUB or (self.model == CUSTOM and not self.config)
+        )
 
     def scenario(self) -> kvsim.Scenario:
-        """What is asked, as the library compares it.
+        """What is asked of the chosen engine, as the library compares it.
 
         Raises:
             KvsimError: if the inputs describe nothing that can be.
         """
+        own = settings(self.engine, self.own_settings)
         return kvsim.Scenario(
-            deployment=self.deployment(), concurrent_requests=self.concurrent_requests
+            deployment=self.deployment() if own is None else self._shared_deployment(),
+            engine=kvsim.EngineName(self.engine),
+            settings=own,
+            concurrent_requests=self.concurrent_requests,
+        )
+
+    def _shared_deployment(self) -> kvsim.Deployment:
+        """What counts under every engine; the rest of a deployment is vLLM's."""
+        name = kvsim.EngineName(self.engine)
+        replicas = self.data_parallel_size if name is kvsim.EngineName.SGLANG else 1
+        return kvsim.Deployment(
+            model=self._model(),
+            accelerator=kvsim.accelerator(self.gpu),
+            engine=kvsim.Vllm(
+                max_model_len=self.max_model_len,
+                kv_cache_dtype=AUTO if name in DIVIDES_LAYERS else self.kv_cache_dtype,
+                quantization=None if self.quantization == AUTO else self.quantization,
+            ),
+            parallel=kvsim.Parallelism(
+                tensor_parallel_size=self.tensor_parallel_size, data_parallel_size=replicas
+            ),
+            overheads=kvsim.Overheads(weights_bytes=_stated(self.weights_gib)),
+            free_bytes=_bytes(self.free_memory_gib),
+            other_processes_bytes=_bytes(self.other_processes_gib),
+            host_memory_bytes=_bytes(self.host_memory_gib),
         )
 
     def deployment(self) -> kvsim.Deployment:
-        """What the inputs describe.
+        """What the inputs describe to vLLM.
 
         Raises:
             KvsimError: if they describe nothing that can be.
@@ -194,6 +258,7 @@ class Scenario:
                 pipeline_parallel_size=self.pipeline_parallel_size,
                 data_parallel_size=self.data_parallel_size,
                 decode_context_parallel_size=self.decode_context_parallel_size,
+                enable_expert_parallel=self.enable_expert_parallel,
             ),
             overheads=kvsim.Overheads(
                 weights_bytes=_stated(self.weights_gib),
@@ -207,6 +272,10 @@ class Scenario:
         )
 
     def _model(self) -> kvsim.ModelSpec:
+        if isinstance(self.own, kvsim.KvsimError):
+            raise self.own
+        if self.own is not None:
+            return self.own
         if self.model != CUSTOM:
             return kvsim.load_model(self.model)
         text = self.config or ""
@@ -228,6 +297,22 @@ class Scenario:
             engine_version=self.engine_version,
             usage_context=kvsim.UsageContext(self.usage_context),
         )
+
+
+def of(
+    values: Mapping[str, Value],
+    *,
+    config: str | None = None,
+    own: kvsim.ModelSpec | kvsim.KvsimError | None = None,
+) -> Scenario:
+    """The scenario of every input of the sidebar, and of the model that the visitor brings."""
+    shared: dict[str, Any] = {
+        name: value
+        for name, value in values.items()
+        if name not in OWN_FIELDS and name != HUB_ID.name
+    }
+    own_settings = {name: values[name] for name in OWN_FIELDS}
+    return Scenario(config=config, own=own, own_settings=own_settings, **shared)
 
 
 def _bytes(gib: float | None) -> int | None:

@@ -109,11 +109,13 @@ if TYPE_CHECKING:
     from kvsim.io.commands import engine_commands, engine_line, parse_command, vllm_serve
     from kvsim.io.engine_logs import read_engine_log
     from kvsim.io.exports import report_csv, report_markdown
+    from kvsim.io.gguf import parse_gguf
+    from kvsim.io.hub import is_offline
     from kvsim.io.lengths import FittedTrace, fitted_trace, fitted_traces
     from kvsim.io.lessons import lessons
     from kvsim.io.metrics_page import parse_metrics, read_metrics
     from kvsim.io.metrics_traffic import measured_traffic
-    from kvsim.io.models import parse_config
+    from kvsim.io.models import hub_model, parse_config
     from kvsim.io.overheads import overhead_model
     from kvsim.io.prices import read_prices
     from kvsim.io.step_table import read_step_table, write_step_table
@@ -130,7 +132,7 @@ if TYPE_CHECKING:
         FigurePart,
         SettingChange,
     )
-    from kvsim.planner.engine_plan import DeviceShare, EnginePlan
+    from kvsim.planner.engine_plan import DeviceShare, EnginePlan, Judged
     from kvsim.planner.explained_log import ExplainedLog
     from kvsim.planner.fleet import Fleet, FleetCost, FleetRun
     from kvsim.planner.frontier import Frontier
@@ -146,6 +148,7 @@ if TYPE_CHECKING:
     from kvsim.planner.seeds import SeedSpread
     from kvsim.planner.serving_level import Level
     from kvsim.planner.solution import Binding, Side, Solution, Target
+    from kvsim.planner.stage_memory import StageMemory
     from kvsim.planner.sweep_table import SweepTable
     from kvsim.planner.waste import MethodWaste, WasteReport
     from kvsim.planner.waste_study import StudyCell, WasteStudy
@@ -328,7 +331,9 @@ _HOMES = {
     "kvsim.specs.step_table": ("StepTable",),
     "kvsim.io.metrics_page": ("parse_metrics", "read_metrics"),
     "kvsim.io.metrics_traffic": ("measured_traffic",),
-    "kvsim.io.models": ("parse_config",),
+    "kvsim.io.gguf": ("parse_gguf",),
+    "kvsim.io.hub": ("is_offline",),
+    "kvsim.io.models": ("hub_model", "parse_config"),
     "kvsim.io.sweep_files": ("read_sweep",),
     "kvsim.analytic.grid": ("CacheGrid",),
     "kvsim.planner.plan_grid": ("PlanGrid",),
@@ -476,7 +481,8 @@ _HOMES = {
         "HostMemory",
         "host_memory",
     ),
-    "kvsim.planner.engine_plan": ("DeviceShare", "EnginePlan"),
+    "kvsim.planner.stage_memory": ("StageMemory",),
+    "kvsim.planner.engine_plan": ("DeviceShare", "EnginePlan", "Judged"),
     "kvsim.planner.compare": (
         "Comparison",
         "Difference",
@@ -557,6 +563,7 @@ __all__ = [
     "HostPools",
     "Indexer",
     "Interval",
+    "Judged",
     "KvsimError",
     "LatentAttention",
     "LaunchCommand",
@@ -630,6 +637,7 @@ __all__ = [
     "Solution",
     "SpecError",
     "Spread",
+    "StageMemory",
     "Stay",
     "StepRecord",
     "StepSeries",
@@ -703,6 +711,8 @@ __all__ = [
     "generate_workload",
     "host_memory",
     "host_pools",
+    "hub_model",
+    "is_offline",
     "lessons",
     "llama_cpp_layout",
     "llama_server_flags",
@@ -721,6 +731,7 @@ __all__ = [
     "parse_calibration",
     "parse_command",
     "parse_config",
+    "parse_gguf",
     "parse_metrics",
     "place_layers",
     "plan",

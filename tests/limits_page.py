@@ -22,6 +22,7 @@ ROWS = (
     ("", "strings of all arrays", limits.MAX_GGUF_STRINGS, REFUSED),
     ("", "bytes of a name", limits.MAX_GGUF_NAME_BYTES, REFUSED),
     ("", "files of a split model", limits.MAX_GGUF_PARTS, REFUSED),
+    ("", "tensor bytes, without the file", limits.MAX_GGUF_TENSOR_BYTES, REFUSED),
     ("safetensors header", "bytes", limits.MAX_SAFETENSORS_HEADER_BYTES, REFUSED),
     ("", "tensors", limits.MAX_SAFETENSORS_TENSORS, REFUSED),
     ("safetensors index", "bytes", limits.MAX_SAFETENSORS_INDEX_BYTES, REFUSED),

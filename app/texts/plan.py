@@ -47,6 +47,34 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "engine_says": ("What the engine says: {words}", "引擎的提示：{words}"),
     # fixes
+    "library_says": ("In detail: {words}", "详情：{words}"),
+    "more_users": ("Changes that fit more requests", "能容纳更多请求的改动"),
+    "fix_pair": (
+        "No single change makes it fit; these two do together",
+        "没有哪一项改动能单独解决；同时改以下两项即可",
+    ),
+    "fix_gpus": ("{num_gpus} GPUs", "{num_gpus} 个 GPU"),
+    "between_costs": ("; ", "；"),
+    "cost_cache_type_k": (
+        "rounds the cache to fewer bits: measure your task",
+        "缓存值舍入为更少的位：请在你的任务上实测",
+    ),
+    "cost_kv_cache_type": (
+        "rounds the cache to fewer bits: measure your task",
+        "缓存值舍入为更少的位：请在你的任务上实测",
+    ),
+    "cost_gpu_layers": (
+        "the other layers run on the CPU, much slower",
+        "其余层在 CPU 上运行，慢得多",
+    ),
+    "cost_num_gpu": (
+        "the other layers run on the CPU, much slower",
+        "其余层在 CPU 上运行，慢得多",
+    ),
+    "cost_n_cpu_moe": (
+        "these layers' experts run on the CPU, slower",
+        "这些层的专家在 CPU 上运行，较慢",
+    ),
     "fixes": ("Nearest single changes that make it fit", "只改一项就能放下的办法"),
     "no_fix": (
         "No single change makes it fit; try two, such as more GPUs and a quantised model.",
@@ -88,6 +116,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "segment_activation_peak": ("activation peak", "激活峰值"),
     "segment_non_torch": ("outside torch", "torch 之外"),
     "segment_cuda_graphs": ("CUDA graphs", "CUDA graph"),
+    "segment_runtime": ("runtime before loading", "加载前的运行时"),
+    "segment_buffers": ("buffers beside weights", "权重之外的缓冲"),
     "segment_kv_used": ("KV cache, asked for", "KV 缓存（所需）"),
     "segment_kv_free": ("KV cache, free", "KV 缓存（空余）"),
     "segment_outside": ("outside the budget", "预算之外"),
@@ -95,6 +125,27 @@ TEXTS: dict[str, tuple[str, str]] = {
     "beyond": ("does not fit", "放不下的部分"),
     "budget_line": ("budget {size}", "预算 {size}"),
     "total_line": ("GPU {size}", "显存 {size}"),
+    "memory_each_title": (
+        "Memory of each GPU that differs, in GiB",
+        "各不相同的 GPU 的显存（GiB）",
+    ),
+    "stage_row": (
+        "stage {stages} ({num_gpus} × GPU)",
+        "第 {stages} 级（{num_gpus} × GPU）",
+    ),
+    "device_row": ("GPU {devices}", "GPU {devices}"),
+    "column_stage": ("stage", "级"),
+    "column_stage_gpus": ("GPUs", "GPU 数"),
+    "column_stage_weights": ("weights on each", "每个的权重"),
+    "column_cache_left": ("left for cache (low to high)", "可用于缓存（低至高）"),
+    "column_cache_needed": ("cache asked for", "所需缓存"),
+    "stages_about": (
+        "Activation peak, graphs and what lies outside torch are taken alike on every stage. The "
+        "engine gives every stage as many blocks as the fullest has: what is free on the others "
+        "stays unused.",
+        "各级的激活峰值、CUDA graph 与 torch 之外的部分按相同估算。引擎给每一级的块数相同，"
+        "以最满的一级为准：其他级空余的部分不会被使用。",
+    ),
     "bar_alt": (
         "Stacked bar of one GPU's memory. Budget {budget} of {total}. {parts}.",
         "单个 GPU 显存的堆叠条形图。预算 {budget}，共 {total}。{parts}。",
@@ -127,6 +178,27 @@ TEXTS: dict[str, tuple[str, str]] = {
     "metric_tokens": ("Tokens in cache", "缓存 token 数"),
     "metric_blocks": ("Blocks", "块数"),
     "metric_concurrency": ("Maximum concurrency", "最大并发"),
+    "metric_requests": ("Requests at once", "并发请求数"),
+    "metric_longest": ("Longest request", "最长请求"),
+    "metric_longest_of": ("tokens, with as many at once", "token，并发数不变"),
+    "over_all_gpus": ("over all GPUs", "所有 GPU 合计"),
+    "metric_bytes_per_token_help_engine": (
+        "What one more token of one request adds.",
+        "一个请求每多一个 token 增加的字节数。",
+    ),
+    "metric_tokens_help_engine": (
+        "Tokens that the cache holds. Below: from the cautious to the hopeful estimate.",
+        "缓存可容纳的 token 数。下方为保守估算至乐观估算。",
+    ),
+    "metric_requests_help_engine": (
+        "Requests of your context that fit at once.",
+        "可同时容纳的满上下文请求数。",
+    ),
+    "metric_longest_help_engine": (
+        "The longest request of which as many as you ask for still fit.",
+        "在所需并发数下仍放得下的最长请求。",
+    ),
+    "host_parts": ("In host memory: {parts}.", "主机内存中：{parts}。"),
     "on_each_gpu": ("on each GPU", "每个 GPU"),
     "certain": ("at every estimate", "任何估算下都一样"),
     "range": ("{low} to {high}", "{low} 至 {high}"),
@@ -195,6 +267,16 @@ TEXTS: dict[str, tuple[str, str]] = {
         "你的上下文长度下的占用见上方表格。",
     ),
     # launch
+    "engines_brief_title": ("The same in every engine", "同样的需求，各引擎对比"),
+    "engines_brief_about": (
+        "Other engines under their defaults. Page Engines has the detail.",
+        "其他引擎采用各自的默认设置。详情见“引擎对比”页。",
+    ),
+    "column_request_bytes_brief": ("one request", "单个请求"),
+    "launch_none": (
+        "{engine} has no launch line for these settings.",
+        "{engine} 没有对应这些设置的启动命令。",
+    ),
     "launch_title": ("Start it", "启动命令"),
     "download": ("Download {form}", "下载 {form}"),
     "download_json": ("Download JSON", "下载 JSON"),

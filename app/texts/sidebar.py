@@ -19,8 +19,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "not_stated": ("not stated", "未填"),
     "label_model": ("Model", "模型"),
     "help_model": (
-        "Type to search. `custom` takes your own config.json.",
-        "可输入文字搜索。选 `custom` 可使用你自己的 config.json。",
+        "Type to search. `custom` takes your own config.json or GGUF file, `hub` an id of the "
+        "Hugging Face hub.",
+        "可输入文字搜索。选 `custom` 可使用你自己的 config.json 或 GGUF 文件，"
+        "选 `hub` 可使用 Hugging Face 上的模型 id。",
     ),
     "label_config": ("Paste a config.json", "粘贴 config.json"),
     "help_config": (
@@ -29,9 +31,41 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Hugging Face 模型的 config.json，不超过 1 MB。内容只在本次访问期间保存在服务器内存中。",
     ),
     "label_upload": ("or upload it", "或上传文件"),
+    "label_gguf": ("or the start of a GGUF file", "或上传 GGUF 文件的开头"),
+    "help_gguf": (
+        "Its header says what is cached and what the weights take; the rest isn't read. At most "
+        "{limit} MB.",
+        "文件头已说明缓存内容与权重大小，其余部分不会读取。不超过 {limit} MB。",
+    ),
+    "gguf_cut": (
+        "A GGUF file above {limit} MB: cut its header out first, and upload that.",
+        "超过 {limit} MB 的 GGUF 文件：请先截取文件头，再上传。",
+    ),
     "config_not_in_link": (
-        "A pasted config is not part of the link.",
-        "粘贴的 config 不会写入链接。",
+        "What you paste or upload is not part of the link.",
+        "粘贴或上传的内容不会写入链接。",
+    ),
+    "label_hub_id": ("Id on the hub", "模型 id"),
+    "help_hub_id": (
+        "owner/name, as in the address of the model's page.",
+        "owner/name，与模型页面地址中的写法一致。",
+    ),
+    "hub_fetch": ("Fetch its config", "获取 config"),
+    "hub_asking": ("asking the hub", "正在查询"),
+    "hub_about": (
+        "Only this button asks the hub: for config.json and the headers of the weights, without a "
+        "token. Gated and private models: paste their config.json.",
+        "只有点击此按钮才会查询：仅获取 config.json 与权重文件头，不使用令牌。"
+        "需授权或私有的模型请粘贴其 config.json。",
+    ),
+    "hub_has": ("Fetched: {name}", "已获取：{name}"),
+    "hub_offline": (
+        "This server was set to ask no hub. Paste the model's config.json with `custom`.",
+        "此服务器已设为离线。请选 `custom` 并粘贴模型的 config.json。",
+    ),
+    "ask_hub_first": (
+        "Enter an id in the sidebar and press the button to see what the model needs.",
+        "请在侧栏输入模型 id 并点击按钮，即可查看所需显存。",
     ),
     "about_published": (
         "{name}: {parameters} B parameters, released {released}; values read from a published "
@@ -41,6 +75,98 @@ TEXTS: dict[str, tuple[str, str]] = {
     "about_recalled": (
         "{name}: {parameters} B parameters, released {released}; values recalled, to be confirmed",
         "{name}：{parameters} B 参数，发布于 {released}；数值凭记忆写入，有待核实",
+    ),
+    "label_engine": ("Engine", "引擎"),
+    "help_engine": (
+        "Whose rules and settings page Plan and page Compare use.",
+        "“规划”与“对比”页采用哪个引擎的规则与设置。",
+    ),
+    "unused_inputs": (
+        "Set for another engine, and not used by {engine}: {values}",
+        "为其他引擎设置、{engine} 不使用的值：{values}",
+    ),
+    "page_is_vllms": (
+        "This page is about vLLM. Your choice of {engine} counts on pages Plan and Compare.",
+        "本页针对 vLLM。你选择的 {engine} 只用于“规划”与“对比”页。",
+    ),
+    "label_enable_expert_parallel": ("Expert parallel", "专家并行"),
+    "help_enable_expert_parallel": (
+        "`--enable-expert-parallel`: whole experts on each GPU in place of parts of all.",
+        "`--enable-expert-parallel`：每个 GPU 保存完整的部分专家，而不是所有专家的一部分。",
+    ),
+    "label_mem_fraction_static": ("mem_fraction_static", "mem_fraction_static"),
+    "help_mem_fraction_static": (
+        "`--mem-fraction-static`: fraction of the memory free at start for weights and cache.",
+        "`--mem-fraction-static`：启动时空闲显存中用于权重与缓存的比例。",
+    ),
+    "label_chunked_prefill_size": ("chunked_prefill_size", "chunked_prefill_size"),
+    "help_chunked_prefill_size": (
+        "`--chunked-prefill-size`: most tokens of a prefill chunk.",
+        "`--chunked-prefill-size`：单个预填充分块的最大 token 数。",
+    ),
+    "label_max_running_requests": ("max_running_requests", "max_running_requests"),
+    "help_max_running_requests": (
+        "`--max-running-requests`: most requests that run at once.",
+        "`--max-running-requests`：同时运行的最大请求数。",
+    ),
+    "label_page_size": ("page_size", "page_size"),
+    "help_page_size": (
+        "`--page-size`: tokens per page of the pool.",
+        "`--page-size`：缓存池每页的 token 数。",
+    ),
+    "label_free_gpu_memory_fraction": ("free_gpu_memory_fraction", "free_gpu_memory_fraction"),
+    "help_free_gpu_memory_fraction": (
+        "`--kv_cache_free_gpu_memory_fraction`: of what weights and activations leave.",
+        "`--kv_cache_free_gpu_memory_fraction`：权重与激活之外的显存中用于缓存的比例。",
+    ),
+    "label_max_batch_size": ("max_batch_size", "max_batch_size"),
+    "help_max_batch_size": (
+        "`--max_batch_size`: most requests in one step.",
+        "`--max_batch_size`：单步最多处理的请求数。",
+    ),
+    "label_max_num_tokens": ("max_num_tokens", "max_num_tokens"),
+    "help_max_num_tokens": (
+        "`--max_num_tokens`: most tokens in one step.",
+        "`--max_num_tokens`：单步最多处理的 token 数。",
+    ),
+    "label_tokens_per_block": ("tokens_per_block", "tokens_per_block"),
+    "help_tokens_per_block": ("Tokens per KV block.", "每个 KV 块的 token 数。"),
+    "label_cache_type_k": ("cache_type_k", "cache_type_k"),
+    "help_cache_type_k": (
+        "`--cache-type-k`: storage format of keys.",
+        "`--cache-type-k`：K 的存储格式。",
+    ),
+    "label_cache_type_v": ("cache_type_v", "cache_type_v"),
+    "help_cache_type_v": (
+        "`--cache-type-v`: storage format of values.",
+        "`--cache-type-v`：V 的存储格式。",
+    ),
+    "label_gpu_layers": ("gpu_layers", "gpu_layers"),
+    "help_gpu_layers": (
+        "`--gpu-layers`: layers on GPUs, counted from the last; empty: all.",
+        "`--gpu-layers`：放在 GPU 上的层数，从最后一层数起；留空：全部。",
+    ),
+    "label_n_cpu_moe": ("n_cpu_moe", "n_cpu_moe"),
+    "help_n_cpu_moe": (
+        "`--n-cpu-moe`: first layers whose experts stay in host memory.",
+        "`--n-cpu-moe`：专家留在主机内存中的前若干层。",
+    ),
+    "label_ubatch_size": ("ubatch_size", "ubatch_size"),
+    "help_ubatch_size": (
+        "`--ubatch-size`: most tokens computed at once; it widens window caches.",
+        "`--ubatch-size`：一次计算的最大 token 数；会使窗口缓存变大。",
+    ),
+    "label_swa_full": ("swa_full", "swa_full"),
+    "help_swa_full": (
+        "`--swa-full`: window layers keep the whole context.",
+        "`--swa-full`：窗口层保存整个上下文。",
+    ),
+    "label_kv_cache_type": ("OLLAMA_KV_CACHE_TYPE", "OLLAMA_KV_CACHE_TYPE"),
+    "help_kv_cache_type": ("Storage format of the cache.", "缓存的存储格式。"),
+    "label_num_gpu": ("num_gpu", "num_gpu"),
+    "help_num_gpu": (
+        "Layers on GPUs; empty: as many as fit.",
+        "放在 GPU 上的层数；留空：尽可能多。",
     ),
     "label_gpu": ("GPU", "GPU"),
     "help_gpu": ("Type to search.", "可输入文字搜索。"),
@@ -76,8 +202,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "advanced": ("Engine settings", "引擎设置"),
     "advanced_about": (
-        "Empty: what vLLM itself would choose on this GPU.",
-        "留空：采用 vLLM 在该 GPU 上的默认值。",
+        "Empty: what {engine} itself would choose on this GPU.",
+        "留空：采用 {engine} 在该 GPU 上的默认值。",
     ),
     "label_block_size": ("Block size, tokens", "块大小（token）"),
     "help_block_size": (
@@ -187,7 +313,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "cannot_compute": ("**Cannot compute.** {reason}", "**无法计算。** {reason}"),
     "paste_first": (
-        "Paste or upload a config.json in the sidebar to see what it needs.",
-        "请在侧栏粘贴或上传 config.json，即可查看所需显存。",
+        "Paste or upload a config.json, or a GGUF file's start, in the sidebar to see what it "
+        "needs.",
+        "请在侧栏粘贴或上传 config.json 或 GGUF 文件的开头，即可查看所需显存。",
     ),
 }

@@ -5,23 +5,18 @@ from dataclasses import dataclass, replace
 import streamlit as st
 
 import kvsim
-from app import charts, forms
+from app import charts
 from app.i18n import Text
-from app.scenario import Scenario
+from app.scenario import HUB, Scenario
 from app.text import gib, inert, size, table
-from app.views import exports, reasons
+from app.views import advice, engine_plan, exports, memory, reasons, side_by_side, verdict
 
 SCHEMA_VERSION = 1
 """Version of the JSON object, the same as the command line's."""
 
 Json = dict[str, object]
+CHART = memory.CHART
 
-CHART = {"displaylogo": False, "modeBarButtons": [["toImage"]]}
-VERDICTS = {
-    kvsim.Verdict.FITS: ("verdict_fits", ":material/check_circle:", st.success),
-    kvsim.Verdict.TIGHT: ("verdict_tight", ":material/warning:", st.warning),
-    kvsim.Verdict.DOES_NOT_FIT: ("verdict_does_not_fit", ":material/cancel:", st.error),
-}
 CAUSES = {
     kvsim.Cause.NOT_FREE: "cause_not_free",
     kvsim.Cause.NO_CACHE: "cause_no_cache",
@@ -54,23 +49,39 @@ class Answer:
 def show(scenario: Scenario, t: Text) -> None:
     """The page; bad input is explained where the verdict would be."""
     if scenario.is_empty:
-        st.info(t("paste_first"), icon=":material/upload_file:")
+        key = "ask_hub_first" if scenario.model == HUB else "paste_first"
+        st.info(t(key), icon=":material/upload_file:")
         return
     try:
-        answer = _answer(scenario)
+        asked = scenario.scenario()
+        planned = engine_plan.plan_of(asked)
+        answer = _answer(scenario) if planned is None else None
     except kvsim.KvsimError as error:
         st.error(t("cannot_compute", reason=inert(str(error))), icon=":material/error:")
         return
-    _verdict(answer.plan, t)
-    _fixes(answer.plan, t)
-    _memory(answer.plan, t)
-    _capacity(answer.plan, t)
-    reasons.causes(answer.plan, t)
+    if planned is not None:
+        engine_plan.show(planned, t)
+        side_by_side.show(asked, t)
+        left_out = planned.judged.not_modeled
+        _close(str(asked.engine), planned.command, planned.as_dict(), left_out, t)
+    elif answer is not None:
+        _show_vllm(answer, t)
+        side_by_side.show(asked, t)
+        plan = answer.plan
+        _close(str(asked.engine), plan.command, plan.as_dict(), plan.evaluation.not_modeled, t)
+
+
+def _show_vllm(answer: Answer, t: Text) -> None:
+    """Everything of a plan under vLLM but the launch line."""
+    plan = answer.plan
+    _verdict(plan, t)
+    advice.show(plan, t)
+    _memory(plan, t)
+    _capacity(plan, t)
+    reasons.causes(plan, t)
     _growth(answer.growth, t)
-    reasons.formula(answer.plan, answer.formula, t)
-    reasons.settings(answer.plan, t)
-    _launch(answer.plan, t)
-    _not_modeled(answer.plan, t)
+    reasons.formula(plan, answer.formula, t)
+    reasons.settings(plan, t)
 
 
 def _answer(scenario: Scenario) -> Answer:
@@ -120,70 +131,34 @@ def _curves(plan: kvsim.Plan, scenario: Scenario) -> charts.Growth | None:
 
 def _verdict(plan: kvsim.Plan, t: Text) -> None:
     e, fit = plan.evaluation, plan.evaluation.fit
-    key, icon, alert = VERDICTS[fit.verdict]
-    asked = t(
-        "asked",
-        requests=f"{e.concurrent_requests:,}",
-        length=f"{e.resolved.max_model_len:,}",
-        model=inert(e.deployment.model.name),
-        num_gpus=e.deployment.parallel.num_ranks,
-        gpu=inert(e.deployment.accelerator.name),
-    )
-    has = "needs_has" if fit.available_bytes > 0 else "needs_none"
-    sentences = [t(has, needed=gib(fit.needed_bytes), available=gib(fit.available_bytes))]
-    if fit.missing_bytes:
-        sentences.append(t("missing", missing=gib(fit.missing_bytes)))
     figures = {
         "usable": gib(e.budget.usable_bytes.best),
         "free": gib(e.budget.free_bytes.best),
         "requests": f"{e.concurrent_requests:,}",
         "max_requests": f"{fit.max_requests:,}",
     }
-    sentences += [t(CAUSES[cause], **figures) for cause in fit.causes]
-    alert(f"## {icon} {t(key)}\n\n{t('between_sentences').join(sentences)}\n\n{asked}")
+    sentences = verdict.needs(fit.needed_bytes, fit.available_bytes, t)
+    verdict.show(
+        fit.verdict,
+        e.deployment,
+        requests=e.concurrent_requests,
+        length=e.resolved.max_model_len,
+        sentences=[*sentences, *(t(CAUSES[cause], **figures) for cause in fit.causes)],
+        t=t,
+    )
     refusal = e.capacity.best.refusal
     if refusal is not None:
         st.caption(t("engine_says", words=inert(refusal)))
 
 
-def _fixes(plan: kvsim.Plan, t: Text) -> None:
-    if plan.fits:
-        return
-    if not plan.fixes:
-        st.info(t("no_fix"), icon=":material/lightbulb:")
-        return
-    st.subheader(t("fixes"), anchor=False)
-    for fix in plan.fixes:
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.button(
-                f"{fix.setting}={fix.value}",
-                key=f"fix_{fix.setting}",
-                on_click=forms.apply,
-                args=(fix.setting, fix.value),
-                icon=":material/build:",
-            )
-            gives = t(
-                "fix_gives",
-                requests=f"{fix.max_concurrency:,.2f}",
-                tokens=f"{fix.kv_cache_tokens:,}",
-            )
-            st.markdown(f"{gives} · {t(f'cost_{fix.setting}')}")
-
-
 def _memory(plan: kvsim.Plan, t: Text) -> None:
-    st.subheader(t("memory_title"), anchor=False)
-    bar = plan.memory
-    st.plotly_chart(
-        charts.memory_bar(bar, t), key="memory", config=CHART, alt=charts.memory_words(bar, t)
-    )
-    columns = ("part", "low", "likely", "high", "source")
-    rows = []
-    for name in BUDGET_ROWS:
-        part: kvsim.Interval = getattr(plan.evaluation.budget, name)
-        sizes = (gib(part.low), gib(part.best), gib(part.high))
-        rows.append((t(f"row_{name}"), *sizes, inert(part.source)))
+    rows = memory.stage_rows(plan, t)
+    memory.bars(rows, t)
+    if len(rows) > 1:
+        memory.stage_table(plan, t)
+    budget = plan.evaluation.budget
     with st.expander(t("bar_table")):
-        st.markdown(table([t(f"column_{name}") for name in columns], rows, words=1))
+        memory.intervals([(t(f"row_{name}"), getattr(budget, name)) for name in BUDGET_ROWS], t)
 
 
 def _capacity(plan: kvsim.Plan, t: Text) -> None:
@@ -269,15 +244,15 @@ def _growth(growth: charts.Growth | None, t: Text) -> None:
         st.markdown(table(header, rows))
 
 
-def _launch(plan: kvsim.Plan, t: Text) -> None:
+def _close(engine: str, command: str, report: Json, left_out: tuple[str, ...], t: Text) -> None:
+    """The launch line, the downloads, and what the figures leave out."""
     st.subheader(t("launch_title"), anchor=False)
-    st.code(plan.command, language="bash", wrap_lines=True)
-    exports.downloads("plan", {"schema_version": SCHEMA_VERSION, **plan.as_dict()}, t)
+    if command:
+        st.code(command, language="bash", wrap_lines=True)
+    else:
+        st.caption(t("launch_none", engine=inert(engine)))
+    exports.downloads("plan", {"schema_version": SCHEMA_VERSION, **report}, t)
     st.caption(t("link_hint"))
-
-
-def _not_modeled(plan: kvsim.Plan, t: Text) -> None:
     st.subheader(t("not_modeled_title"), anchor=False)
-    left_out = plan.evaluation.not_modeled
     lines = [f"- {inert(text)}" for text in left_out] or [t("not_modeled_none")]
     st.markdown("\n".join(lines))

@@ -28,13 +28,22 @@ class Budget:
     kv_cache_bytes: Interval
 
 
+def loaded_stages_bytes(weights: WeightsBytes, model: OverheadModel) -> tuple[Interval, ...]:
+    """What the engine reports after loading, on one rank of every pipeline stage."""
+    return tuple(_loaded_bytes(size, weights.format, model) for size in weights.stage_bytes)
+
+
 def loaded_weights_bytes(weights: WeightsBytes, model: OverheadModel) -> Interval:
     """What the engine reports after loading: the tensors, and a little on top.
 
     Source:
         `weights_gib` of unquantised rows in published start-up logs.
     """
-    size, factor, extra = weights.total_bytes, model.weights_factor, model.weights_extra_bytes
+    return _loaded_bytes(weights.total_bytes, weights.format, model)
+
+
+def _loaded_bytes(size: int, fmt: str, model: OverheadModel) -> Interval:
+    factor, extra = model.weights_factor, model.weights_extra_bytes
 
     def loaded(f: float, e: float) -> int:
         return round(size * f + e)
@@ -43,7 +52,7 @@ def loaded_weights_bytes(weights: WeightsBytes, model: OverheadModel) -> Interva
         loaded(factor.low, extra.low),
         loaded(factor.best, extra.best),
         loaded(factor.high, extra.high),
-        f"parameters in {weights.format}; {factor.source}",
+        f"parameters in {fmt}; {factor.source}",
     )
 
 

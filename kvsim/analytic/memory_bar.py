@@ -1,5 +1,6 @@
 """One device's memory as a bar: named segments in order, each split at the budget's end."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -13,6 +14,8 @@ class SegmentName(StrEnum):
     ACTIVATION_PEAK = "activation_peak"
     NON_TORCH = "non_torch"
     CUDA_GRAPHS = "cuda_graphs"
+    RUNTIME = "runtime"  # before the weights are loaded
+    BUFFERS = "buffers"  # beside the weights: activations, graphs
     KV_USED = "kv_used"  # by the requests that are asked for
     KV_FREE = "kv_free"  # cache that they leave
     OUTSIDE = "outside"  # not the engine's to use
@@ -65,17 +68,40 @@ def memory_bar(budget: Budget, *, needed_bytes: int) -> MemoryBar:
         budget: one device's budget.
         needed_bytes: cache that the asked requests take (bytes, >= 0).
     """
-    cache, total = budget.kv_cache_bytes.best, budget.total_bytes.best
-    taken = (
-        (SegmentName.WEIGHTS, budget.weights_bytes.best),
-        (SegmentName.ACTIVATION_PEAK, budget.activation_peak_bytes.best),
-        (SegmentName.NON_TORCH, budget.non_torch_bytes.best),
-        (SegmentName.CUDA_GRAPHS, budget.cuda_graph_bytes.best),
-        (SegmentName.KV_USED, needed_bytes),
-        (SegmentName.KV_FREE, max(0, cache - needed_bytes)),
+    taken = {
+        SegmentName.WEIGHTS: budget.weights_bytes.best,
+        SegmentName.ACTIVATION_PEAK: budget.activation_peak_bytes.best,
+        SegmentName.NON_TORCH: budget.non_torch_bytes.best,
+        SegmentName.CUDA_GRAPHS: budget.cuda_graph_bytes.best,
+    }
+    return stacked(
+        taken,
+        cache_bytes=budget.kv_cache_bytes.best,
+        needed_bytes=needed_bytes,
+        free_bytes=budget.free_bytes.best,
+        total_bytes=budget.total_bytes.best,
     )
-    limit = sum(num_bytes for _, num_bytes in taken[:4]) + cache
-    held = total - budget.free_bytes.best
+
+
+def stacked(
+    taken: Mapping[SegmentName, int],
+    *,
+    cache_bytes: int,
+    needed_bytes: int,
+    free_bytes: int,
+    total_bytes: int,
+) -> MemoryBar:
+    """What an engine takes end to end, the cache behind it, then what it leaves alone.
+
+    Args:
+        taken: what lies before the cache, in order.
+        cache_bytes: what the engine gives the cache; negative where the rest passes its budget.
+        needed_bytes: cache that the asked requests take.
+        free_bytes: what the engine finds free when it starts.
+        total_bytes: of the device.
+    """
+    limit = sum(taken.values()) + cache_bytes
+    held = total_bytes - free_bytes
     segments: list[Segment] = []
 
     def add(name: SegmentName, num_bytes: int, limit: int) -> None:
@@ -86,10 +112,12 @@ def memory_bar(budget: Budget, *, needed_bytes: int) -> MemoryBar:
             Segment(name=name, start_bytes=start, within_bytes=within, beyond_bytes=beyond)
         )
 
-    for name, num_bytes in taken:
+    for name, num_bytes in taken.items():
         add(name, num_bytes, limit)
+    add(SegmentName.KV_USED, needed_bytes, limit)
+    add(SegmentName.KV_FREE, max(0, cache_bytes - needed_bytes), limit)
     end = segments[-1].start_bytes + segments[-1].num_bytes
-    add(SegmentName.OUTSIDE, max(0, total - held - end), total)
-    add(SegmentName.OTHER_PROCESSES, held, total)
+    add(SegmentName.OUTSIDE, max(0, total_bytes - held - end), total_bytes)
+    add(SegmentName.OTHER_PROCESSES, held, total_bytes)
     kept = tuple(segment for segment in segments if segment.num_bytes)
-    return MemoryBar(segments=kept, budget_bytes=limit, total_bytes=total)
+    return MemoryBar(segments=kept, budget_bytes=limit, total_bytes=total_bytes)

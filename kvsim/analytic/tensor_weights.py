@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from kvsim.dtypes import DType
@@ -57,6 +57,7 @@ class RankTensors:
 
     parts: dict[str, int]
     stage: int
+    stage_bytes: tuple[int, ...] = ()  # of every stage
 
     @property
     def total_bytes(self) -> int:
@@ -93,7 +94,8 @@ def tensor_weights(
                 share = _share(tensor, parallel, num_kv_heads, dtype)
                 parts[_role(tensor)] = parts.get(_role(tensor), 0) + share
         held.append(RankTensors(parts, stage))
-    return max(held, key=lambda rank: (rank.total_bytes, -rank.stage))
+    heaviest = max(held, key=lambda rank: (rank.total_bytes, -rank.stage))
+    return replace(heaviest, stage_bytes=tuple(rank.total_bytes for rank in held))
 
 
 def divides(tensors: Sequence[Tensor], parallel: Parallelism) -> bool:

@@ -36,6 +36,7 @@ class WeightsBytes:
     parts: tuple[Part, ...]
     stage: int
     format: str
+    stage_bytes: tuple[int, ...]  # on one rank of every stage; the heaviest's is the total
 
     @property
     def total_bytes(self) -> int:
@@ -93,6 +94,7 @@ def weights_bytes(
         parts=tuple(Part(name, num_bytes) for name, num_bytes in parts.items()),
         stage=-negative_stage,
         format=dtype.name if quantization is None else quantization.method,
+        stage_bytes=tuple(total for total, _, _ in candidates),
     )
 
 
@@ -107,7 +109,12 @@ def _of_files(model: ModelSpec, *, parallel: Parallelism, dtype: DType) -> Weigh
         dtype=dtype,
     )
     parts = tuple(Part(name, num_bytes) for name, num_bytes in rank.parts.items())
-    return WeightsBytes(parts=parts, stage=rank.stage, format="the files' own formats")
+    return WeightsBytes(
+        parts=parts,
+        stage=rank.stage,
+        format="the files' own formats",
+        stage_bytes=rank.stage_bytes,
+    )
 
 
 def group_format(group: WeightGroup, quantization: Quantization | None, dtype: DType) -> DType:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kvsim.errors import FileError, SpecError
 from kvsim.io.gguf_fields import GgufFields
-from kvsim.io.gguf_header import GgufHeader, read_header
+from kvsim.io.gguf_header import GgufHeader, cut_header, read_header
 from kvsim.io.gguf_models import model_from_gguf
 from kvsim.io.limits import MAX_GGUF_PARTS
 from kvsim.specs.attention import FullAttention
@@ -29,12 +29,35 @@ def read_gguf(path: Path) -> ModelSpec:
         UnsupportedError: for an architecture whose cache in llama.cpp is not known.
     """
     header = read_header(path)
-    header = GgufHeader(header.metadata, header.tensors + _other_parts(path, header))
+    whole = GgufHeader(header.metadata, header.tensors + _other_parts(path, header))
+    return _model(whole, path.stem)
+
+
+def parse_gguf(start: bytes, *, name: str = "model.gguf") -> ModelSpec:
+    """The model of a GGUF file from its first bytes: all of the header must be among them.
+
+    Args:
+        start: the file's beginning; the tensors' data may be cut off.
+        name: of the file, for the model's name and in errors; nothing is read by it.
+
+    Raises:
+        FileError: if the header is cut, contradicts itself, or is one of several parts.
+        SpecError: if metadata and tensors contradict each other.
+        UnsupportedError: for an architecture whose cache in llama.cpp is not known.
+    """
+    header = cut_header(start, name=name)
+    if header.metadata.get("split.count", 1) != 1:
+        msg = f"{name}: it is one of several parts, whose headers hold the other tensors"
+        raise FileError(msg)
+    return _model(header, name.removesuffix(".gguf"))
+
+
+def _model(header: GgufHeader, name: str) -> ModelSpec:
     metadata = _with_real_drafts(header)
     embedding = [t.shape for t in header.tensors if t.name == "token_embd.weight"]
     if embedding and len(embedding[0]) == 2:
         metadata.setdefault(f"{metadata.get(KIND)}.vocab_size", embedding[0][1])
-    spec = replace(model_from_gguf(metadata, name=path.stem), tensors=header.tensors)
+    spec = replace(model_from_gguf(metadata, name=name), tensors=header.tensors)
     _check(spec, GgufFields(metadata, spec.model_type), header.tensors)
     return spec
 

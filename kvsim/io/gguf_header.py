@@ -2,6 +2,7 @@
 
 import struct
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
@@ -12,6 +13,7 @@ from kvsim.io.limits import (
     MAX_GGUF_HEADER_BYTES,
     MAX_GGUF_NAME_BYTES,
     MAX_GGUF_STRINGS,
+    MAX_GGUF_TENSOR_BYTES,
 )
 from kvsim.specs.tensors import Tensor
 from kvsim.units import format_bytes, round_up
@@ -61,13 +63,28 @@ def read_header(path: Path) -> GgufHeader:
         raise FileError(msg) from None
 
 
-class _Reader:
-    """Reads forward through the header; never past the file's end or the limit."""
+def cut_header(start: bytes, *, name: str) -> GgufHeader:
+    """The header of a GGUF file of which only the start is there; its data may be missing.
 
-    def __init__(self, file: BinaryIO, name: str, num_bytes: int) -> None:
+    Raises:
+        FileError: if the header itself is cut, or contradicts itself.
+    """
+    return _Reader(BytesIO(start), name, len(start), most_bytes=MAX_GGUF_TENSOR_BYTES).header()
+
+
+class _Reader:
+    """Reads forward through the header; never past the file's end or the limit.
+
+    `most_bytes` bounds the data that the header may claim; None: what the file holds.
+    """
+
+    def __init__(
+        self, file: BinaryIO, name: str, num_bytes: int, *, most_bytes: int | None = None
+    ) -> None:
         self._file = file
         self._name = name
         self._file_bytes = num_bytes
+        self._most_bytes = num_bytes if most_bytes is None else most_bytes
         self._position = 0
         self._strings_left = MAX_GGUF_STRINGS
 
@@ -154,7 +171,7 @@ class _Reader:
         elems = 1
         for size in shape:
             elems *= size
-            if size < 1 or elems > self._file_bytes * group:
+            if size < 1 or elems > self._most_bytes * group:
                 self._refuse(f"it is truncated, or its tensor {name[:60]} is no {shape}")
         if shape[0] % group:
             self._refuse(f"tensor {name[:60]}: groups of {group} do not divide rows of {shape[0]}")
@@ -169,8 +186,8 @@ class _Reader:
             if offset % int(alignment) or offset < end:
                 self._refuse(f"tensor {name[:60]} at {offset} overlaps another or is not aligned")
             end = offset + num_bytes
-            if start + end > self._file_bytes:
-                size = format_bytes(self._file_bytes)
+            if start + end > self._most_bytes:
+                size = format_bytes(self._most_bytes)
                 self._refuse(f"it is truncated: tensor {name[:60]} ends behind its {size}")
 
     def _count(self, what: str) -> int:

@@ -1,5 +1,6 @@
 """A model by its id on a hub: its config, and the headers of its safetensors files."""
 
+import os
 import re
 from dataclasses import dataclass
 from importlib import import_module, util
@@ -17,6 +18,7 @@ MODELSCOPE = "modelscope:"
 _ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 CONFIG = "config.json"
 TIMEOUT_S = 10
+OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,26 +39,41 @@ def is_hub_id(name: str) -> bool:
     return _ID.fullmatch(name.removeprefix(MODELSCOPE)) is not None
 
 
-def fetch_model(name: str) -> HubModel:
+def is_offline() -> bool:
+    """Whether this process was told to ask no hub."""
+    asked = (os.environ.get(name, "") for name in OFFLINE)
+    return any(value.upper() in ("1", "ON", "YES", "TRUE") for value in asked)
+
+
+def fetch_model(name: str, *, anonymous: bool = False) -> HubModel:
     """The config and the tensors' sizes of a model on a hub; header bytes only.
+
+    Args:
+        name: its id, owner/name, or modelscope:owner/name.
+        anonymous: show the hub no token, whatever this machine has one for.
 
     Raises:
         FileError: if the hub cannot be reached, or has no such model or no config of it, or its
             client is not installed.
     """
     if name.startswith(MODELSCOPE):
+        if anonymous:
+            _refuse(name, "ModelScope's client cannot be told to show no token")
         return HubModel(_modelscope_config(name), ())
     import huggingface_hub as hub  # noqa: PLC0415 - only ids that the catalogue lacks need it
     from huggingface_hub import errors  # noqa: PLC0415
     from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined] # noqa: PLC0415
 
-    cached = hub.try_to_load_from_cache(name, CONFIG)
+    token = _token(anonymous=anonymous)
+    # what others' tokens fetched is not shown to who shows none
+    cached = None if anonymous else hub.try_to_load_from_cache(name, CONFIG)
     try:
         if isinstance(cached, str):
             text = _text(Path(cached), name)
         else:
-            hub.get_hf_file_metadata(hub.hf_hub_url(name, CONFIG), timeout=TIMEOUT_S)
-            text = _text(Path(hub.hf_hub_download(name, CONFIG)), name)
+            url = hub.hf_hub_url(name, CONFIG)
+            hub.get_hf_file_metadata(url, timeout=TIMEOUT_S, token=token)
+            text = _text(Path(hub.hf_hub_download(name, CONFIG, token=token)), name)
     except errors.LocalEntryNotFoundError as error:  # a subclass of what follows
         _refuse(name, f"the hub cannot be reached ({_first_line(error)})")
     except errors.EntryNotFoundError:
@@ -65,10 +82,10 @@ def fetch_model(name: str) -> HubModel:
         _refuse(name, "the hub has no public model of this name")
     except (HTTPError, OSError) as error:
         _refuse(name, f"the hub cannot be reached ({_first_line(error)})")
-    return HubModel(text, _hub_tensors(name))
+    return HubModel(text, _hub_tensors(name, anonymous=anonymous))
 
 
-def _hub_tensors(name: str) -> tuple[Tensor, ...]:
+def _hub_tensors(name: str, *, anonymous: bool) -> tuple[Tensor, ...]:
     """The tensors by their files' headers; none where they cannot be had."""
     import huggingface_hub as hub  # noqa: PLC0415
     from huggingface_hub import errors  # noqa: PLC0415
@@ -81,7 +98,7 @@ def _hub_tensors(name: str) -> tuple[Tensor, ...]:
         OSError,
     )
     try:
-        files = hub.get_safetensors_metadata(name).files_metadata
+        files = hub.get_safetensors_metadata(name, token=_token(anonymous=anonymous)).files_metadata
     except unavailable:
         return ()
     return tuple(
@@ -90,6 +107,11 @@ def _hub_tensors(name: str) -> tuple[Tensor, ...]:
         for tensor, info in file.tensors.items()
         if info.dtype in DTYPE_BITS
     )
+
+
+def _token(*, anonymous: bool) -> bool | None:
+    """What the hub's client takes for a token: none at all, or None for this machine's."""
+    return False if anonymous else None
 
 
 def _modelscope_config(name: str) -> str:

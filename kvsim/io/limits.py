@@ -29,6 +29,9 @@ MAX_GGUF_STRINGS = 2**22
 MAX_GGUF_NAME_BYTES = 2**16
 """Of a key's or tensor's name in a GGUF header."""
 
+MAX_GGUF_TENSOR_BYTES = 2**44
+"""Of the data that a GGUF header alone may claim; the largest models have 2**41."""
+
 MAX_GGUF_PARTS = 1000
 """Files of one split GGUF model."""
 

@@ -119,9 +119,27 @@ def _from_weights_alone(folder: Path) -> ModelSpec:
     return read_gguf(firsts[0])
 
 
-def _from_hub(name: str) -> ModelSpec:
+def hub_model(name: str, *, anonymous: bool = False) -> ModelSpec:
+    """The model of an id on a hub, never of a file of that name; only headers are fetched.
+
+    Args:
+        name: owner/name, or modelscope:owner/name.
+        anonymous: show the hub no token, whatever this machine has one for.
+
+    Raises:
+        FileError: if the name is no id, or the hub has no such public model, or is not reached.
+        SpecError: for a missing, impossible or contradictory field.
+        UnsupportedError: for an architecture whose cache is not known.
+    """
+    if not is_hub_id(name):
+        msg = f"model={_short(name)} is no id of a hub: owner/name"
+        raise FileError(msg)
+    return _from_hub(name, anonymous=anonymous)
+
+
+def _from_hub(name: str, *, anonymous: bool = False) -> ModelSpec:
     """The model of an id that the catalogue lacks."""
-    found = fetch_model(name)
+    found = fetch_model(name, anonymous=anonymous)
     spec = model_from_config(parse_config(found.config_text, name="config.json"), name=name)
     return replace(spec.with_hub_id(name.removeprefix(MODELSCOPE)), tensors=found.tensors)
 

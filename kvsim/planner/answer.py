@@ -10,6 +10,7 @@ from kvsim.engines.vllm_offload import OffloadCapacity
 from kvsim.engines.vllm_why import StageWhy
 from kvsim.planner.advise import Fix, FixPair
 from kvsim.planner.plan import ComputeAnswer, Evaluation, work
+from kvsim.planner.stage_memory import StageMemory, stage_memories
 from kvsim.specs.overheads import Interval
 
 Json = dict[str, object]
@@ -42,6 +43,11 @@ class Plan:
         return memory_bar(self.evaluation.budget, needed_bytes=self.evaluation.fit.needed_bytes)
 
     @property
+    def stages(self) -> tuple[StageMemory, ...]:
+        """The memory of the GPUs of every kind of pipeline stage."""
+        return stage_memories(self.evaluation, self.why)
+
+    @property
     def why(self) -> tuple[StageWhy, ...]:
         """Where the cache memory goes, and a request's share of it, on each pipeline stage."""
         return self.evaluation.why
@@ -72,6 +78,7 @@ class Plan:
             "parallel": plain(e.deployment.parallel),
             "budget": plain(e.budget),
             "weights": [{"name": part.name, "num_bytes": part.num_bytes} for part in e.weights],
+            "stages": [stage.as_dict() for stage in self.stages],
             "capacity": self._capacity(),
             "offload": offload(e.offload, e.resolved.max_model_len),
             "why": [_stage(stage) for stage in self.why],

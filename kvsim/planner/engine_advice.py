@@ -1,14 +1,14 @@
 """A plan under an engine that is not vLLM: its verdict, its longest request, single changes."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from kvsim.errors import KvsimError, SpecError
 from kvsim.planner.advise import Fix, effect
 from kvsim.planner.changes import DEGREES
 from kvsim.planner.engine_memory import Facts
 from kvsim.planner.engine_plan import EnginePlan, Judged
-from kvsim.planner.llama_plan import judge_llama
+from kvsim.planner.llama_plan import judge_llama, llama_fits
 from kvsim.planner.pool_plan import in_smaller_format, judge_pools
 from kvsim.specs.attention import check_positive
 from kvsim.specs.deployment import Deployment
@@ -23,8 +23,34 @@ LOSSES = {"q8_0": "8 bits", "q4_0": "4 bits"}
 LONGEST = 1 << 24
 """Tokens above which no length is tried where the model states none."""
 
-Judge = Callable[[Deployment, PoolSettings, int, int], Judged]
-"""Judges settings for requests of so many tokens, and so many of them."""
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Judges settings for requests of so many tokens, and so many of them."""
+
+    facts: Facts
+
+    def __call__(
+        self, deployment: Deployment, settings: PoolSettings, length: int, requests: int
+    ) -> Judged:
+        """The whole judgement."""
+        if isinstance(settings, Sglang | TensorrtLlm):
+            return judge_pools(
+                deployment, settings, self.facts, num_tokens=length, concurrent_requests=requests
+            )
+        return judge_llama(
+            deployment, settings, self.facts, num_tokens=length, concurrent_requests=requests
+        )
+
+    def fits(
+        self, deployment: Deployment, settings: PoolSettings, length: int, requests: int
+    ) -> bool:
+        """The verdict alone, which searches ask for many times."""
+        if isinstance(settings, Sglang | TensorrtLlm):
+            return self(deployment, settings, length, requests).verdict.fits
+        return llama_fits(
+            deployment, settings, self.facts, num_tokens=length, concurrent_requests=requests
+        )
 
 
 def engine_plan(
@@ -59,13 +85,7 @@ def judge_engine(
     check_positive(concurrent_requests=concurrent_requests)
     num_tokens = request_tokens(deployment, settings)
 
-    def judge(changed: Deployment, others: PoolSettings, length: int, requests: int) -> Judged:
-        if isinstance(others, Sglang | TensorrtLlm):
-            return judge_pools(
-                changed, others, facts, num_tokens=length, concurrent_requests=requests
-            )
-        return judge_llama(changed, others, facts, num_tokens=length, concurrent_requests=requests)
-
+    judge = Judge(facts)
     return judge(deployment, settings, num_tokens, concurrent_requests), judge
 
 
@@ -89,22 +109,32 @@ def _with_length(settings: PoolSettings, length: int) -> PoolSettings:
     return replace(settings, ctx_size=None)
 
 
-def _tried(judge: Judge, judged: Judged, **changed: object) -> Judged | None:
-    """The judgement of a change; None where the engine or the model cannot do it."""
+def _changed(
+    judged: Judged, changed: dict[str, object]
+) -> tuple[Deployment, PoolSettings, int, int]:
     asked = {
         "deployment": judged.deployment,
         "settings": judged.settings,
         "length": judged.num_tokens,
         "requests": judged.concurrent_requests,
     } | changed
+    return tuple(asked.values())  # type: ignore[return-value]
+
+
+def _tried(judge: Judge, judged: Judged, **changed: object) -> Judged | None:
+    """The judgement of a change; None where the engine or the model cannot do it."""
     try:
-        return judge(*asked.values())  # type: ignore[arg-type]
+        return judge(*_changed(judged, changed))
     except KvsimError:
         return None
 
 
-def _does(tried: Judged | None) -> bool:
-    return tried is not None and tried.verdict.fits
+def _does(judge: Judge, judged: Judged, **changed: object) -> bool:
+    """Whether a change makes it fit; it does not where the engine or the model cannot do it."""
+    try:
+        return judge.fits(*_changed(judged, changed))
+    except KvsimError:
+        return False
 
 
 def _most(low: int, high: int, fits: Callable[[int], bool]) -> int:
@@ -121,7 +151,7 @@ def longest_request(judged: Judged, judge: Judge) -> int:
 
     def fits(length: int) -> bool:
         settings = _with_length(judged.settings, length)
-        return _does(_tried(judge, judged, settings=settings, length=length))
+        return _does(judge, judged, settings=settings, length=length)
 
     longest = max(most, judged.num_tokens)
     return longest if fits(longest) else _most(0, longest - 1, fits)
@@ -171,7 +201,7 @@ def _llama_fixes(judged: Judged, judge: Judge) -> Iterator[Fix]:
 
     def fits(count: int) -> bool:
         fewer = replace(settings, **{field: count})  # type: ignore[arg-type]
-        return _does(_tried(judge, judged, settings=fewer))
+        return _does(judge, judged, settings=fewer)
 
     if fits(0):
         count = _most(0, num_layers, fits)
@@ -188,16 +218,15 @@ def _least_on_host(
     if not has_experts or settings.cpu_moe:
         return
 
-    def moved(count: int) -> Judged | None:
-        return _tried(judge, judged, settings=replace(settings, n_cpu_moe=count))
+    def fits(count: int) -> bool:
+        return _does(judge, judged, settings=replace(settings, n_cpu_moe=count))
 
-    if _does(moved(num_layers)):
-        left = _most(
-            0, num_layers - settings.n_cpu_moe, lambda kept: _does(moved(num_layers - kept))
-        )
+    if fits(num_layers):
+        left = _most(0, num_layers - settings.n_cpu_moe, lambda kept: fits(num_layers - kept))
         count = num_layers - left
         cost = "these layers' experts run on the CPU, slower"
-        yield from _fix(judged, "n_cpu_moe", count, moved(count), cost)
+        tried = _tried(judge, judged, settings=replace(settings, n_cpu_moe=count))
+        yield from _fix(judged, "n_cpu_moe", count, tried, cost)
 
 
 def _wider(judged: Judged, judge: Judge) -> Iterator[Fix]:

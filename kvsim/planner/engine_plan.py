@@ -4,15 +4,23 @@ from dataclasses import dataclass
 
 from kvsim.analytic.capacity import Verdict
 from kvsim.analytic.host_memory import HostMemory
+from kvsim.analytic.memory_bar import MemoryBar, SegmentName, stacked
 from kvsim.planner.advise import Fix
 from kvsim.planner.answer import plain
-from kvsim.planner.engine_memory import WEIGHTS, Held, MemoryPart
+from kvsim.planner.engine_memory import BEFORE, BESIDE, WEIGHTS, Held, MemoryPart
 from kvsim.specs.deployment import Deployment
 from kvsim.specs.engine import EngineName
 from kvsim.specs.overheads import Interval, exact, total
 from kvsim.specs.pool_settings import PoolSettings
 
 Json = dict[str, object]
+
+SEGMENTS = {
+    WEIGHTS: SegmentName.WEIGHTS,
+    BEFORE: SegmentName.RUNTIME,
+    BESIDE: SegmentName.BUFFERS,
+}
+"""Parts of a device's memory that the engine takes; another part is what it keeps free."""
 
 ONLY_LIKELY = "it fits at the likely estimates, not at the cautious ones"
 
@@ -35,6 +43,20 @@ class DeviceShare:
     def weights_bytes(self) -> Interval:
         """The weights among the parts."""
         return total(part.num_bytes for part in self.parts if part.name == WEIGHTS)
+
+    def bar(self, total_bytes: int) -> MemoryBar:
+        """The device's memory at the likely estimates; what is kept free lies behind the cache."""
+        taken = dict.fromkeys(SEGMENTS.values(), 0)
+        for part in self.parts:
+            if part.name in SEGMENTS:
+                taken[SEGMENTS[part.name]] += part.num_bytes.best
+        return stacked(
+            taken,
+            cache_bytes=self.cache_bytes.best,
+            needed_bytes=self.needed_bytes,
+            free_bytes=self.free_bytes.best,
+            total_bytes=total_bytes,
+        )
 
     def as_dict(self) -> Json:
         """The share as plain values."""

@@ -73,16 +73,7 @@ def judge_llama(
     settings = _in_format(settings, deployment.engine.kv_cache_dtype)
     reserve = reserve_of(facts, EngineName.LLAMA_CPP)
     free = free_on_devices(deployment)
-
-    @cache  # they do not depend on the context
-    def weights(flags: LlamaCpp, placement: Placement) -> DeviceBytes:
-        return _weights(deployment, flags, placement)
-
-    @cache  # every end of the estimates asks for the same numbers of requests
-    def load(requests: int) -> Loaded:
-        flags = _flags(deployment, settings, num_tokens=num_tokens, requests=requests)
-        return _load(deployment, flags, free, weights)
-
+    load = _loader(deployment, settings, free, num_tokens)
     loaded = load(concurrent_requests)
     shares = _shares(loaded, free, reserve)
     low, best, high = (
@@ -115,6 +106,44 @@ def judge_llama(
         reasons=reasons,
         not_modeled=loaded.layout.not_modeled,
     )
+
+
+def llama_fits(
+    deployment: Deployment,
+    settings: LlamaCpp | Ollama,
+    facts: Facts,
+    *,
+    num_tokens: int,
+    concurrent_requests: int,
+) -> bool:
+    """Whether `judge_llama` would say that it fits, without what else would."""
+    settings = _in_format(settings, deployment.engine.kv_cache_dtype)
+    free = free_on_devices(deployment)
+    loaded = _loader(deployment, settings, free, num_tokens)(concurrent_requests)
+    shares = _shares(loaded, free, reserve_of(facts, EngineName.LLAMA_CPP))
+    slots = _slots(loaded.layout, num_tokens)
+    verdict, _ = _verdict(shares, slots, concurrent_requests, *_host(deployment, loaded))
+    return verdict.fits
+
+
+def _loader(
+    deployment: Deployment,
+    settings: LlamaCpp | Ollama,
+    free: Sequence[Interval],
+    num_tokens: int,
+) -> Callable[[int], Loaded]:
+    """What loads the model for so many requests; what was loaded once is kept."""
+
+    @cache  # they do not depend on the context
+    def weights(flags: LlamaCpp, placement: Placement) -> DeviceBytes:
+        return _weights(deployment, flags, placement)
+
+    @cache  # every end of the estimates asks for the same numbers of requests
+    def load(requests: int) -> Loaded:
+        flags = _flags(deployment, settings, num_tokens=num_tokens, requests=requests)
+        return _load(deployment, flags, free, weights)
+
+    return load
 
 
 def _is_stated(settings: LlamaCpp | Ollama) -> bool:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from kvsim.analytic.budget import Budget, budget, loaded_weights_bytes
+from kvsim.analytic.budget import Budget, budget, loaded_stages_bytes, loaded_weights_bytes
 from kvsim.analytic.capacity import Capacity, Fit, capacity, fit
 from kvsim.analytic.compute import Bound, Compute, bound, compute, ridge_point
 from kvsim.analytic.host_memory import HostMemory, host_memory
@@ -29,6 +29,7 @@ class Evaluation:
     resolved: ResolvedVllm
     concurrent_requests: int
     weights: tuple[Part, ...]  # empty where the user stated their bytes
+    stage_weights: tuple[Interval, ...]  # on a rank of every stage; empty where they were stated
     budget: Budget
     layout: VllmCacheLayout
     capacity: Capacity
@@ -85,7 +86,7 @@ def evaluate(
         # the engine charges cross attention for as many encoder tokens as a step can hold
         model = model.with_encoder_tokens(resolved.max_num_batched_tokens)
         deployment = replace(deployment, model=model)
-    weights, parts, left_out = _weights(deployment, overheads)
+    weights, stage_weights, parts, left_out = _weights(deployment, overheads)
     memory = budget(
         deployment, weights=weights, overheads=overhead_bytes(deployment, resolved, overheads)
     )
@@ -98,6 +99,7 @@ def evaluate(
         resolved=settings,
         concurrent_requests=concurrent_requests,
         weights=parts,
+        stage_weights=stage_weights,
         budget=memory,
         layout=layout,
         capacity=held,
@@ -143,12 +145,13 @@ def deployment_cache_dtype(deployment: Deployment) -> DType:
 
 def _weights(
     deployment: Deployment, overheads: OverheadModel
-) -> tuple[Interval, tuple[Part, ...], tuple[str, ...]]:
+) -> tuple[Interval, tuple[Interval, ...], tuple[Part, ...], tuple[str, ...]]:
+    """On a rank of the heaviest stage, of every stage, by role, and what was left out."""
     stated = deployment.overheads.weights_bytes
     if stated is not None:
-        return stated, (), ()
+        return stated, (), (), ()
     if deployment.engine.kv_cache_memory_bytes is not None and not deployment.model.weights:
-        return exact(0, "unknown"), (), ("weights: the config does not determine them",)
+        return exact(0, "unknown"), (), (), ("weights: the config does not determine them",)
     asked = deployment.engine.quantization
     weights = weights_bytes(
         deployment.model,
@@ -156,7 +159,8 @@ def _weights(
         dtype=deployment_dtype(deployment),
         quantization=resolve_quantization(asked, deployment.model),
     )
-    return loaded_weights_bytes(weights, overheads), weights.parts, ()
+    stages = loaded_stages_bytes(weights, overheads)
+    return loaded_weights_bytes(weights, overheads), stages, weights.parts, ()
 
 
 def work(evaluation: Evaluation) -> ComputeAnswer | None:

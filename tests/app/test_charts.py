@@ -19,6 +19,13 @@ def plan_of(requests, model="llama-3.1-8b", **machine):
     return kvsim.plan(deployment, concurrent_requests=requests)
 
 
+def bars(*several):
+    """The chart of these bars, with names where they are several."""
+    names = [f"GPU {i}" for i in range(len(several))] if len(several) > 1 else [""]
+    rows = [charts.Row(name=n, bar=bar) for n, bar in zip(names, several, strict=True)]
+    return charts.memory_bars(rows, T)
+
+
 def growth_of(requests=32, threshold=16 * kvsim.GiB):
     model = kvsim.load_model("llama-3.1-8b")
     lengths = kvsim.context_lengths(131_072)
@@ -42,19 +49,17 @@ def growth_of(requests=32, threshold=16 * kvsim.GiB):
 def test_the_bars_are_as_long_as_the_segments(requests):
     """A chart that rounds or drops a segment misleads."""
     bar = plan_of(requests).memory
-    drawn = sum(trace["x"][0] for trace in charts.memory_bar(bar, T)["data"])
+    drawn = sum(trace["x"][0] for trace in bars(bar)["data"])
     assert drawn == pytest.approx(bar.end_bytes / kvsim.GiB)
 
 
 def test_only_what_does_not_fit_is_in_the_danger_colour():
     """Vermillion means one thing."""
-    fitting = charts.memory_bar(plan_of(32).memory, T)["data"]
+    fitting = bars(plan_of(32).memory)["data"]
     assert charts.DANGER not in {trace["marker"]["color"] for trace in fitting}
     plan = plan_of(64)
     red = [
-        trace
-        for trace in charts.memory_bar(plan.memory, T)["data"]
-        if trace["marker"]["color"] == charts.DANGER
+        trace for trace in bars(plan.memory)["data"] if trace["marker"]["color"] == charts.DANGER
     ]
     missing = plan.evaluation.fit.missing_bytes / kvsim.GiB
     assert sum(trace["x"][0] for trace in red) == pytest.approx(missing)
@@ -63,22 +68,33 @@ def test_only_what_does_not_fit_is_in_the_danger_colour():
 
 def test_the_danger_colour_is_in_the_legend_once():
     """Five red stretches are one entry."""
-    traces = charts.memory_bar(plan_of(8, model="llama-3.1-70b").memory, T)["data"]
-    shown = [t for t in traces if t.get("legendgroup") and t["showlegend"]]
+    traces = bars(plan_of(8, model="llama-3.1-70b").memory)["data"]
+    shown = [t for t in traces if t["name"] == "does not fit" and t["showlegend"]]
     assert len(shown) == 1
+
+
+def test_gpus_that_differ_stand_below_each_other():
+    """Each with its own stretches; a name is in the legend once."""
+    one, other = plan_of(32).memory, plan_of(64).memory
+    traces = bars(one, other)["data"]
+    for name, bar in (("GPU 0", one), ("GPU 1", other)):
+        drawn = sum(trace["x"][0] for trace in traces if trace["y"] == [name])
+        assert drawn == pytest.approx(bar.end_bytes / kvsim.GiB)
+    shown = [trace["name"] for trace in traces if trace["showlegend"]]
+    assert len(shown) == len(set(shown))
 
 
 def test_the_lines_stand_at_the_budget_and_at_the_total():
     """The line is what the verdict is about."""
     bar = plan_of(32).memory
-    places = [shape["x0"] for shape in charts.memory_bar(bar, T)["layout"]["shapes"]]
+    places = [shape["x0"] for shape in bars(bar)["layout"]["shapes"]]
     assert places == [bar.total_bytes / kvsim.GiB, bar.budget_bytes / kvsim.GiB]
 
 
 def test_the_words_hold_every_segment():
     """The text alternative is no summary."""
     bar = plan_of(64, other_processes_bytes=2 * kvsim.GiB).memory
-    words = charts.memory_words(bar, T)
+    words = charts.memory_words([charts.Row(name="", bar=bar)], T)
     for segment in bar.segments:
         assert T(f"segment_{segment.name}") in words
 

@@ -10,7 +10,16 @@ import pytest
 import kvsim
 from app import engine_charts, paging_charts, saved, scenario
 from app.i18n import LANGUAGES, MODULES, TEXTS, Text
-from app.views import learn_work, log, paging, plan, reasons, run_results, simulate
+from app.views import (
+    learn_work,
+    log,
+    paging,
+    plan,
+    reasons,
+    run_results,
+    simulate,
+    verdict,
+)
 
 APP = Path(__file__).parents[2] / "app"
 
@@ -67,7 +76,7 @@ def asked_keys():
 
 NAMED_ELSEWHERE = {
     *scenario.PRESETS,
-    *(key for key, _, _ in plan.VERDICTS.values()),
+    *(key for key, _, _ in verdict.VERDICTS.values()),
     *plan.CAUSES.values(),
     *("make_baseline", "ask_scenario", "remove_scenario"),
     "needs_has",
@@ -76,7 +85,7 @@ NAMED_ELSEWHERE = {
     "machine",
     "measured",
     *(field.empty for field in (scenario.FIELDS | scenario.PAGE_FIELDS).values()),
-    *("paste_first", "trace_first", "press_run", "press_run_again"),
+    *("paste_first", "ask_hub_first", "trace_first", "press_run", "press_run_again"),
     *simulate.NOTICES.values(),
     *("log_explained", "log_unexplained", "log_printed", "log_predicted"),
 }
@@ -111,8 +120,11 @@ def test_texts_that_are_put_together_exist():
     settings = (
         *("gpu_memory_utilization", "max_num_seqs", "kv_cache_dtype", "max_model_len"),
         *("concurrent_requests", "quantization", "tensor_parallel_size", "gpu"),
+        *("pipeline_parallel_size", "max_num_batched_tokens", "enforce_eager", "cache_type_k"),
+        *("kv_cache_type", "gpu_layers", "num_gpu", "n_cpu_moe"),
     )
     keys |= {f"cost_{name}" for name in settings}
+    keys |= {f"verdict_{verdict.name.lower()}" for verdict in kvsim.Verdict}
     keys |= {f"why_{part}_{name}" for part, names in reasons.PARTS.items() for name in names}
     keys |= {f"why_{name}" for name in reasons.STAGE_FIGURES}
     keys |= {f"setting_{name}" for name in reasons.SETTINGS}
@@ -133,7 +145,7 @@ def test_texts_that_are_put_together_exist():
 
 def test_every_verdict_and_cause_has_words():
     """A new one in the library must not break the page."""
-    assert set(plan.VERDICTS) == set(kvsim.Verdict)
+    assert set(verdict.VERDICTS) == set(kvsim.Verdict)
     assert set(plan.CAUSES) == set(kvsim.Cause)
 
 

@@ -88,7 +88,7 @@ def test_the_download_has_the_command_lines_schema():
 def test_measurements_reach_the_plan_to_the_mebibyte():
     """What a log prints with two decimals must not drift."""
     values = {name: field.default for name, field in FIELDS.items()}
-    asked = scenario.Scenario(config=None, **values | {"weights_gib": 14.99})
+    asked = scenario.of(values | {"weights_gib": 14.99})
     weights = asked.deployment().overheads.weights_bytes
     assert weights.is_exact
     assert weights.best == kvsim.parse_bytes("14.99GiB")

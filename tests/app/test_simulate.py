@@ -10,14 +10,14 @@ from app import run_charts, run_files
 from app.desk import desk
 from app.i18n import Text
 from app.job import Goals, Job, do
-from app.scenario import FIELDS, Scenario
+from app.scenario import FIELDS, of
 from app.text import seconds, signed
 from app.views.simulate import TICKETS
 from tests.app.asked import traffic
 
 SMALL = {"num_requests": "20", "output_tokens": "20", "seeds": "2"}
 RUN_S = 60
-SCENARIO = Scenario(config=None, **{name: field.default for name, field in FIELDS.items()})
+SCENARIO = of({name: field.default for name, field in FIELDS.items()})
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -282,3 +282,51 @@ def test_any_changed_byte_is_read_or_refused(tmp_path_factory, data):
         kvsim.load_model(path)
     except kvsim.KvsimError as error:
         assert "\n" not in str(error)  # noqa: PT017 - either outcome is right
+
+
+def test_the_start_of_a_file_is_enough(tmp_path):
+    """Nobody uploads 40 GB to learn what is in the first megabytes."""
+    path = write(tmp_path / "tiny.gguf")
+    whole, size = kvsim.load_model(path), path.stat().st_size
+    data = path.read_bytes()
+    assert kvsim.parse_gguf(data, name="tiny.gguf") == whole
+    for cut in (size - 1, size // 2, size - 4 * (100 * 64 + 2 * 32 * 64)):
+        assert kvsim.parse_gguf(data[:cut], name="tiny.gguf") == whole
+
+
+@pytest.mark.parametrize("num_bytes", [0, 3, 4, 20, 100, 300])
+def test_a_cut_header_is_refused(tmp_path, num_bytes):
+    """Half a list of tensors would be half the weights."""
+    data = write(tmp_path / "tiny.gguf").read_bytes()
+    with pytest.raises(kvsim.FileError, match="header is truncated"):
+        kvsim.parse_gguf(data[:num_bytes])
+
+
+def test_one_part_of_several_is_refused_where_the_others_cannot_be_read(tmp_path):
+    """A part's tensors are not the model's."""
+    path = tmp_path / "part.gguf"
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_uint16("split.count", 2)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.close()
+    with pytest.raises(kvsim.FileError, match="one of several parts"):
+        kvsim.parse_gguf(path.read_bytes())
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_model_or_one_clean_error(noise):
+    """A stranger's upload ends in a sentence, never in a traceback."""
+    for data in (noise, MAGIC + VERSION + noise):
+        with pytest.raises(kvsim.KvsimError):
+            kvsim.parse_gguf(data)
+
+
+def test_a_header_that_claims_more_than_any_model_is_refused(tmp_path):
+    """Without the data, the claim is all there is."""
+    path = write(tmp_path / "tiny.gguf")
+    data = path.read_bytes()
+    huge = data.replace(struct.pack("<QQ", 64, 100), struct.pack("<QQ", 64, 2**50), 1)
+    assert huge != data
+    with pytest.raises(kvsim.FileError):
+        kvsim.parse_gguf(huge)

@@ -26,10 +26,11 @@ def client(monkeypatch, tmp_path):
     """A stand-in for the hub's client that answers as a test tells it to."""
     config = tmp_path / "config.json"
     config.write_text(json.dumps(CONFIG))
-    asked = []
+    asked, tokens = [], []
 
-    def download(name, file):
+    def download(name, file, token):
         asked.append((name, file))
+        tokens.append(token)
         return str(config)
 
     info = SimpleNamespace(dtype="BF16", shape=[4, 8], data_offsets=(0, 64))
@@ -38,10 +39,10 @@ def client(monkeypatch, tmp_path):
     fake.errors = errors
     fake.try_to_load_from_cache = lambda name, file: None  # noqa: ARG005
     fake.hf_hub_url = lambda name, file: f"{name}/{file}"
-    fake.get_hf_file_metadata = lambda url, timeout: None  # noqa: ARG005
+    fake.get_hf_file_metadata = lambda url, timeout, token: None  # noqa: ARG005
     fake.hf_hub_download = download
-    fake.get_safetensors_metadata = lambda name: SimpleNamespace(files_metadata=files)  # noqa: ARG005
-    fake.asked = asked
+    fake.get_safetensors_metadata = lambda name, token: SimpleNamespace(files_metadata=files)  # noqa: ARG005
+    fake.asked, fake.tokens = asked, tokens
     monkeypatch.setitem(sys.modules, "huggingface_hub", fake)
     return fake
 
@@ -63,7 +64,7 @@ def test_the_catalogue_comes_first(client):
 def test_a_model_without_safetensors(client):
     """The config alone is a model; its weights are then a formula's."""
 
-    def missing(name):
+    def missing(name, token):  # noqa: ARG001
         raise errors.NotASafetensorsRepoError(name)
 
     client.get_safetensors_metadata = missing
@@ -81,7 +82,7 @@ def test_a_model_without_safetensors(client):
 def test_offline_is_one_line(client, error, message):
     """No traceback, no retries: the model, that the catalogue lacks it, and why the hub does."""
 
-    def fail(url, timeout):  # noqa: ARG001
+    def fail(url, timeout, token):  # noqa: ARG001
         raise error
 
     client.get_hf_file_metadata = fail
@@ -122,3 +123,46 @@ def test_modelscope_with_its_client(monkeypatch, tmp_path):
 def test_names_that_are_no_ids(name):
     """Paths are not asked for on a hub."""
     assert not is_hub_id(name)
+
+
+def test_an_anonymous_question_shows_no_token(client):
+    """A visitor must not read with what the server's owner may read."""
+    assert kvsim.hub_model("some-one/some-model", anonymous=True).num_layers == 1
+    assert client.tokens == [False]
+    client.try_to_load_from_cache = None  # what others fetched is not looked at
+    assert kvsim.hub_model("some-one/some-model", anonymous=True).num_layers == 1
+
+
+@pytest.mark.parametrize("name", ["a/../b", "https://example.com/a", "", "/etc/x"])
+def test_an_id_is_never_a_path_or_an_address(client, name, tmp_path, monkeypatch):
+    """What a visitor types opens no file of the server."""
+    folder = tmp_path / "tests"
+    folder.mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(kvsim.FileError, match="is no id of a hub"):
+        kvsim.hub_model(name, anonymous=True)
+    assert client.asked == []
+
+
+def test_a_file_of_an_ids_name_is_not_read(client, tmp_path, monkeypatch):
+    """`app/main` may be a folder of the server; asked as an id, it is an id."""
+    (tmp_path / "some-one").mkdir()
+    (tmp_path / "some-one/some-model").write_text("no config")
+    monkeypatch.chdir(tmp_path)
+    assert kvsim.hub_model("some-one/some-model").num_layers == 1
+    assert client.asked == [("some-one/some-model", "config.json")]
+
+
+@pytest.mark.usefixtures("client")
+def test_modelscope_is_not_asked_for_visitors():
+    """Its client has no way to leave the token out."""
+    with pytest.raises(kvsim.FileError, match="no token"):
+        kvsim.hub_model("modelscope:some-one/some-model", anonymous=True)
+
+
+@pytest.mark.parametrize(("value", "is_offline"), [("1", True), ("true", True), ("0", False)])
+def test_offline_is_what_the_hubs_client_calls_it(monkeypatch, value, is_offline):
+    """A page without a network offers no button that cannot work."""
+    monkeypatch.delenv("TRANSFORMERS_OFFLINE", raising=False)
+    monkeypatch.setenv("HF_HUB_OFFLINE", value)
+    assert kvsim.is_offline() is is_offline
