@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import kvsim
+from app import scenario
 from app.fields import Field, Value
 from app.run_fields import GOALS, TRAFFIC
 from app.scenario import FIELDS, Scenario
@@ -92,7 +93,7 @@ class Job:
             return {field.name: values.get(field.name, field.default) for field in fields}
 
         return cls(
-            scenario=Scenario(config=None, **chosen(FIELDS.values())),
+            scenario=scenario.of(chosen(FIELDS.values())),
             traffic=Traffic(trace=None, **chosen(TRAFFIC)),
             goals=Goals(step_times=None, **chosen(GOALS)),
         )
@@ -100,13 +101,15 @@ class Job:
     @property
     def values(self) -> dict[str, Value]:
         """Every input that a link can hold."""
-        parts = ((self.scenario, FIELDS.values()), (self.traffic, TRAFFIC), (self.goals, GOALS))
-        return {field.name: getattr(part, field.name) for part, fields in parts for field in fields}
+        parts = ((self.traffic, TRAFFIC), (self.goals, GOALS))
+        return self.scenario.values | {
+            field.name: getattr(part, field.name) for part, fields in parts for field in fields
+        }
 
     @property
     def has_files(self) -> bool:
         """Whether a link cannot hold all of it."""
-        given = (self.scenario.config, self.traffic.trace, self.goals.step_times)
+        given = (self.scenario.config, self.scenario.own, self.traffic.trace, self.goals.step_times)
         return any(file is not None for file in given)
 
     @property

@@ -175,7 +175,8 @@ class Scenario:
     config: str | None
     own: kvsim.ModelSpec | kvsim.KvsimError | None  # of an uploaded file, or from a hub
     engine: str
-    own_settings: Mapping[str, Value]  # of the engines that are not vLLM
+    own_settings: tuple[tuple[str, Value], ...]  # by name, of the engines that are not vLLM
+    hub_id: str
     gpu: str
     tensor_parallel_size: int
     max_model_len: int
@@ -208,13 +209,19 @@ class Scenario:
             self.model == HUB or (self.model == CUSTOM and not self.config)
         )
 
+    @property
+    def values(self) -> dict[str, Value]:
+        """Every input of the sidebar; what the visitor uploads is none."""
+        own = dict(self.own_settings)
+        return {name: own[name] if name in own else getattr(self, name) for name in FIELDS}
+
     def scenario(self) -> kvsim.Scenario:
         """What is asked of the chosen engine, as the library compares it.
 
         Raises:
             KvsimError: if the inputs describe nothing that can be.
         """
-        own = settings(self.engine, self.own_settings)
+        own = settings(self.engine, dict(self.own_settings))
         return kvsim.Scenario(
             deployment=self.deployment() if own is None else self._shared_deployment(),
             engine=kvsim.EngineName(self.engine),
@@ -306,12 +313,8 @@ def of(
     own: kvsim.ModelSpec | kvsim.KvsimError | None = None,
 ) -> Scenario:
     """The scenario of every input of the sidebar, and of the model that the visitor brings."""
-    shared: dict[str, Any] = {
-        name: value
-        for name, value in values.items()
-        if name not in OWN_FIELDS and name != HUB_ID.name
-    }
-    own_settings = {name: values[name] for name in OWN_FIELDS}
+    shared: dict[str, Any] = {n: v for n, v in values.items() if n not in OWN_FIELDS}
+    own_settings = tuple((name, values[name]) for name in OWN_FIELDS)
     return Scenario(config=config, own=own, own_settings=own_settings, **shared)
 
 
