@@ -65,7 +65,7 @@ def heatmap(edge: kvsim.Frontier, *, context: int, requests: int, t: Text) -> Fi
     return {
         "data": [
             cells,
-            _line(edge, t),
+            _line(edge),
             _targets(edge, shares, t),
             _point(edge, context, requests, t),
         ],
@@ -74,6 +74,7 @@ def heatmap(edge: kvsim.Frontier, *, context: int, requests: int, t: Text) -> Fi
             "margin": {"l": 0, "r": 0, "t": 8, "b": 0},
             "xaxis": _axis(t("axis_context"), edge.lengths),
             "yaxis": _axis(t("axis_requests_at_once"), edge.requests),
+            "showlegend": True,
             "legend": {"orientation": "h", "x": 0, "y": -0.24, "yanchor": "top"},
             "dragmode": False,
         },
@@ -97,17 +98,17 @@ def _percent(share: float | None, t: Text) -> str:
     return t("frontier_no_cache") if share is None else f"{share:.0%}"
 
 
-def _line(edge: kvsim.Frontier, t: Text) -> Figure:
+def _line(edge: kvsim.Frontier) -> Figure:
     """The most requests of each context; contexts that fit none are left out."""
     reached = [(i, n) for i, n in enumerate(edge.max_requests) if n]
     return {
         "type": "scatter",
         "mode": "lines",
-        "name": t("frontier_line"),
         "x": [i for i, _ in reached],
         "y": [place(edge.requests, n) for _, n in reached],
         "line": {"color": INK, "width": 3},
         "hoverinfo": "skip",
+        "showlegend": False,  # black on a dark page; the caption names it
     }
 
 

@@ -11,7 +11,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     "frontier_nothing": ("nothing fits", "无法容纳"),
     "frontier_share": ("of cache memory", "占缓存显存"),
     "frontier_no_cache": ("no room for a cache", "没有缓存空间"),
-    "frontier_line": ("100 %", "100 %"),
     "frontier_you": ("you", "你"),
     "axis_requests_at_once": ("requests at once", "并发请求数"),
     "frontier_cell": ("{requests} × {length} tokens", "{requests} × {length} token"),

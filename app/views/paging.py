@@ -17,6 +17,7 @@ from app.text import inert, size, table
 from app.views.component import source
 from app.views.plan import CHART, SCHEMA_VERSION
 
+BEST = zlib.Z_BEST_COMPRESSION
 BLOCK_SIZE = 16
 """Tokens per block where the engine decides."""
 
@@ -81,7 +82,7 @@ def _talk(t: Text) -> Talk:
     return Talk(**values)  # type: ignore[arg-type]
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=8)
 def _drawn(asked: Scenario, talk: Talk) -> Drawn:
     model = asked.deployment().model
     notes = kvsim.token_notes(model, kv_cache_dtype=asked.kv_cache_dtype)
@@ -104,7 +105,7 @@ def _drawn(asked: Scenario, talk: Talk) -> Drawn:
     )
     report = {"schema_version": SCHEMA_VERSION, **drawn.as_dict()}
     text = json.dumps(report, allow_nan=False, separators=(",", ":"))
-    packed = base64.b64encode(zlib.compress(text.encode())).decode("ascii")
+    packed = base64.b64encode(zlib.compress(text.encode(), BEST)).decode("ascii")
     return Drawn(model=model.name, paging=drawn, report=text, packed=packed)
 
 

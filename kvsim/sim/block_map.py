@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from kvsim.errors import SpecError
 from kvsim.sim.block_pool import NULL_BLOCK
 from kvsim.sim.moment import Moment, Served
 from kvsim.sim.request import Status
-from kvsim.specs.attention import check_positive
 
 MOST_FRAMES = 300
 MOST_BLOCKS = 1024
@@ -151,7 +151,9 @@ class BlockMapRecorder:
     """
 
     def __init__(self, *, most_frames: int = MOST_FRAMES) -> None:
-        check_positive(most_frames=most_frames - 1)
+        if most_frames < 2:
+            msg = f"most_frames={most_frames} must be >= 2: the last one is the end"
+            raise SpecError(msg)
         self._most_frames = most_frames - 1
         self._stride = 1
         self._frames: list[BlockFrame] = []
@@ -231,6 +233,12 @@ class BlockMapRecorder:
         self._stride *= 2
 
 
+@lru_cache(maxsize=4096)
+def _block(state: BlockState, num_tokens: int, num_slots: int, ref_count: int) -> Block:
+    """One object for equal blocks: frames of a large pool then cost a pointer a block."""
+    return Block(state, num_tokens, num_slots, ref_count)
+
+
 def _frame(moment: Moment, step: int, start_s: float, events: FrameEvents) -> BlockFrame:
     pool = moment.pool
     filled = {block: use for served in moment.served for block, use in _uses(served, moment)}
@@ -239,10 +247,10 @@ def _frame(moment: Moment, step: int, start_s: float, events: FrameEvents) -> Bl
         references = pool.ref_count(block_id)
         if references:
             state = BlockState.SHARED if references > 1 else BlockState.HELD
-            blocks.append(Block(state, *filled[block_id], references))
+            blocks.append(_block(state, *filled[block_id], references))
         elif (group := pool.published_group(block_id)) is not None:
             slots = moment.groups[group].block_size
-            blocks.append(Block(BlockState.CACHED, slots, slots, 0))
+            blocks.append(_block(BlockState.CACHED, slots, slots, 0))
         else:
             blocks.append(FREE_BLOCK)
     by_status: dict[Status, list[int]] = {status: [] for status in Status}

@@ -127,6 +127,7 @@ BAD = {
     "unknown reservation": ({"reservation": "slab"}, "reservation=slab must be one of static"),
     "too many blocks": ({"num_slots": 100_000}, "num_gpu_blocks=25001 must be <= 1025"),
     "prompt too long": ({"max_model_len": 32}, "num_prompt_tokens=40 must be < max_model_len=32"),
+    "one frame": ({"most_frames": 1}, "most_frames=1 must be >= 2: the last one is the end"),
     "no block": ({"block_size": 0}, "block_size=0 must be"),
 }
 
