@@ -34,7 +34,7 @@ ROWS = (
     ("", "any count", limits.MAX_COUNT, REFUSED),
     ("benchmark result", "bytes", limits.MAX_BENCH_BYTES, REFUSED),
     ("step table", "bytes", limits.MAX_STEP_TABLE_BYTES, REFUSED),
-    ("sweep file, price list", "bytes", limits.MAX_TOML_BYTES, REFUSED),
+    ("sweep file, scenario file, price list", "bytes", limits.MAX_TOML_BYTES, REFUSED),
     ("calibration file", "bytes", limits.MAX_CALIBRATION_BYTES, REFUSED),
     ("upload in the web app", "bytes", MiB, "refused in the page"),
     ("value in a link", "what it may be", None, "said in the page, the default is used"),

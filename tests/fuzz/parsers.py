@@ -12,6 +12,7 @@ import gguf
 import numpy as np
 
 import kvsim
+from kvsim.io.scenario_files import read_scenario_rows
 from tests.io.log_samples import SAMPLES
 
 GOLDEN = Path(__file__).parents[2] / "validation/golden"
@@ -53,6 +54,16 @@ model = ["llama-3.1-8b", "gemma-3-27b"]
 gpu = "H100-SXM5-80GB"
 max_model_len = [8192, 32768]
 gpu_memory_utilization = 0.9
+"""
+SCENARIOS = b"""[[scenario]]
+name = "today"
+model = "llama-3.1-8b"
+gpu = "H100-SXM5-80GB"
+enforce_eager = true
+[[scenario]]
+model = "gemma-3-27b"
+engine = "llama.cpp"
+tensor_split = [1, 2.5]
 """
 PRICES = b"""H100-SXM5-80GB = 2.5
 [L4]
@@ -248,6 +259,7 @@ def parsers() -> dict[str, Parser]:
             seeds=(_written("steps.json", _step_table),),
         ),
         Parser(name="sweep", suffix=".toml", read=kvsim.read_sweep, seeds=(SWEEP,)),
+        Parser(name="scenarios", suffix=".toml", read=read_scenario_rows, seeds=(SCENARIOS,)),
         Parser(name="prices", suffix=".toml", read=kvsim.read_prices, seeds=(PRICES,)),
         Parser(name="calibration", suffix=".json", read=use_calibration, seeds=(_calibration(),)),
     )
