@@ -3,7 +3,7 @@
 import pickle
 import subprocess
 import sys
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -173,7 +173,7 @@ class Desk:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._waiting: OrderedDict[Ticket, None] = OrderedDict()
+        self._waiting: deque[Ticket] = deque()
         self._num_running = 0
         self._idle: list[Worker] = []
         self._results: OrderedDict[Job, Result] = OrderedDict()
@@ -193,13 +193,13 @@ class Desk:
             ticket.end(Outcome(state=State.DONE, result=known))
             return ticket
         with self._lock:
-            if len(self._waiting) >= MAX_WAITING:
-                ticket.end(Outcome(state=State.BUSY))
-                return ticket
-            self._waiting[ticket] = None
             if self._num_running < MAX_RUNS:
                 self._num_running += 1
-                Thread(target=self._work, daemon=True).start()
+                Thread(target=self._work, args=(ticket,), daemon=True).start()
+            elif len(self._waiting) < MAX_WAITING:
+                self._waiting.append(ticket)
+            else:
+                ticket.end(Outcome(state=State.BUSY))
         return ticket
 
     def close(self) -> None:
@@ -209,25 +209,29 @@ class Desk:
         for worker in workers:
             worker.close()
 
-    def _work(self) -> None:
-        """Do what waits, until nothing does."""
-        while (ticket := self._next()) is not None:
-            if ticket.is_cancelled:
-                ticket.end(Outcome(state=State.CANCELLED))
-                continue
-            worker = self._worker()
-            outcome = worker.do(ticket)
-            with self._lock:
-                if outcome.state in (State.DONE, State.REFUSED):
-                    self._idle.append(worker)
-                if outcome.result is not None:
-                    self._keep(ticket.job, outcome.result)
-            ticket.end(outcome)
+    def _work(self, first: Ticket) -> None:
+        """Do this one, and then what waits, until nothing does."""
+        ticket: Ticket | None = first
+        while ticket is not None:
+            ticket.end(self._done(ticket))
+            ticket = self._next()
+
+    def _done(self, ticket: Ticket) -> Outcome:
+        if ticket.is_cancelled:
+            return Outcome(state=State.CANCELLED)
+        worker = self._worker()
+        outcome = worker.do(ticket)
+        with self._lock:
+            if outcome.state in (State.DONE, State.REFUSED):
+                self._idle.append(worker)
+            if outcome.result is not None:
+                self._keep(ticket.job, outcome.result)
+        return outcome
 
     def _next(self) -> Ticket | None:
         with self._lock:
             if self._waiting:
-                return self._waiting.popitem(last=False)[0]
+                return self._waiting.popleft()
             self._num_running -= 1
             return None
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 import kvsim
 from app.charts import DANGER, LINE, Figure
 from app.i18n import Text
@@ -69,7 +71,9 @@ def _words(result: Result, t: Text) -> str:
 def _lines(
     points: Sequence[kvsim.TimelinePoint], t: Text, *, is_baseline: bool
 ) -> Iterator[Figure]:
-    times = [round(point.start_s, 3) for point in points]
+    times = np.array(
+        [point.start_s for point in points], np.float32
+    )  # of a list Plotly checks each value
     for name, values, axis, color, dash in (
         ("running", [p.running for p in points], "y", RUNNING, "solid"),
         ("waiting", [p.waiting for p in points], "y", WAITING, "dot"),
@@ -81,7 +85,7 @@ def _lines(
             "mode": "lines",
             "name": t("line_of_baseline", line=label) if is_baseline else label,
             "x": times,
-            "y": values,
+            "y": np.array(values),
             "yaxis": axis,
             "opacity": 0.7 if is_baseline else 1,
             "line": {

@@ -13,7 +13,7 @@ import kvsim
 from app.job import do
 
 LESS_URGENT = 5
-MEMORY_BYTES = 6 * kvsim.GiB
+MEMORY_BYTES = 2 * kvsim.GiB
 """Address space of a worker: a file that unpacks to more ends it, and nothing else."""
 
 

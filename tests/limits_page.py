@@ -3,6 +3,10 @@
 import json
 from pathlib import Path
 
+from app.desk import MAX_RUN_S, MAX_RUNS, MAX_WAITING
+from app.job import MAX_STEPS
+from app.traffic import MAX_REQUESTS, MAX_TOKENS
+from app.worker import MEMORY_BYTES
 from kvsim.io import limits
 from kvsim.units import KiB, MiB
 
@@ -37,6 +41,12 @@ ROWS = (
     ("sweep file, scenario file, price list", "bytes", limits.MAX_TOML_BYTES, REFUSED),
     ("calibration file", "bytes", limits.MAX_CALIBRATION_BYTES, REFUSED),
     ("upload in the web app", "bytes", MiB, "refused in the page"),
+    ("run of page Simulate", "requests", MAX_REQUESTS, "the first ones of a trace are served"),
+    ("", "tokens of prompts and answers", MAX_TOKENS, "refused in the page"),
+    ("", "steps", MAX_STEPS, "refused in the page"),
+    ("", "seconds", MAX_RUN_S, "stopped, said in the page"),
+    ("", "bytes of memory", MEMORY_BYTES, "stopped, said in the page"),
+    ("", "runs at once; those that wait", MAX_RUNS, f"{MAX_WAITING} wait, more are refused"),
     ("value in a link", "what it may be", None, "said in the page, the default is used"),
 )
 
