@@ -21,8 +21,10 @@ import numba  # noqa: F401
 
 from tests.mutation.mutants import Mutant, sample
 from tests.mutation.reach import ROOT
+from tests.mutation.resident import killed
 from tests.mutation.results import PAGE, RESULTS, page
 from tests.mutation.trial import Bench
+from tests.mutation.wait import Verdict
 
 
 def main() -> int:
@@ -39,15 +41,20 @@ def main() -> int:
     args = parser.parse_args()
     chosen = sample(ROOT, size=args.sample, seed=args.seed)
     done = _done(args.results, again=args.again)
+    left = [mutant for mutant in chosen if _name(mutant) not in done]
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(Path(folder))
-        bench.leave_out_broken(chosen)
-        for number, mutant in enumerate(chosen, 1):
-            if _name(mutant) not in done:
-                done[_name(mutant)] = _row(bench, mutant)
-                print(f"{number:4} {json.dumps(done[_name(mutant)])}", flush=True)
-                _write(args.results, chosen, done, seed=args.seed)
-    _write(args.results, chosen, done, seed=args.seed)
+        bench = Bench(Path(folder) / "tree")
+        tests = {mutant: [t for part in bench.tests(mutant) for t in part] for mutant in left}
+        for mutant, verdict in killed(tests, Path(folder) / "killed").items():
+            done[_name(mutant)] = _row(mutant, verdict)
+        _write(args.results, chosen, done, seed=args.seed)
+        left = [mutant for mutant in left if _name(mutant) not in done]
+        print(f"{len(tests) - len(left)} of {len(tests)} killed where they stand", flush=True)
+        bench.leave_out_broken(left)
+        for mutant in left:
+            done[_name(mutant)] = _row(mutant, bench.tried(mutant))
+            print(json.dumps(done[_name(mutant)]), flush=True)
+            _write(args.results, chosen, done, seed=args.seed)
     if args.results == RESULTS:
         PAGE.write_text(page(), encoding="utf-8")
     return 0
@@ -62,14 +69,14 @@ def _name(mutant: Mutant) -> str:
     return f"{mutant.path}:{mutant.line}:{mutant.column} {mutant.operator} {mutant.occurrence}"
 
 
-def _row(bench: Bench, mutant: Mutant) -> dict[str, object]:
+def _row(mutant: Mutant, verdict: Verdict) -> dict[str, object]:
     source = (ROOT / mutant.path).read_text(encoding="utf-8")
     before, after = changed(source, mutant.code(source) or "")
     return {
         "name": _name(mutant),
         "before": before,
         "after": after,
-        **asdict(bench.tried(mutant)),
+        **asdict(verdict),
     }
 
 

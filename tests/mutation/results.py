@@ -10,7 +10,15 @@ RESULTS = Path(__file__).parent / "results.json"
 REASONS = Path(__file__).parent / "reasons.toml"
 PAGE = ROOT / "docs/mutants.md"
 
+MEASURED = """\
+What all tests reach of `kvsim` but those in the browser and those that run a model in torch or a
+Ray cluster, the compiled kernels left out, whose lines cannot be counted; 2026-11-24, Python
+3.11.7, x86_64, 2 cores: 96.6 % of the statements, 91.1 % of the branches, 95.5 % of both together,
+which is the figure that coverage.py gives with branches on.
 
+`./run test` took 298 CPU seconds for 6,414 tests in two processes on the same day and machine: two
+and a half minutes of two free cores. The machine was too busy for a time by the clock.
+"""
 HEAD = """\
 Do the tests notice when a formula changes? A mutant is one small change of the code: a `+` becomes
 a `-`, a constant grows by one, a condition is negated, a decorator goes. Cosmic Ray makes them; a
@@ -28,17 +36,21 @@ def page() -> str:
     survivors = [row for row in rows if row["outcome"] == "survived"]
     return "\n".join(
         [
-            "# Mutants",
+            "# How well the tests test",
+            "",
+            MEASURED,
+            "## Mutants",
             "",
             HEAD,
-            f"`{run['command']}`, {run['date']}, Python {run['python']}, {run['machine']}:",
+            f"`{run['command']}`, {run['date']}, Python {run['python']}, {run['machine']}, at",
+            f"revision {run['revision']}:",
             "",
             "| mutants | killed | of these by time | survived | killed, share |",
             "| ---: | ---: | ---: | ---: | ---: |",
             f"| {len(rows)} | {killed} | {count['timeout']} | {len(survivors)}"
             f" | {killed / len(rows):.1%} |",
             "",
-            "## Survivors",
+            "### Survivors",
             "",
             "| where | line | became | why it lives |",
             "| --- | --- | --- | --- |",

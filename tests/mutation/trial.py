@@ -3,14 +3,11 @@
 import os
 import resource
 import shutil
-import signal
 import subprocess
 import sys
 import time
-import traceback
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
@@ -18,25 +15,20 @@ import pytest
 
 from tests.mutation.mutants import Mutant
 from tests.mutation.reach import ROOT, Reach
+from tests.mutation.wait import Verdict, child_outcome
 
 FIRST_S = 4.0
 """The quickest tests, by the seconds they took: most mutants die here."""
-THEN_S = 40.0
+THEN_S = 10.0
 """And the rest of those that reach the line, where the mutant lived."""
 PATIENCE = 6
 """A run may take this many times what its tests took, and a start of 60 s."""
 MEMORY_BYTES = 12 << 30
+MOST_TESTS = 60
+"""In one go: beyond so many, finding them takes longer than running them."""
+OWN = {"kvsim", "tests", "validation", "app"}
 ALWAYS = ("tests/test_style.py",)
 """Tests that read the source, and so reach no line."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """What became of a mutant: killed, timeout or survived; and how many tests it met."""
-
-    outcome: str
-    num_tests: int
-    seconds: float
 
 
 class Failures:
@@ -83,7 +75,7 @@ class Bench:
     def _within(self, tests: Sequence[str], limit_s: float) -> Sequence[str]:
         """As many tests from the front as end in time, at least one."""
         ends_s = [*accumulate(self.reach.seconds[test] for test in tests)]
-        return tests[: max(1, bisect_right(ends_s, limit_s))]
+        return tests[: min(MOST_TESTS, max(1, bisect_right(ends_s, limit_s)))]
 
     def leave_out_broken(self, mutants: Sequence[Mutant]) -> None:
         """Run all tests that these need once without a mutant; what fails then proves nothing."""
@@ -115,51 +107,23 @@ class Bench:
             record: runs them all, and writes the names of those that failed to this file.
         """
         limit_s = 60 + PATIENCE * sum(self.reach.seconds.get(test, 1.0) for test in tests)
-        child = os.fork()
-        if child == 0:
-            self._run(tests, record)
-        deadline_s = time.monotonic() + limit_s
-        while time.monotonic() < deadline_s:
-            ended, status = os.waitpid(child, os.WNOHANG)
-            if ended:
-                _end(child)
-                return "survived" if os.waitstatus_to_exitcode(status) == 0 else "killed"
-            time.sleep(0.05)
-        _end(child)
-        os.waitpid(child, 0)
-        return "timeout"
+        return child_outcome(lambda: self._run(tests, record), limit_s)
 
-    def _run(self, tests: Sequence[str], record: Path | None) -> None:
-        code = 70
-        try:
-            os.setsid()
-            resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
-            os.chdir(self.root)
-            os.environ["PYTHONPATH"] = str(self.root)
-            sys.path[:] = [str(self.root), *(p for p in sys.path if p not in ("", str(ROOT)))]
-            for name in [n for n in sys.modules if n.split(".")[0] in {"kvsim", "tests"}]:
-                del sys.modules[name]
-            log = os.open(self.root / "log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-            os.dup2(log, 1)
-            os.dup2(log, 2)
-            options = ["-q", "-p", "no:cacheprovider", "-p", "tests.mutation.quick"]
-            options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # imported before
-            options += ["--hypothesis-profile=mutation", *([] if record else ["-x"])]
-            failures = Failures()
-            code = int(pytest.main([*options, *tests], plugins=[failures]))
-            if record:
-                record.write_text("\n".join(failures.names), encoding="utf-8")
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
-
-
-def _end(group: int) -> None:
-    """End what a run left behind: it is a session of its own."""
-    try:
-        os.killpg(group, signal.SIGKILL)
-    except ProcessLookupError:
-        return
+    def _run(self, tests: Sequence[str], record: Path | None) -> int:
+        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
+        os.chdir(self.root)
+        os.environ["PYTHONPATH"] = str(self.root)
+        sys.path[:] = [str(self.root), *(p for p in sys.path if p not in ("", str(ROOT)))]
+        for name in [n for n in sys.modules if n.split(".")[0] in OWN]:
+            del sys.modules[name]
+        log = os.open(self.root / "log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        options = ["-q", "-p", "no:cacheprovider", "-p", "tests.mutation.quick"]
+        options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # imported before
+        options += ["--hypothesis-profile=mutation", *([] if record else ["-x"])]
+        failures = Failures()
+        code = int(pytest.main([*options, *tests], plugins=[failures]))
+        if record:
+            record.write_text("\n".join(failures.names), encoding="utf-8")
+        return code
