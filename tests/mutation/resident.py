@@ -31,61 +31,58 @@ class Resident:
     def __init__(self, tests: Mapping[Mutant, Sequence[str]], record: Path):
         self._tests = tests
         self._record = record
+        self._killer = record.with_name("killer")
+        self._items: dict[str, pytest.Item] = {}
+        self._broken: set[str] = set()
+        self._sound: set[str] = set()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Take the collected tests, and run them for each mutant."""
-        items = {item.nodeid: item for item in session.items}
-        broken = self._broken(items)
+        self._items = {item.nodeid: item for item in session.items}
         for number, (mutant, tests) in enumerate(self._tests.items()):
-            chosen = [items[t] for t in tests if t in items and t not in broken]
             started_s = time.monotonic()
-            outcome = child_outcome(lambda m=mutant, c=chosen: _trial(m, c))
+            outcome, met = self._outcome(mutant, [t for t in tests if t in self._items])
             row = {
                 "number": number,
                 "outcome": outcome,
-                "num_tests": len(chosen),
+                "num_tests": met,
                 "seconds": round(time.monotonic() - started_s, 1),
             }
             with self._record.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
         return True
 
-    def _broken(self, items: Mapping[str, pytest.Item]) -> frozenset[str]:
-        """Tests that fail so without any mutant."""
-        wanted = sorted({t for tests in self._tests.values() for t in tests} & items.keys())
-        return frozenset(
-            t
-            for start in range(0, len(wanted), 50)
-            for t in _failing([items[t] for t in wanted[start : start + 50]])
-        )
+    def _outcome(self, mutant: Mutant, tests: Sequence[str]) -> tuple[str, int]:
+        """What becomes of a mutant; a test that fails without it too is left out from then on."""
+        chosen = [test for test in tests if test not in self._broken]
+        self._killer.unlink(missing_ok=True)
+        outcome = child_outcome(lambda: self._trial(mutant, chosen))
+        if not self._killer.exists():  # nothing failed, or the change is none of a function's
+            return "survived", len(chosen)
+        killer = self._killer.read_text(encoding="utf-8")
+        if killer in self._sound or child_outcome(lambda: self._passes([killer])) == "survived":
+            self._sound.add(killer)
+            return outcome, 1 + chosen.index(killer)
+        self._broken.add(killer)
+        return self._outcome(mutant, tests)
 
+    def _trial(self, mutant: Mutant, tests: Sequence[str]) -> int:
+        name = mutant.path.removesuffix(".py").replace("/", ".")
+        module = sys.modules.get(name)
+        source = (ROOT / mutant.path).read_text(encoding="utf-8")
+        if module is None or not replaced(module, mutant.code(source) or ""):
+            return 0
+        return self._passes(tests)
 
-def _failing(items: Sequence[pytest.Item]) -> Sequence[str]:
-    """The tests of these that fail: all are tried at once, and one by one if that fails."""
-    if child_outcome(lambda: _passes(items)) == "survived":
-        return []
-    if len(items) == 1:
-        return [items[0].nodeid]
-    half = len(items) // 2
-    return [*_failing(items[:half]), *_failing(items[half:])]
-
-
-def _passes(items: Sequence[pytest.Item]) -> int:
-    """0 if all pass, 1 at the first that does not."""
-    for item in items:
-        if any(report.failed for report in runtestprotocol(item, log=False, nextitem=None)):
-            return 1
-    return 0
-
-
-def _trial(mutant: Mutant, items: Sequence[pytest.Item]) -> int:
-    name = mutant.path.removesuffix(".py").replace("/", ".")
-    module = sys.modules.get(name)
-    source = (ROOT / mutant.path).read_text(encoding="utf-8")
-    if module is None or not replaced(module, mutant.code(source) or ""):
+    def _passes(self, tests: Sequence[str]) -> int:
+        """0 if all pass; else 1 at the first that does not, which is written down."""
+        for test in tests:
+            reports = runtestprotocol(self._items[test], log=False, nextitem=None)
+            if any(report.failed for report in reports):
+                self._killer.write_text(test, encoding="utf-8")
+                return 1
         return 0
-    return _passes(items)
 
 
 def replaced(module: ModuleType, source: str) -> bool:

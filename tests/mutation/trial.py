@@ -32,15 +32,16 @@ ALWAYS = ("tests/test_style.py",)
 
 
 class Failures:
-    """A pytest plugin that notes which tests failed."""
+    """A pytest plugin that writes down which tests failed."""
 
-    def __init__(self):
-        self.names: list[str] = []
+    def __init__(self, record: Path):
+        self._record = record
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Errors of a fixture are failures too."""
         if report.failed:
-            self.names.append(report.nodeid)
+            with self._record.open("a", encoding="utf-8") as file:
+                file.write(report.nodeid + "\n")
 
 
 class Bench:
@@ -49,7 +50,8 @@ class Bench:
     def __init__(self, folder: Path):
         self.root = folder
         self.reach = Reach()
-        self.broken: frozenset[str] = frozenset()
+        self._broken: set[str] = set()
+        self._sound: set[str] = set()
         command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
         names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
         for name in names.stdout.split("\0"):
@@ -68,7 +70,7 @@ class Bench:
             near = stem in test or f"tests/{folder}/" in test or mutant.path in test
             return not near, self.reach.seconds[test]
 
-        chosen = sorted(self.reach.of(mutant.path, mutant.line) - self.broken, key=order)
+        chosen = sorted(self.reach.of(mutant.path, mutant.line), key=order)
         first = self._within(chosen, FIRST_S)
         return [*ALWAYS, *first], self._within(chosen[len(first) :], THEN_S)
 
@@ -77,39 +79,49 @@ class Bench:
         ends_s = [*accumulate(self.reach.seconds[test] for test in tests)]
         return tests[: min(MOST_TESTS, max(1, bisect_right(ends_s, limit_s)))]
 
-    def leave_out_broken(self, mutants: Sequence[Mutant]) -> None:
-        """Run all tests that these need once without a mutant; what fails then proves nothing."""
-        wanted = {test for m in mutants for part in self.tests(m) for test in part}
-        record = self.root / "failed"
-        self.outcome(sorted(wanted), record=record)
-        self.broken = frozenset(record.read_text(encoding="utf-8").splitlines())
-
     def tried(self, mutant: Mutant) -> Verdict:
         """The verdict on a mutant; the copy is whole again afterwards."""
-        file = self.root / mutant.path
-        first, then = self.tests(mutant)
         started_s = time.monotonic()
-        file.write_text(mutant.code(file.read_text(encoding="utf-8")) or "", encoding="utf-8")
-        try:
-            outcome, count = self.outcome(first), len(first)
-            if outcome == "survived" and then:
-                outcome, count = self.outcome(then), count + len(then)
-        finally:
-            shutil.copy2(ROOT / mutant.path, file)  # its old time too, so that old bytecode holds
+        outcome, count = "survived", 0
+        for part in self.tests(mutant):
+            tests = [test for test in part if test not in self._broken]
+            outcome, count = self._outcome(mutant, tests), count + len(tests)
+            if outcome != "survived":
+                break
         seconds = round(time.monotonic() - started_s, 1)
         return Verdict(outcome=outcome, num_tests=count, seconds=seconds)
 
-    def outcome(self, tests: Sequence[str], *, record: Path | None = None) -> str:
-        """Survived if all these tests pass; a child runs them, so that nothing stays imported.
+    def _outcome(self, mutant: Mutant, tests: Sequence[str]) -> str:
+        """What these tests make of a mutant; one that fails without it too is left out."""
+        if not tests:
+            return "survived"
+        outcome = self._run_with(mutant, tests)
+        if outcome != "killed":
+            return outcome
+        killers = self._killers() or tests  # none is named where nothing could be collected
+        if self._sound.issuperset(killers) or self._run(killers) == "survived":
+            self._sound.update(killers)
+            return outcome
+        self._broken.update(killers)
+        return self._outcome(mutant, [test for test in tests if test not in self._broken])
 
-        Args:
-            tests: their names, in the order in which they run.
-            record: runs them all, and writes the names of those that failed to this file.
-        """
+    def _run_with(self, mutant: Mutant, tests: Sequence[str]) -> str:
+        file = self.root / mutant.path
+        file.write_text(mutant.code(file.read_text(encoding="utf-8")) or "", encoding="utf-8")
+        try:
+            return self._run(tests)
+        finally:
+            shutil.copy2(ROOT / mutant.path, file)  # its old time too, so that old bytecode holds
+
+    def _run(self, tests: Sequence[str]) -> str:
+        """Survived if all pass; a child runs them, so that nothing stays imported."""
         limit_s = 60 + PATIENCE * sum(self.reach.seconds.get(test, 1.0) for test in tests)
-        return child_outcome(lambda: self._run(tests, record), limit_s)
+        return child_outcome(lambda: self._in_child(tests), limit_s)
 
-    def _run(self, tests: Sequence[str], record: Path | None) -> int:
+    def _killers(self) -> Sequence[str]:
+        return (self.root / "failed").read_text(encoding="utf-8").splitlines()
+
+    def _in_child(self, tests: Sequence[str]) -> int:
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
         os.chdir(self.root)
         os.environ["PYTHONPATH"] = str(self.root)
@@ -121,9 +133,6 @@ class Bench:
         os.dup2(log, 2)
         options = ["-q", "-p", "no:cacheprovider", "-p", "tests.mutation.quick"]
         options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # imported before
-        options += ["--hypothesis-profile=mutation", *([] if record else ["-x"])]
-        failures = Failures()
-        code = int(pytest.main([*options, *tests], plugins=[failures]))
-        if record:
-            record.write_text("\n".join(failures.names), encoding="utf-8")
-        return code
+        options += ["--hypothesis-profile=mutation", "-x"]
+        (self.root / "failed").write_text("", encoding="utf-8")
+        return int(pytest.main([*options, *tests], plugins=[Failures(self.root / "failed")]))
