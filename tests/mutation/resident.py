@@ -93,7 +93,12 @@ def replaced(module: ModuleType, source: str) -> bool:
     other = {"__name__": module.__name__, "__file__": module.__file__}
     exec(compile(source, str(module.__file__), "exec"), other)
     old, new = dict(_functions(vars(module), module)), dict(_functions(other, module))
-    changed = [name for name in old.keys() & new.keys() if old[name].__code__ != new[name].__code__]
+    changed = [
+        name
+        for name in old.keys() & new.keys()
+        if old[name].__code__ != new[name].__code__
+        and old[name].__code__.co_freevars == new[name].__code__.co_freevars
+    ]
     for name in changed:
         old[name].__code__ = new[name].__code__
     for loaded in [m for n, m in sys.modules.items() if n.startswith("kvsim.")]:

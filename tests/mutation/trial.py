@@ -61,8 +61,8 @@ class Bench:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, target)
 
-    def tests(self, mutant: Mutant) -> tuple[Sequence[str], Sequence[str]]:
-        """The tests to run first, and those to run if it lives: near ones and quick ones first."""
+    def tests(self, mutant: Mutant) -> Sequence[Sequence[str]]:
+        """Tests in parts, each to run if the mutant lives so far: near and quick ones first."""
         stem = Path(mutant.path).stem
         folder = Path(mutant.path).parts[1]
 
@@ -72,7 +72,7 @@ class Bench:
 
         chosen = sorted(self.reach.of(mutant.path, mutant.line), key=order)
         first = self._within(chosen, FIRST_S)
-        return [*ALWAYS, *first], self._within(chosen[len(first) :], THEN_S)
+        return ALWAYS, first, self._within(chosen[len(first) :], THEN_S)
 
     def _within(self, tests: Sequence[str], limit_s: float) -> Sequence[str]:
         """As many tests from the front as end in time, at least one."""
