@@ -150,8 +150,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "player_clock": ("step {step} of {steps}", "第 {step} 步，共 {steps} 步"),
     "player_sentence": (
         "Step {step}: {running} running, {waiting} waiting, {preempted} preempted, {done} "
-        "answered. Paged: {used} of {blocks} blocks held, {shared} of them shared; sharing spares "
-        "{saved} blocks, {cached} free blocks can still be read. Reserved: {held} in memory, "
+        "answered. Paged: {used} of {blocks} blocks held, {shared} of them shared, which spares "
+        "{saved}; {cached} more are free but can still be read. Reserved: {held} in memory, "
         "{queue} waiting, {finished} answered; {tokens} of {slots} slots hold tokens.",
         "第 {step} 步：{running} 个运行、{waiting} 个等待、{preempted} 个被抢占、{done} 个完成。"
         "分页：{blocks} 块中占用 {used} 块，其中 {shared} 块共享；共享省下 {saved} 块，"
@@ -159,9 +159,9 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{slots} 个槽位中 {tokens} 个存有 token。",
     ),
     "player_quiet": ("no event", "无事件"),
-    "player_allocated": ("{count} blocks taken", "取用 {count} 块"),
-    "player_hit": ("{count} tokens found cached", "命中 {count} 个 token"),
-    "player_evicted": ("{count} cached blocks lost", "淘汰 {count} 个缓存块"),
+    "player_allocated": ("blocks taken: {count}", "取用 {count} 块"),
+    "player_hit": ("tokens found cached: {count}", "命中 {count} 个 token"),
+    "player_evicted": ("cached blocks lost: {count}", "淘汰 {count} 个缓存块"),
     "player_admitted": ("starts: {list}", "开始：{list}"),
     "player_preempted": ("preempted: {list}", "被抢占：{list}"),
     "player_finished": ("answered: {list}", "完成：{list}"),
