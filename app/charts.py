@@ -38,6 +38,7 @@ STYLES = {
     kvsim.SegmentName.OTHER_PROCESSES: Style(color="#8A949E"),
 }
 BAR_HEIGHT, ROW_HEIGHT = 130, 64
+NEAR_THE_LEFT = 0.4  # share of the chart: a label there would be cut off on its left
 CHART_HEIGHT = 150  # of axis, legend and the lines' labels
 BEYOND = Style(color=DANGER, pattern="/", hatch="#E58A4D")
 
@@ -89,7 +90,9 @@ def _limits(rows: Sequence[Row], t: Text) -> list[tuple[Figure, Figure]]:
         if len(at) == 1:
             num_bytes = at.pop()
             label = t(f"{name}_line", size=gib(num_bytes))
-            lines.append(_limit(num_bytes, label, row=height, dash=dash))
+            end = max(row.bar.end_bytes for row in rows)
+            anchor = "left" if num_bytes < NEAR_THE_LEFT * end else "right"
+            lines.append(_limit(num_bytes, label, row=height, dash=dash, anchor=anchor))
     return lines
 
 
@@ -229,7 +232,9 @@ def _stretch(name: str, start_bytes: int, num_bytes: int, style: Style) -> Figur
     }
 
 
-def _limit(num_bytes: int, label: str, *, row: float, dash: str) -> tuple[Figure, Figure]:
+def _limit(
+    num_bytes: int, label: str, *, row: float, dash: str, anchor: str
+) -> tuple[Figure, Figure]:
     """A line across the bar, and its label above, in the row given."""
     at = _in_gib(num_bytes)
     shape = {
@@ -247,7 +252,7 @@ def _limit(num_bytes: int, label: str, *, row: float, dash: str) -> tuple[Figure
         "yref": "paper",
         "text": label,
         "showarrow": False,
-        "xanchor": "right",
+        "xanchor": anchor,
         "yanchor": "bottom",
         "font": {"size": 13},
     }

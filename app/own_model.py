@@ -51,7 +51,9 @@ def _files(t: Text, config_mb: int) -> OwnModel:
         help=t("help_gguf", limit=GGUF_MB),
     )
     st.caption(t("gguf_cut", limit=GGUF_MB))
-    st.code(f"head -c {GGUF_MB * 1_000_000} model.gguf > header.gguf", language="bash")
+    st.code(
+        f"head -c {GGUF_MB * 1_000_000} model.gguf > header.gguf", language="bash", wrap_lines=True
+    )
     st.caption(t("config_not_in_link"))
     if pasted or (config is None and gguf is None):
         return OwnModel(config=pasted)

@@ -180,7 +180,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "metric_concurrency": ("Maximum concurrency", "最大并发"),
     "metric_requests": ("Requests at once", "并发请求数"),
     "metric_longest": ("Longest request", "最长请求"),
-    "metric_longest_of": ("tokens, with as many at once", "token，并发数不变"),
+    "metric_longest_of": ("tokens", "token"),
     "over_all_gpus": ("over all GPUs", "所有 GPU 合计"),
     "metric_bytes_per_token_help_engine": (
         "What one more token of one request adds.",

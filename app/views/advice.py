@@ -44,7 +44,7 @@ def _pair(pair: kvsim.FixPair, t: Text) -> None:
     st.subheader(t("fix_pair"), anchor=False)
     first, then = pair.first_setting, pair.then.setting
     changes = {first: pair.first_value, then: pair.then.value}
-    costs = t("between_costs").join((t(f"cost_{first}"), t(f"cost_{then}")))
+    costs = t("between_costs").join(dict.fromkeys(t(f"cost_{name}") for name in changes))
     _row(pair.then, changes, " + ".join(f"{n}={v}" for n, v in changes.items()), costs, t)
 
 

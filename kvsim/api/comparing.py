@@ -95,7 +95,7 @@ def plan_engine(
     """
     facts = _facts(deployment)
     planned = engine_plan(deployment, settings, facts, concurrent_requests=concurrent_requests)
-    return replace(planned, command=engine_line(deployment, planned.judged.settings))
+    return replace(planned, command=engine_line(deployment, planned.judged.started_settings))
 
 
 def _facts(deployment: Deployment) -> Facts:

@@ -1,6 +1,6 @@
 """An engine's answer where it is not vLLM: memory of every device, verdict, what would help."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kvsim.analytic.capacity import Verdict
 from kvsim.analytic.host_memory import HostMemory
@@ -10,6 +10,7 @@ from kvsim.planner.answer import plain
 from kvsim.planner.engine_memory import BEFORE, BESIDE, WEIGHTS, Held, MemoryPart
 from kvsim.specs.deployment import Deployment
 from kvsim.specs.engine import EngineName
+from kvsim.specs.llama_cpp import LlamaCpp
 from kvsim.specs.overheads import Interval, exact, total
 from kvsim.specs.pool_settings import PoolSettings
 
@@ -91,6 +92,15 @@ class Judged:
     verdict: Verdict
     reasons: tuple[str, ...]
     not_modeled: tuple[str, ...]
+
+    @property
+    def started_settings(self) -> PoolSettings:
+        """The settings with the context and slots that were judged, where no flag states them."""
+        own = self.settings
+        if not isinstance(own, LlamaCpp) or own.ctx_size is not None:
+            return own
+        slots = own.parallel or self.concurrent_requests
+        return replace(own, ctx_size=self.num_tokens * slots, parallel=slots)
 
     @property
     def tightest(self) -> DeviceShare:

@@ -120,3 +120,11 @@ def test_one_request_is_one_curve():
     names = [trace["name"] for trace in charts.growth(growth_of(requests=1), T)["data"]]
     assert names.count("cache, 1 request") == 1
     assert not any("requests" in name for name in names)
+
+
+def test_a_label_at_the_left_edge_is_not_cut():
+    """A small GPU under a large model: the line stands where no label fits to its left."""
+    notes = bars(plan_of(8, model="llama-3.1-405b").memory)["layout"]["annotations"]
+    assert {note["xanchor"] for note in notes} == {"left"}
+    notes = bars(plan_of(8).memory)["layout"]["annotations"]
+    assert {note["xanchor"] for note in notes} == {"right"}

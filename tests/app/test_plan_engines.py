@@ -220,3 +220,11 @@ def test_the_stated_limit_is_the_enforced_one(open_app):
     limit = own_model.GGUF_MB * 1_000_000
     assert any(f"head -c {limit} " in code.value for code in app.sidebar.code)
     assert limit <= own_model.GGUF_MB * 2**20
+
+
+def test_the_launch_line_starts_what_was_judged():
+    """Without the context it would be the model's own, which may not fit."""
+    plan = plan_of(kvsim.EngineName.LLAMA_CPP, requests=4)
+    words = plan.command.split()
+    assert words[words.index("--ctx-size") + 1] == str(4 * 8192)
+    assert words[words.index("--parallel") + 1] == "4"

@@ -155,3 +155,34 @@ def test_chinese_is_chosen_in_the_page(visit):
     page.get_by_role("radio", name="zh").click()
     expect(page.get_by_role("heading", name=re.compile("单个 GPU 的显存"))).to_be_visible()
     page.wait_for_url(re.compile(r"lang=zh"))
+
+
+def test_another_engine_is_chosen_in_the_page(visit):
+    """Verdict, settings and launch line follow, and the link keeps the choice."""
+    page = visit("?engine=llama.cpp&concurrent_requests=4")
+    expect(page.get_by_text("llama-server -m")).to_be_visible()
+    check_nothing_is_clipped(page)
+    page.set_viewport_size({"width": 1300, "height": 900})
+    page.get_by_role("combobox", name="Engine").click()
+    page.get_by_role("option", name="sglang").click()
+    expect(page.get_by_text("sglang.launch_server")).to_be_visible()
+    page.wait_for_url(re.compile(r"engine=sglang"))
+
+
+@pytest.mark.parametrize("content", [b"not a model", b"GGUF\x03\x00\x00\x00" + b"\xff" * 99])
+def test_a_bad_gguf_file_is_explained(visit, content):
+    """No traceback, no number, and the server lives on."""
+    page = visit("?model=custom&engine=llama.cpp")
+    files = {"name": "../x.gguf", "mimeType": "application/octet-stream", "buffer": content}
+    page.locator("input[type=file]").nth(1).set_input_files(files)
+    expect(page.get_by_role("alert")).to_contain_text("is no readable GGUF file")
+    assert page.get_by_text("Traceback").count() == 0
+    assert page.get_by_test_id("stMetricValue").count() == 0
+
+
+def test_two_changes_are_applied_by_one_click(visit):
+    """Where no single one is enough."""
+    page = visit("?model=llama-3.1-405b&gpu=L4&concurrent_requests=1")
+    page.get_by_role("button", name=re.compile(r" \+ ")).click()
+    page.wait_for_url(re.compile(r"_size=|quantization="))
+    expect(page.get_by_role("heading", name="Does not fit")).to_have_count(0)
