@@ -7,12 +7,12 @@ from kvsim import __version__
 from kvsim.errors import KvsimError, WorkerError
 from kvsim.io.overheads import overhead_model
 from kvsim.planner.plan import Evaluation, evaluate
-from kvsim.planner.replica import ready_replica
+from kvsim.planner.replica import Replica, ready_replica
 from kvsim.planner.search_candidate import SearchGoal
 from kvsim.planner.search_floor import floor_of, load_of
 from kvsim.planner.search_points import SearchPoints
 from kvsim.planner.search_probe import find_capacity, probe_rate
-from kvsim.planner.search_rows import capacity_row, probe_row, refused
+from kvsim.planner.search_rows import capacity_row, probe_row, refused, trial_row
 from kvsim.planner.sweep_rows import Row
 from kvsim.sim.request_arrays import RequestArrays
 from kvsim.specs.deployment import Deployment
@@ -29,6 +29,7 @@ class SharedSearch:
     goal: SearchGoal
     seeds: tuple[int, ...]
     workloads: tuple[RequestArrays, ...]  # one for each seed
+    fewest_replicas: Mapping[int, int]  # of each candidate, by closed forms; tried first
     rates: Mapping[int, float]  # of the candidates whose further seeds are asked for
 
     @property
@@ -48,6 +49,8 @@ def run_candidates(shared: object, points: range) -> list[Row]:
         raise WorkerError(msg)
     if points[0] < shared.num_candidates:
         return [_capacity(shared, candidate) for candidate in points]
+    if shared.points.is_trial(points[0]):
+        return [_trial(shared, shared.points.tried(point)) for point in points]
     return _further_seeds(shared, points)
 
 
@@ -64,19 +67,30 @@ def judged(deployment: Deployment) -> Evaluation:
 def _capacity(shared: SharedSearch, candidate: int) -> Row:
     requests, goal = shared.workloads[0], shared.goal
     try:
-        replica = ready_replica(
-            judged(shared.deployments[candidate]), requests, efficiencies=goal.efficiencies
-        )
+        replica = _ready(shared, candidate, requests)
+        floor = floor_of(load_of(requests, replica), replica)
         found = find_capacity(
-            replica,
-            requests,
-            goal.limits,
-            floor=floor_of(load_of(requests, replica), replica),
-            demanded_per_s=goal.rate_per_s,
+            replica, requests, goal.limits, floor=floor, demanded_per_s=goal.rate_per_s
         )
     except KvsimError as error:
         return refused(candidate, shared.seeds[0], str(error))
     return capacity_row(candidate, shared.seeds[0], found)
+
+
+def _trial(shared: SharedSearch, candidate: int) -> Row:
+    requests, goal = shared.workloads[0], shared.goal
+    replicas = shared.fewest_replicas[candidate]
+    try:
+        replica = _ready(shared, candidate, requests)
+        found = probe_rate(replica, requests, goal.limits, goal.share(replicas))
+    except KvsimError as error:
+        return refused(candidate, shared.seeds[0], str(error))
+    return trial_row(candidate, shared.seeds[0], found, replicas=replicas)
+
+
+def _ready(shared: SharedSearch, candidate: int, requests: RequestArrays) -> Replica:
+    evaluation = judged(shared.deployments[candidate])
+    return ready_replica(evaluation, requests, efficiencies=shared.goal.efficiencies)
 
 
 def _further_seeds(shared: SharedSearch, points: Sequence[int]) -> list[Row]:
@@ -84,9 +98,7 @@ def _further_seeds(shared: SharedSearch, points: Sequence[int]) -> list[Row]:
     for point in points:
         candidate, place = shared.points.seed_run(point)
         requests, goal = shared.workloads[place], shared.goal
-        replica = ready_replica(
-            judged(shared.deployments[candidate]), requests, efficiencies=goal.efficiencies
-        )
+        replica = _ready(shared, candidate, requests)
         found = probe_rate(replica, requests, goal.limits, shared.rates[candidate])
         rows.append(probe_row(candidate, shared.seeds[place], found))
     return rows

@@ -63,23 +63,29 @@ class SearchRuns:
         self.done = set(self.kept)
 
     def _task_of(self, row: Row) -> int:
-        cells = cells_of(row)
+        cells, points = cells_of(row), self.shared.points
         candidate = int(cells["candidate"] or 0)
-        is_first = cells["seed"] == self.shared.seeds[0]
-        return candidate if is_first else self.shared.num_candidates + candidate
+        if cells["seed"] != self.shared.seeds[0]:
+            return points.further(candidate)[0]
+        return points.trial(candidate) if cells["is_trial"] else candidate
 
     def capacities(self, candidates: Sequence[int]) -> Iterator[Row]:
         """The first seed's row of each of these candidates."""
         tasks = [Task(index=i, points=range(i, i + 1)) for i in candidates]
         yield from self._rows(tasks, self.shared)
 
+    def trials(self, candidates: Sequence[int]) -> Iterator[Row]:
+        """One run of each of these candidates."""
+        places = [self.shared.points.trial(i) for i in candidates]
+        yield from self._rows([Task(index=i, points=range(i, i + 1)) for i in places], self.shared)
+
     def further_seeds(self, rates: Mapping[int, float]) -> Iterator[Row]:
         """The other seeds' rows of candidates, at the rates that the first one found."""
         if len(self.shared.seeds) == 1:
             return
         shared = replace(self.shared, rates=rates)
-        first = shared.num_candidates
-        tasks = [Task(index=first + i, points=shared.points.further(i)) for i in rates]
+        seeds = [shared.points.further(i) for i in rates]
+        tasks = [Task(index=points[0], points=points) for points in seeds]
         yield from self._rows(tasks, shared)
 
     def _rows(self, tasks: Sequence[Task], shared: SharedSearch) -> Iterator[Row]:

@@ -12,10 +12,10 @@ from kvsim.api.search_setup import SearchWorkload, candidates, search_workload, 
 from kvsim.api.serving import over_seeds
 from kvsim.errors import SpecError
 from kvsim.io.commands import vllm_serve
-from kvsim.planner.search import Search, number
+from kvsim.planner.search import Runs, Search
 from kvsim.planner.search_candidate import Candidate, SearchGoal
 from kvsim.planner.search_result import SearchResult, search_result
-from kvsim.planner.search_rows import Found, cells_of, seed_figures
+from kvsim.planner.search_rows import Found, cells_of, number, seed_figures
 from kvsim.planner.seeds import SeedSpread
 from kvsim.planner.sweep_run import Backend
 from kvsim.sim.request_arrays import RequestArrays
@@ -162,6 +162,11 @@ def _shared(state: Search, drawn: SearchWorkload, seeds: tuple[int, ...]) -> Sha
         goal=state.goal,
         seeds=seeds,
         workloads=drawn.requests,
+        fewest_replicas={
+            i: replicas
+            for i, one in everyone
+            if one.bounds is not None and (replicas := one.fewest_replicas(state.goal)) is not None
+        },
         rates={},
     )
 
@@ -188,7 +193,8 @@ def _run(
     further: list[Found] = []
     runs.open()
     try:
-        state.run(runs.capacities, prunes=prune, on_progress=on_progress)
+        both = Runs(capacities=runs.capacities, trials=runs.trials)
+        state.run(both, prunes=prune, on_progress=on_progress)
         members = state.conclude()
         rates = {i: number(state.found[i], "rate_per_s") for i in members}
         further += (cells_of(row) for row in runs.further_seeds(rates))

@@ -1,14 +1,14 @@
 """Search: closed forms leave out what cannot win, simulations decide among the rest."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from kvsim.planner.search_candidate import Candidate, Outcome, SearchGoal, ranked_cost
-from kvsim.planner.search_front import Objectives, dominator, front
-from kvsim.planner.search_rows import Found, cells_of
+from kvsim.planner.search_front import Objectives, dominator, front, throughput_level
+from kvsim.planner.search_rows import Found, cells_of, number
 from kvsim.planner.sweep_rows import Row
 
-ROUND = 16
+ROUND = 8
 """Candidates that are simulated before it is looked again who can still win; it depends on nobody's
 number of processes, so that all leave out the same."""
 
@@ -18,6 +18,15 @@ give."""
 
 Run = Callable[[Sequence[int]], Iterator[Row]]
 """Simulates candidates, given their indices: a row each, in any order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runs:
+    """What can be simulated: the capacity, or one run of the fewest replicas."""
+
+    capacities: Run
+    trials: Run
+
 
 Progress = Callable[[int], None]
 
@@ -33,6 +42,7 @@ class Search:
         self.candidates = {one.index: one for one in candidates}
         self.goal = goal
         self.found: dict[int, Found] = {}
+        self.trials: dict[int, Found] = {}
         self.objectives: dict[int, Objectives] = {}
         self.interrupted = False
 
@@ -46,8 +56,8 @@ class Search:
         """Candidates that need no simulation any more."""
         return len(self.candidates) - sum(i not in self.found for i in self.open)
 
-    def run(self, simulate: Run, *, prunes: bool, on_progress: Progress) -> None:
-        """Simulate, round by round, whoever can still win; then say who did.
+    def run(self, runs: Runs, *, prunes: bool, on_progress: Progress) -> None:
+        """Simulate, round by round, whoever can still win.
 
         Raises:
             KeyboardInterrupt: as it comes; what was done is kept, and `conclude` still works.
@@ -56,17 +66,35 @@ class Search:
             self._leave_out_the_slow()
         on_progress(self.num_settled)
         while waiting := [i for i in self.open if i not in self.found]:
-            self._simulate(self._promising(waiting) if prunes else waiting, simulate, on_progress)
+            chosen = self._promising(waiting) if prunes else waiting
+            untried = [i for i in chosen if prunes and self._can_be_tried(i)]
+            for row in runs.trials(untried):
+                self._try(cells_of(row))
+            known = [i for i in chosen if i not in untried]
+            self._simulate(known, runs.capacities, on_progress)
             if prunes:
                 self._leave_out_the_overtaken()
                 on_progress(self.num_settled)
         if not self.objectives:
-            self._simulate(self._nearest(), simulate, on_progress)
+            self._simulate(self._nearest(), runs.capacities, on_progress)
+
+    def _can_be_tried(self, index: int) -> bool:
+        return self.goal.rate_per_s is not None and index not in self.trials
 
     def _simulate(self, chosen: Sequence[int], simulate: Run, on_progress: Progress) -> None:
         for row in simulate(chosen):
             self._take(cells_of(row))
             on_progress(self.num_settled)
+
+    def _try(self, found: Found) -> None:
+        index = int(found["candidate"] or 0)
+        self.trials[index] = found
+        if found["refusal"] is not None:
+            self._settle(index, Outcome.REFUSED, str(found["refusal"]))
+
+    def best_case(self, index: int) -> Objectives:
+        """What a candidate could be at best, by all that is known."""
+        return self.candidates[index].best_case(self.goal, self.trials.get(index))
 
     def _take(self, found: Found) -> None:
         index = int(found["candidate"] or 0)
@@ -94,15 +122,14 @@ class Search:
 
     def _promising(self, waiting: Sequence[int]) -> list[int]:
         """Of those that nobody beats at their best, the cheapest."""
-        best = {i: self.candidates[i].best_case(self.goal) for i in waiting}
+        best = {i: self.best_case(i) for i in waiting}
         return front(best, best)[:ROUND]
 
     def _leave_out_the_overtaken(self) -> None:
         for index in self.open:
             if index in self.found:
                 continue
-            best = self.candidates[index].best_case(self.goal)
-            winner = dominator(best, self.objectives)
+            winner = dominator(self.best_case(index), self.objectives)
             if winner is not None:
                 reason = f"candidate {winner} is better than this one can be"
                 self._settle(index, Outcome.OVERTAKEN, reason)
@@ -148,13 +175,6 @@ def objectives_of(candidate: Candidate, found: Found, goal: SearchGoal) -> Objec
     )
     return Objectives(
         cost=ranked_cost(cost, goal),
-        output_tokens_per_s=number(found, "output_tokens_per_s"),
+        throughput_level=throughput_level(rate * goal.output_tokens_per_request),
         latency_s=number(found, f"e2e_s_{goal.percentile}"),
     )
-
-
-def number(found: Mapping[str, object], name: str) -> float:
-    """A figure that is there."""
-    value = found[name]
-    assert isinstance(value, int | float)
-    return float(value)

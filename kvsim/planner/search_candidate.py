@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from math import ceil
 from typing import Self
 
 from kvsim.errors import KvsimError, SpecError
@@ -11,7 +10,9 @@ from kvsim.planner.fleet import FleetCost, fleet_cost
 from kvsim.planner.plan import Evaluation
 from kvsim.planner.replica import Replica
 from kvsim.planner.search_floor import floor_of, load_of
-from kvsim.planner.search_front import Objectives
+from kvsim.planner.search_front import Objectives, throughput_level
+from kvsim.planner.search_probe import fewest_replicas
+from kvsim.planner.search_rows import Found, number
 from kvsim.planner.serving_level import check_limited
 from kvsim.sim.metrics import spread
 from kvsim.sim.request_arrays import RequestArrays
@@ -43,7 +44,7 @@ class SearchGoal:
     spare: int
     efficiencies: Efficiencies
     tokens_per_request: float  # prompt and answer
-    output_tokens_per_gap: float  # all answers, over the gaps between arrivals
+    output_tokens_per_request: float
 
     def __post_init__(self) -> None:
         check_limited(self.limits)
@@ -75,7 +76,7 @@ class SearchGoal:
             spare=spare,
             efficiencies=efficiencies,
             tokens_per_request=(int(requests.num_prompt_tokens.sum()) + answers) / len(requests),
-            output_tokens_per_gap=answers / (len(requests) - 1),
+            output_tokens_per_request=answers / len(requests),
         )
 
     @property
@@ -94,6 +95,11 @@ class SearchGoal:
     def percentile(self) -> str:
         """Of the latency that is ranked: without measured speeds, never one of the tail."""
         return "p99" if self.is_calibrated else "p50"
+
+    def share(self, replicas: int) -> float:
+        """Each replica's share of the demanded rate."""
+        assert self.rate_per_s is not None
+        return self.rate_per_s / replicas
 
     @property
     def cost_name(self) -> str:
@@ -135,15 +141,27 @@ class Candidate:
             tokens_per_s=rate * goal.tokens_per_request,
         )
 
-    def best_case(self, goal: SearchGoal) -> Objectives:
-        """What it could be at best."""
+    def fewest_replicas(self, goal: SearchGoal) -> int | None:
+        """Replicas that could bear the demanded rate at best; None where none is demanded."""
         assert self.bounds is not None
-        most = self.bounds.most_rate_per_s
-        replicas = None if goal.rate_per_s is None else ceil(goal.rate_per_s / most)
+        if goal.rate_per_s is None:
+            return None
+        return fewest_replicas(self.bounds.most_rate_per_s, goal.rate_per_s)
+
+    def best_case(self, goal: SearchGoal, trial: Found | None) -> Objectives:
+        """What it could be at best, after a trial of the fewest replicas if there was one."""
+        assert self.bounds is not None
+        most, latency_s = self.bounds.most_rate_per_s, self.bounds.least_latency_s
+        replicas = self.fewest_replicas(goal)
+        if trial is not None and replicas is not None:
+            if trial["replicas"] is None:
+                replicas += 1
+            else:
+                latency_s = number(trial, f"e2e_s_{goal.percentile}")
         return Objectives(
             cost=ranked_cost(self.cost(goal, replicas=replicas, rate_per_s=most), goal),
-            output_tokens_per_s=most * goal.output_tokens_per_gap,
-            latency_s=self.bounds.least_latency_s,
+            throughput_level=throughput_level(most * goal.output_tokens_per_request),
+            latency_s=latency_s,
         )
 
 

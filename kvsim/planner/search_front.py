@@ -1,14 +1,29 @@
 """Pareto fronts over cost, throughput and latency."""
 
 from collections.abc import Iterable, Mapping
+from math import floor, log
 from typing import NamedTuple
+
+THROUGHPUT_STEP = 0.1
+"""Share by which throughputs must differ to count: a capacity is found within a tolerance, and
+another seed moves it."""
+
+
+def throughput_level(output_tokens_per_s: float) -> int:
+    """Steps of a tenth from one token a second.
+
+    Example:
+        >>> throughput_level(1000.0), throughput_level(1050.0), throughput_level(1100.0)
+        (72, 72, 73)
+    """
+    return floor(log(output_tokens_per_s) / log(1 + THROUGHPUT_STEP))
 
 
 class Objectives(NamedTuple):
-    """What is weighed: a cost and a latency, less is better; a throughput, more is."""
+    """What is weighed: a cost and a latency, less is better; a throughput in steps, more is."""
 
     cost: float
-    output_tokens_per_s: float
+    throughput_level: int
     latency_s: float
 
     def dominates(self, other: "Objectives") -> bool:
@@ -16,7 +31,7 @@ class Objectives(NamedTuple):
         return (
             self != other
             and self.cost <= other.cost
-            and self.output_tokens_per_s >= other.output_tokens_per_s
+            and self.throughput_level >= other.throughput_level
             and self.latency_s <= other.latency_s
         )
 

@@ -83,29 +83,47 @@ def find_capacity(
             runs[rate_per_s] = probe_rate(replica, requests, limits, rate_per_s)
         return runs[rate_per_s]
 
-    alone = ALONE / float(floor.end_to_end_s.mean())
-    best = _highest(probe, most=floor.most_rate_per_s, least=alone)
+    most, low, high = floor.most_rate_per_s, None, floor.most_rate_per_s
+    if demanded_per_s is not None:
+        share = demanded_per_s / fewest_replicas(most, demanded_per_s)
+        low, high = (share, most) if probe(share).level.is_met else (None, share)
+    best = _highest(probe, low=low, high=high, least=ALONE / float(floor.end_to_end_s.mean()))
     if best is None:
-        worst = runs[min(runs)]
-        return Capacity(best=None, alone=worst, shared=None, replicas=None, num_runs=len(runs))
+        alone = runs[min(runs)]
+        return Capacity(best=None, alone=alone, shared=None, replicas=None, num_runs=len(runs))
     replicas, shared = None, best
     if demanded_per_s is not None:
-        replicas, shared = _fewest(probe, best, demanded_per_s)
+        first = fewest_replicas(most if low is not None else best.rate_per_s, demanded_per_s)
+        replicas, shared = _fewest(probe, demanded_per_s, first)
     return Capacity(best=best, alone=None, shared=shared, replicas=replicas, num_runs=len(runs))
 
 
-def _highest(probe: Callable[[float], Probe], *, most: float, least: float) -> Probe | None:
+def fewest_replicas(rate_per_s: float, demanded_per_s: float) -> int:
+    """Replicas of which each gets no more than a rate."""
+    return ceil(demanded_per_s / rate_per_s)
+
+
+def _highest(
+    probe: Callable[[float], Probe], *, low: float | None, high: float, least: float
+) -> Probe | None:
     """The probe at a rate that keeps the goal, one a tolerance above failing it; None: none does.
 
-    The highest rate of all is taken to fail: there, a queue grows for ever.
+    Args:
+        probe: runs at a rate.
+        low: a rate that keeps the goal, where one is known.
+        high: one that does not: the highest of all is taken to fail, for there queues only grow.
+        least: at which requests are as good as alone.
     """
-    low, high = most / 2, most
     tries = 0
-    while not probe(low).level.is_met:
+    while low is None:
+        middle = max(high / 2, least)
+        if probe(middle).level.is_met:
+            low = middle
+            continue
         tries += 1
-        if low <= least or (tries == TRIES and not probe(least).level.is_met):
+        if middle <= least or (tries == TRIES and not probe(least).level.is_met):
             return None
-        low, high = max(low / 2, least), low
+        high = middle
     while high > low * (1 + RATE_TOLERANCE):
         middle = sqrt(low * high)
         low, high = (middle, high) if probe(middle).level.is_met else (low, middle)
@@ -113,10 +131,9 @@ def _highest(probe: Callable[[float], Probe], *, most: float, least: float) -> P
 
 
 def _fewest(
-    probe: Callable[[float], Probe], best: Probe, demanded: float
+    probe: Callable[[float], Probe], demanded: float, first: int
 ) -> tuple[int | None, Probe]:
     """Replicas whose share of the demanded rate keeps the goal, and the run at that share."""
-    first = ceil(demanded / best.rate_per_s)
     for replicas in range(first, first + MORE_REPLICAS + 1):
         shared = probe(demanded / replicas)
         if shared.level.is_met:

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from kvsim.planner.fleet import FleetCost
-from kvsim.planner.search import Search, number
+from kvsim.planner.search import Search
 from kvsim.planner.search_candidate import Candidate, Outcome, SearchGoal
-from kvsim.planner.search_rows import Found
+from kvsim.planner.search_rows import Found, number
 from kvsim.planner.seeds import SeedSpread
 from kvsim.planner.serving_level import LATENCIES
 from kvsim.planner.sweep_rows import PERCENTILES
@@ -23,6 +23,7 @@ class Contender:
     candidate: Candidate
     found: Found | None
     cost: FleetCost | None
+    output_tokens_per_s: float | None  # at its capacity
     seeds: SeedSpread | None
     command: str | None
 
@@ -39,7 +40,7 @@ class Contender:
             "reason": one.reason,
             "gpus_per_replica": ranks,
             "capacity_per_s": found.get("capacity_per_s"),
-            "output_tokens_per_s": found.get("output_tokens_per_s"),
+            "output_tokens_per_s": self.output_tokens_per_s,
             "replicas": replicas,
             "rate_per_s": found.get("rate_per_s"),
             "share": found.get("share"),
@@ -174,6 +175,7 @@ def search_result(
                 candidate=one,
                 found=state.found.get(i),
                 cost=_cost(state, i),
+                output_tokens_per_s=_throughput(state, i),
                 seeds=spreads.get(i),
                 command=commands.get(i),
             )
@@ -198,10 +200,17 @@ def _cost(state: Search, index: int) -> FleetCost | None:
     )
 
 
+def _throughput(state: Search, index: int) -> float | None:
+    if index not in state.objectives:
+        return None
+    capacity = number(state.found[index], "capacity_per_s")
+    return capacity * state.goal.output_tokens_per_request
+
+
 def _notes(goal: SearchGoal) -> Iterator[str]:
     yield "another rate stretches all gaps alike, those between a conversation's turns too"
     yield "each replica is taken to get requests like all of them, at its share of the rate"
-    yield "a price that is a range is ranked by its middle"
+    yield "a price that is a range is ranked by its middle, throughput in steps of a tenth"
     if not goal.is_calibrated:
         yield (
             "step times are not calibrated: latencies and costs are lower bounds, capacities upper "

@@ -11,10 +11,10 @@ LATENCY_COLUMNS = tuple(f"{name}_{one}" for name in LATENCIES for one in PERCENT
 COLUMNS: Columns = {
     "candidate": int,
     "seed": int,
+    "is_trial": bool,
     "refusal": str,
     "runs": int,
     "capacity_per_s": float,
-    "output_tokens_per_s": float,
     "replicas": int,
     "rate_per_s": float,
     "share": float,
@@ -25,8 +25,8 @@ COLUMNS: Columns = {
     "not_modeled": str,
 }
 """A row's cells. `capacity_per_s` is None where the goal is missed at any rate; then the other
-figures are those of requests that are as good as alone. `output_tokens_per_s` are those at the
-capacity, `share`, latencies and `preemptions` those at `rate_per_s`."""
+figures are those of requests that are as good as alone. All figures but it are those at
+`rate_per_s`."""
 
 Found = Mapping[str, Cell]
 
@@ -42,7 +42,6 @@ def capacity_row(candidate: int, seed: int, found: Capacity) -> Row:
     cells: dict[str, Cell] = {"candidate": candidate, "seed": seed, "runs": found.num_runs}
     if found.best is not None:
         cells["capacity_per_s"] = found.best.rate_per_s
-        cells["output_tokens_per_s"] = found.best.level.output_tokens_per_s
         cells["replicas"] = found.replicas
     return _row(cells | ({} if shown is None else _figures(shown)))
 
@@ -55,6 +54,16 @@ def probe_row(candidate: int, seed: int, found: Probe) -> Row:
 def cells_of(row: Row) -> Found:
     """The cells by name."""
     return dict(zip(COLUMNS, row, strict=True))
+
+
+def trial_row(candidate: int, seed: int, found: Probe, *, replicas: int) -> Row:
+    """The row of one run at the highest share of the demanded rate that closed forms allow.
+
+    `replicas` are None where it missed the goal.
+    """
+    told: dict[str, Cell] = {"candidate": candidate, "seed": seed, "is_trial": True, "runs": 1}
+    told["replicas"] = replicas if found.level.is_met else None
+    return _row(told | _figures(found))
 
 
 def seed_figures(found: Found) -> dict[str, object]:
@@ -89,3 +98,10 @@ def _figures(probe: Probe) -> dict[str, Cell]:
 
 def _row(cells: Mapping[str, Cell]) -> Row:
     return tuple(cells.get(name) for name in COLUMNS)
+
+
+def number(found: Mapping[str, object], name: str) -> float:
+    """A figure that is there."""
+    value = found[name]
+    assert isinstance(value, int | float)
+    return float(value)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 import signal
 import subprocess
@@ -49,7 +50,8 @@ def weighed(one, result):
     cost, _, latency = result.ranked_by
     ends = one.as_dict()[cost]
     e2e = one.as_dict()["e2e_s"][latency.partition(".")[2]]
-    return sum(ends) / 2, -one.found["output_tokens_per_s"], e2e
+    steps = math.floor(math.log(one.output_tokens_per_s) / math.log(1.1))
+    return sum(ends) / 2, -steps, e2e
 
 
 def is_beaten(one, others):
