@@ -15,6 +15,7 @@ from typing import IO
 import streamlit as st
 
 from app.job import MAX_STEPS, Job, Result
+from app.search_job import Found, SearchJob
 
 MAX_RUNS = 2
 """Jobs done at once on this server; the next ones wait."""
@@ -24,6 +25,9 @@ MAX_WAITING = 6
 
 MAX_RUN_S = 60
 """Most seconds that a job may take."""
+
+AnyJob = Job | SearchJob
+AnyResult = Result | Found
 
 KEPT_STEPS = 2 * MAX_STEPS
 """Steps of the results that are kept: some 100 MB."""
@@ -49,14 +53,14 @@ class Outcome:
     """How a job ended: with its result, or the library's reason, or neither."""
 
     state: State
-    result: Result | None = None
+    result: AnyResult | None = None
     reason: str = ""
 
 
 class Ticket:
     """A job on its way. Invariant: once it is over, `outcome` is there and nothing changes."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: AnyJob) -> None:
         self.job = job
         self.served, self.total = 0, 0
         self.outcome: Outcome | None = None
@@ -157,7 +161,7 @@ class Worker:
             match pickle.load(replies):
                 case (int(served), int(total)):
                     ticket.served, ticket.total = served, total
-                case Result() as result:
+                case Result() | Found() as result:
                     return Outcome(state=State.DONE, result=result)
                 case reason:
                     return Outcome(state=State.REFUSED, reason=str(reason))
@@ -176,16 +180,16 @@ class Desk:
         self._waiting: deque[Ticket] = deque()
         self._num_running = 0
         self._idle: list[Worker] = []
-        self._results: OrderedDict[Job, Result] = OrderedDict()
+        self._results: OrderedDict[AnyJob, AnyResult] = OrderedDict()
 
-    def known(self, job: Job) -> Result | None:
+    def known(self, job: AnyJob) -> AnyResult | None:
         """The job's result, if it was done lately."""
         with self._lock:
             if job in self._results:
                 self._results.move_to_end(job)
             return self._results.get(job)
 
-    def start(self, job: Job) -> Ticket:
+    def start(self, job: AnyJob) -> Ticket:
         """A ticket for the job: over at once if its result is known or too many wait."""
         ticket = Ticket(job)
         known = self.known(job)
@@ -244,9 +248,9 @@ class Desk:
                 worker.close()
         return Worker()
 
-    def _keep(self, job: Job, result: Result) -> None:
+    def _keep(self, job: AnyJob, result: AnyResult) -> None:
         self._results[job] = result
-        while sum(len(kept.done.steps) for kept in self._results.values()) > KEPT_STEPS:
+        while sum(kept.num_steps for kept in self._results.values()) > KEPT_STEPS:
             self._results.popitem(last=False)
 
 

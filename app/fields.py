@@ -11,7 +11,7 @@ MOST = 2**53 - 1
 MAX_WORD = 20
 """Characters of a word."""
 
-Value = str | int | float | bool | None
+Value = str | int | float | bool | list[str] | None
 
 
 class Kind(StrEnum):
@@ -24,6 +24,7 @@ class Kind(StrEnum):
     SAVED = "saved"  # a scenario as text
     SHARE = "share"
     SIZE = "size"  # in GiB
+    SOME = "some"  # of the options, in the order in which they were chosen
     SWITCH = "switch"
     WORD = "word"
 
@@ -41,6 +42,7 @@ class Field:
     most: int = MOST
     empty: str = "engine_decides"  # key of the text for no value
     longest: int = MAX_WORD  # letters of a word
+    clears: bool = False  # whether it can be emptied though its default is a number
     accepts: Callable[[str], bool] = bool
 
     @property
@@ -71,6 +73,8 @@ class Field:
             return ""
         if isinstance(value, bool):
             return str(value).lower()
+        if isinstance(value, list):
+            return ",".join(value)
         if isinstance(value, float) and value.is_integer():
             return str(int(value))
         return str(value)
@@ -81,13 +85,16 @@ class Field:
                 return _whole(text) if text else None
             case Kind.RATE | Kind.AMOUNT | Kind.SHARE | Kind.SIZE:
                 return float(text) if text else None
+            case Kind.SOME:
+                return text.split(",") if text else []
             case Kind.SWITCH:
                 return {"true": True, "false": False}.get(text.lower())
         return text
 
     def _holds(self, value: Value) -> bool:
-        if self.kind is Kind.CHOICE:
-            return value in self.options()
+        if self.kind in (Kind.CHOICE, Kind.SOME):
+            chosen = value if isinstance(value, list) else [value]
+            return set(chosen) <= set(self.options()) and len(set(chosen)) == len(chosen)
         if isinstance(value, bool):
             return self.kind is Kind.SWITCH
         if isinstance(value, int):
@@ -97,7 +104,7 @@ class Field:
             return math.isfinite(value) and self.low <= value <= high
         if isinstance(value, str):
             return self.accepts(value) if self.kind is Kind.SAVED else len(value) <= self.longest
-        return self.default is None or self.kind is Kind.RATE
+        return self.default is None or self.clears or self.kind is Kind.RATE
 
 
 def read_query(

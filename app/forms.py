@@ -129,6 +129,14 @@ def widget(field: Field, t: Text) -> Value:
                 help=doc,
                 persist_state="session",
             )
+        case Kind.SOME:
+            return st.multiselect(
+                label,
+                field.options(),
+                key=field.name,
+                help=doc,
+                persist_state="session",
+            )
         case Kind.SWITCH:
             return st.toggle(
                 label,
@@ -149,7 +157,8 @@ def widget(field: Field, t: Text) -> Value:
 
 
 def _number(field: Field, label: str, doc: str, t: Text) -> Value:
-    default: Any = None if field.kind is Kind.RATE else field.default  # None: it can be emptied
+    can_clear = field.clears or field.kind is Kind.RATE
+    default: Any = None if can_clear else field.default  # None: it can be emptied
     if field.kind is Kind.COUNT:
         count: int | None = st.number_input(
             label,

@@ -12,6 +12,7 @@ from app.texts import (
     plan,
     reasons,
     run_results,
+    search,
     sidebar,
     simulate,
     tutorial,
@@ -20,7 +21,7 @@ from app.texts import (
 LANGUAGES = ("en", "zh")
 MODULES = (
     *(sidebar, plan, reasons, engines, compare, frontier),
-    *(simulate, run_results, paging, learn, tutorial, log),
+    *(simulate, run_results, search, paging, learn, tutorial, log),
 )
 TEXTS: dict[str, tuple[str, str]] = {
     key: texts for module in MODULES for key, texts in module.TEXTS.items()

@@ -131,6 +131,11 @@ class Result:
     report: Json
 
     @property
+    def num_steps(self) -> int:
+        """What it takes to keep it."""
+        return len(self.done.steps)
+
+    @property
     def figures(self) -> Json:
         """The first seed's figures."""
         return self.runs[0]

@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # kvsim/ and app/ 
 import streamlit as st
 
 from app import engine_fields, forms, link
-from app.views import compare, engines, frontier, learn, log, paging, plan, simulate
+from app.views import compare, engines, frontier, learn, log, paging, plan, search, simulate
 
 HERE = Path(__file__).resolve().parent
 st.set_page_config(page_title="kvsim", page_icon=str(HERE / "icon.svg"), layout="wide")
@@ -57,6 +57,11 @@ def show_simulate() -> None:
     simulate.show(scenario, t)
 
 
+def show_search() -> None:
+    """Page *Search*, of the sidebar's model."""
+    search.show(scenario, t)
+
+
 def show_paging() -> None:
     """Page *Paging*, of the scenario in the sidebar."""
     say_whose_page()
@@ -83,6 +88,7 @@ page = st.navigation(
         st.Page(show_engines, title=t("page_engines"), url_path="engines"),
         st.Page(show_compare, title=t("page_compare"), url_path="compare"),
         st.Page(show_simulate, title=t("page_simulate"), url_path="simulate"),
+        st.Page(show_search, title=t("page_search"), url_path="search"),
         st.Page(show_paging, title=t("page_paging"), url_path="paging"),
         st.Page(show_learn, title=t("page_learn"), url_path="learn"),
         st.Page(show_log, title=t("page_log"), url_path="log"),

@@ -9,6 +9,7 @@ from app.engine_charts import FIGURES
 from app.engine_fields import DIVIDES_LAYERS, ENGINE, OWN, OWN_FIELDS, VLLM, settings
 from app.fields import Field, Kind, Value
 from app.run_fields import RUN_FIELDS
+from app.search_fields import SEARCH_FIELDS
 from app.talk import PAGING
 
 LINK_VERSION = "1"
@@ -148,7 +149,8 @@ COMPARED = Field(
 """What the bars of page Compare show."""
 
 PAGE_FIELDS = {
-    field.name: field for field in (COMPARED, FIGURE, STEP, TARGET, *RUN_FIELDS, *PAGING, *LOG)
+    field.name: field
+    for field in (COMPARED, FIGURE, STEP, TARGET, *RUN_FIELDS, *SEARCH_FIELDS, *PAGING, *LOG)
 }
 """Inputs of one page alone; their values stay when the visitor looks at another."""
 
@@ -234,7 +236,7 @@ class Scenario:
         name = kvsim.EngineName(self.engine)
         replicas = self.data_parallel_size if name is kvsim.EngineName.SGLANG else 1
         return kvsim.Deployment(
-            model=self._model(),
+            model=read_model(self.model, self.config, self.own),
             accelerator=kvsim.accelerator(self.gpu),
             engine=kvsim.Vllm(
                 max_model_len=self.max_model_len,
@@ -257,7 +259,7 @@ class Scenario:
             KvsimError: if they describe nothing that can be.
         """
         return kvsim.Deployment(
-            model=self._model(),
+            model=read_model(self.model, self.config, self.own),
             accelerator=kvsim.accelerator(self.gpu),
             engine=self._engine(),
             parallel=kvsim.Parallelism(
@@ -277,19 +279,6 @@ class Scenario:
             other_processes_bytes=_bytes(self.other_processes_gib),
             host_memory_bytes=_bytes(self.host_memory_gib),
         )
-
-    def _model(self) -> kvsim.ModelSpec:
-        if isinstance(self.own, kvsim.KvsimError):
-            raise self.own
-        if self.own is not None:
-            return self.own
-        if self.model != CUSTOM:
-            return kvsim.load_model(self.model)
-        text = self.config or ""
-        if len(text.encode("utf-8", "replace")) > MAX_CONFIG_BYTES:
-            msg = f"config.json must be <= {MAX_CONFIG_BYTES:,} bytes here"
-            raise kvsim.FileError(msg)
-        return kvsim.load_model(kvsim.parse_config(text, name="config.json"))
 
     def _engine(self) -> kvsim.Vllm:
         return kvsim.Vllm(
@@ -316,6 +305,27 @@ def of(
     shared: dict[str, Any] = {n: v for n, v in values.items() if n not in OWN_FIELDS}
     own_settings = tuple((name, values[name]) for name in OWN_FIELDS)
     return Scenario(config=config, own=own, own_settings=own_settings, **shared)
+
+
+def read_model(
+    model: str, config: str | None, own: kvsim.ModelSpec | kvsim.KvsimError | None
+) -> kvsim.ModelSpec:
+    """A model of the catalogue, or the visitor's own.
+
+    Raises:
+        KvsimError: if what the visitor brings is none.
+    """
+    if isinstance(own, kvsim.KvsimError):
+        raise own
+    if own is not None:
+        return own
+    if model != CUSTOM:
+        return kvsim.load_model(model)
+    text = config or ""
+    if len(text.encode("utf-8", "replace")) > MAX_CONFIG_BYTES:
+        msg = f"config.json must be <= {MAX_CONFIG_BYTES:,} bytes here"
+        raise kvsim.FileError(msg)
+    return kvsim.load_model(kvsim.parse_config(text, name="config.json"))
 
 
 def _bytes(gib: float | None) -> int | None:

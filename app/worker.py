@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 import kvsim
 from app.job import do
+from app.search_job import SearchJob, find
 
 LESS_URGENT = 5
 MEMORY_BYTES = 2 * kvsim.GiB
@@ -30,7 +31,8 @@ def serve(jobs: BinaryIO, replies: BinaryIO) -> None:
         except EOFError:
             return
         try:
-            send(do(job, lambda served, total: send((served, total))))
+            work = find if isinstance(job, SearchJob) else do
+            send(work(job, lambda served, total: send((served, total))))
         except kvsim.KvsimError as error:
             send(str(error))
 

@@ -144,6 +144,7 @@ if TYPE_CHECKING:
     from kvsim.planner.run_comparison import Change, RunComparison
     from kvsim.planner.running_server import RunningServer
     from kvsim.planner.scenario_answer import Holding, ScenarioAnswer, UsdPerHour
+    from kvsim.planner.search_candidate import SearchOutcome
     from kvsim.planner.search_result import Contender, SearchResult, Shortfall
     from kvsim.planner.seeds import SeedSpread
     from kvsim.planner.serving_level import Level
@@ -362,6 +363,7 @@ _HOMES = {
     "kvsim.specs.workload": ("PoissonTraffic", "PromptSegment", "Request", "Workload"),
     "kvsim.planner.advise": ("Fix", "FixPair"),
     "kvsim.planner.answer": ("Plan",),
+    "kvsim.planner.search_candidate": ("SearchOutcome",),
     "kvsim.planner.search_result": ("Contender", "SearchResult", "Shortfall"),
     "kvsim.planner.seeds": ("SeedSpread",),
     "kvsim.planner.workload_summary": ("WorkloadSummary",),
@@ -619,6 +621,7 @@ __all__ = [
     "Scenario",
     "ScenarioAnswer",
     "SchedulerConfig",
+    "SearchOutcome",
     "SearchResult",
     "SeedSpread",
     "Segment",

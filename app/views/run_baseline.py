@@ -83,7 +83,9 @@ def asked(t: Text) -> Baseline | None:
         names = ", ".join(inert(part) for part in lost) or t("baseline_files")
         st.warning(t("baseline_ignored", values=names), icon=":material/link_off:")
         return None
-    return remember(Baseline(job=job, link=link, result=desk().known(job)))
+    known = desk().known(job)
+    result = known if isinstance(known, Result) else None
+    return remember(Baseline(job=job, link=link, result=result))
 
 
 def remember(baseline: Baseline) -> Baseline:

@@ -140,7 +140,7 @@ def _result(job: Job, baseline: Baseline | None, t: Text) -> Result | None:
         _progress(tickets, t)
         return None
     known = desk().known(job)
-    if known is not None:
+    if isinstance(known, Result):
         return known
     own = next((ticket for ticket in tickets if ticket.job == job), None)
     if own is None:
@@ -155,7 +155,8 @@ def _baseline_result(baseline: Baseline | None, t: Text) -> Result | None:
         return None if baseline is None else baseline.result
     tickets: tuple[Ticket, ...] = st.session_state.get(TICKETS, ())
     own = next((ticket for ticket in tickets if ticket.job == baseline.job), None)
-    found = desk().known(baseline.job) if own is None else _outcome(own, t)
+    known = desk().known(baseline.job) if own is None else _outcome(own, t)
+    found = known if isinstance(known, Result) else None
     if found is None and own is None:
         st.info(t("baseline_press_run"), icon=":material/info:")
     if found is not None:
@@ -173,7 +174,7 @@ def _outcome(ticket: Ticket, t: Text) -> Result | None:
     elif outcome.state in NOTICES:
         words = t(NOTICES[outcome.state], seconds=str(MAX_RUN_S), runs=str(MAX_RUNS))
         st.warning(words, icon=":material/warning:")
-    return outcome.result
+    return outcome.result if isinstance(outcome.result, Result) else None
 
 
 @st.fragment(run_every=POLL_S)

@@ -11,8 +11,8 @@ from kvsim.io.workloads import named_workload
 from kvsim.planner.replica import ready_replica
 from kvsim.planner.search_candidate import (
     Candidate,
-    Outcome,
     SearchGoal,
+    SearchOutcome,
     bounds_of,
     refused,
     unfit,
@@ -154,7 +154,7 @@ def _judged(
             index=index,
             settings=settings,
             deployment=deployment,
-            outcome=Outcome.NO_PRICE,
+            outcome=SearchOutcome.NO_PRICE,
             reason=f"no price of {deployment.accelerator.name} is known: state one",
         )
     replica = ready_replica(evaluation, requests, efficiencies=goal.efficiencies)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from kvsim.planner.search_candidate import Candidate, Outcome, SearchGoal, ranked_cost
+from kvsim.planner.search_candidate import Candidate, SearchGoal, SearchOutcome, ranked_cost
 from kvsim.planner.search_front import Objectives, dominator, front, throughput_level
 from kvsim.planner.search_rows import Found, cells_of, number
 from kvsim.planner.sweep_rows import Row
@@ -90,7 +90,7 @@ class Search:
         index = int(found["candidate"] or 0)
         self.trials[index] = found
         if found["refusal"] is not None:
-            self._settle(index, Outcome.REFUSED, str(found["refusal"]))
+            self._settle(index, SearchOutcome.REFUSED, str(found["refusal"]))
 
     def best_case(self, index: int) -> Objectives:
         """What a candidate could be at best, by all that is known."""
@@ -100,15 +100,15 @@ class Search:
         index = int(found["candidate"] or 0)
         self.found[index] = found
         if found["refusal"] is not None:
-            self._settle(index, Outcome.REFUSED, str(found["refusal"]))
+            self._settle(index, SearchOutcome.REFUSED, str(found["refusal"]))
         elif found["capacity_per_s"] is None or (
             self.goal.rate_per_s is not None and found["replicas"] is None
         ):
-            self._settle(index, Outcome.MISSES, missed(found, self.goal))
+            self._settle(index, SearchOutcome.MISSES, missed(found, self.goal))
         else:
             self.objectives[index] = objectives_of(self.candidates[index], found, self.goal)
 
-    def _settle(self, index: int, outcome: Outcome, reason: str) -> None:
+    def _settle(self, index: int, outcome: SearchOutcome, reason: str) -> None:
         self.candidates[index] = replace(self.candidates[index], outcome=outcome, reason=reason)
 
     def _leave_out_the_slow(self) -> None:
@@ -118,7 +118,7 @@ class Search:
             if bounds is not None and bounds.most_share < limits.slo_share:
                 reason = f"at most {bounds.most_share:.2%} of the requests can keep the limits, "
                 reason += f"{limits.slo_share:.2%} must, even if each is alone"
-                self._settle(index, Outcome.TOO_SLOW, reason)
+                self._settle(index, SearchOutcome.TOO_SLOW, reason)
 
     def _promising(self, waiting: Sequence[int]) -> list[int]:
         """Of those that nobody beats at their best, the cheapest."""
@@ -132,7 +132,7 @@ class Search:
             winner = dominator(self.best_case(index), self.objectives)
             if winner is not None:
                 reason = f"candidate {winner} is better than this one can be"
-                self._settle(index, Outcome.OVERTAKEN, reason)
+                self._settle(index, SearchOutcome.OVERTAKEN, reason)
 
     def _nearest(self) -> list[int]:
         """Those out of reach of which the limits ask least, by closed forms."""
@@ -149,12 +149,14 @@ class Search:
         for index, objectives in self.objectives.items():
             winner = dominator(objectives, self.objectives)
             if winner is None:
-                self._settle(index, Outcome.FRONT, "none is as good in all and better in something")
+                self._settle(
+                    index, SearchOutcome.FRONT, "none is as good in all and better in something"
+                )
             else:
                 reason = f"candidate {winner} is as good in all and better in something"
-                self._settle(index, Outcome.DOMINATED, reason)
+                self._settle(index, SearchOutcome.DOMINATED, reason)
         for index in self.open:
-            self._settle(index, Outcome.NOT_REACHED, "the search was stopped before")
+            self._settle(index, SearchOutcome.NOT_REACHED, "the search was stopped before")
         return members
 
 

@@ -21,7 +21,7 @@ from kvsim.specs.efficiencies import Efficiencies
 from kvsim.specs.limits import ServiceLimits
 
 
-class Outcome(StrEnum):
+class SearchOutcome(StrEnum):
     """What became of a candidate."""
 
     FRONT = "front"
@@ -125,7 +125,7 @@ class Candidate:
     settings: Mapping[str, object]
     deployment: Deployment | None
     bounds: Bounds | None = None
-    outcome: Outcome | None = None
+    outcome: SearchOutcome | None = None
     reason: str | None = None
     missing_bytes: int = 0  # of the cache on one device, where it does not fit
 
@@ -193,7 +193,7 @@ def refused(index: int, settings: Mapping[str, object], error: KvsimError) -> Ca
         index=index,
         settings=settings,
         deployment=None,
-        outcome=Outcome.REFUSED,
+        outcome=SearchOutcome.REFUSED,
         reason=str(error),
     )
 
@@ -204,7 +204,7 @@ def unfit(index: int, settings: Mapping[str, object], evaluation: Evaluation) ->
         index=index,
         settings=settings,
         deployment=evaluation.deployment,
-        outcome=Outcome.DOES_NOT_FIT,
+        outcome=SearchOutcome.DOES_NOT_FIT,
         reason="; ".join(evaluation.fit.reasons),
         missing_bytes=evaluation.fit.missing_bytes,
     )

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 from kvsim.planner.fleet import FleetCost
 from kvsim.planner.search import Search
-from kvsim.planner.search_candidate import Candidate, Outcome, SearchGoal
+from kvsim.planner.search_candidate import Candidate, SearchGoal, SearchOutcome
 from kvsim.planner.search_rows import Found, number
 from kvsim.planner.seeds import SeedSpread
 from kvsim.planner.serving_level import LATENCIES
@@ -119,7 +119,7 @@ class SearchResult:
             "interrupted": self.interrupted,
             "step_time": {"source": self.goal.step_time, "calibrated": self.goal.is_calibrated},
             "ranked_by": list(self.ranked_by),
-            "outcomes": {str(name): outcomes[name] for name in Outcome if outcomes[name]},
+            "outcomes": {str(name): outcomes[name] for name in SearchOutcome if outcomes[name]},
             "runs": runs,
             "front": [self.contenders[index].as_dict() for index in self.front],
             "candidates": [one.as_dict() for one in self.contenders.values()],

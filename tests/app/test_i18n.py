@@ -17,6 +17,7 @@ from app.views import (
     plan,
     reasons,
     run_results,
+    search,
     simulate,
     verdict,
 )
@@ -87,6 +88,7 @@ NAMED_ELSEWHERE = {
     *(field.empty for field in (scenario.FIELDS | scenario.PAGE_FIELDS).values()),
     *("paste_first", "ask_hub_first", "trace_first", "press_run", "press_run_again"),
     *simulate.NOTICES.values(),
+    *search.NOTICES.values(),
     *("log_explained", "log_unexplained", "log_printed", "log_predicted"),
 }
 
@@ -136,6 +138,8 @@ def test_texts_that_are_put_together_exist():
     keys |= {f"{what}_help" for what in ("make_baseline", "ask_scenario", "remove_scenario")}
     keys |= {f"outcome_{name}" for name in log.OUTCOMES}
     keys |= {f"walk_{name}" for name in learn_work.WALK}
+    keys |= {f"search_outcome_{outcome.name.lower()}" for outcome in kvsim.SearchOutcome}
+    keys |= {f"axis_{name}" for name in ("usd_per_month", "usd_per_million_tokens")}
     keys |= {f"player_{name}" for name in paging.PLAYER}
     keys |= {f"method_{name}" for name in (*kvsim.Reservation, "paged", "paged-cache")}
     keys |= {f"part_{name}" for name in paging_charts.PARTS}

@@ -21,7 +21,7 @@ def test_a_default_is_a_valid_value(name):
     if field.kind is Kind.CHOICE:
         assert field.default in field.options()
     elif field.default is not None:
-        assert field.parse(str(field.default)) == field.default
+        assert field.parse(field.write(field.default)) == field.default
 
 
 @pytest.mark.parametrize(
