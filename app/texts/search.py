@@ -105,7 +105,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "search_none": ("No candidate keeps the goal", "没有候选能达到目标"),
     "search_cheapest": (
         "The cheapest that keeps the goal: **{setup}**",
-        "达到目标的最便宜方案：**{setup}**",
+        "达到目标的最便宜方案为 **{setup}**",
     ),
     "axis_usd_per_month": ("USD per month", "每月美元"),
     "axis_usd_per_million_tokens": ("USD per million tokens", "每百万 token 美元"),

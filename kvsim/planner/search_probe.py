@@ -19,6 +19,12 @@ RATE_TOLERANCE = 0.03
 ALONE = 0.1
 """Requests in service on average, if each were alone, at the rate at which they are taken to be."""
 
+SAMPLE = 5
+"""A first look is taken at the first of so many parts of the requests: it says where to look."""
+
+LEAST_SAMPLE = 1000
+"""Requests of a first look, at least: fewer say nothing of a tail, and save nothing."""
+
 TRIES = 2
 """Halvings of the rate that fail before it is asked whether requests keep the goal even alone."""
 
@@ -87,7 +93,12 @@ def find_capacity(
     if demanded_per_s is not None:
         share = demanded_per_s / fewest_replicas(most, demanded_per_s)
         low, high = (share, most) if probe(share).level.is_met else (None, share)
-    best = _highest(probe, low=low, high=high, least=ALONE / float(floor.end_to_end_s.mean()))
+    least = ALONE / float(floor.end_to_end_s.mean())
+    edge = Edge(low=low, high=high, least=least)
+    sample = first_requests(requests, len(requests) // SAMPLE)
+    if len(sample) >= LEAST_SAMPLE:
+        edge = edge.near(_look(replica, sample, limits, edge), probe)
+    best = edge.found(probe)
     if best is None:
         alone = runs[min(runs)]
         return Capacity(best=None, alone=alone, shared=None, replicas=None, num_runs=len(runs))
@@ -103,31 +114,80 @@ def fewest_replicas(rate_per_s: float, demanded_per_s: float) -> int:
     return ceil(demanded_per_s / rate_per_s)
 
 
-def _highest(
-    probe: Callable[[float], Probe], *, low: float | None, high: float, least: float
-) -> Probe | None:
-    """The probe at a rate that keeps the goal, one a tolerance above failing it; None: none does.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edge:
+    """Rates between which the highest lies that keeps the goal.
 
-    Args:
-        probe: runs at a rate.
-        low: a rate that keeps the goal, where one is known.
-        high: one that does not: the highest of all is taken to fail, for there queues only grow.
-        least: at which requests are as good as alone.
+    `low` keeps it, None where no such rate is known; `high` does not: the highest of all is taken
+    to fail, for there queues only grow. At `least`, requests are as good as alone.
     """
-    tries = 0
-    while low is None:
-        middle = max(high / 2, least)
-        if probe(middle).level.is_met:
-            low = middle
-            continue
-        tries += 1
-        if middle <= least or (tries == TRIES and not probe(least).level.is_met):
-            return None
-        high = middle
-    while high > low * (1 + RATE_TOLERANCE):
-        middle = sqrt(low * high)
-        low, high = (middle, high) if probe(middle).level.is_met else (low, middle)
-    return probe(low)
+
+    low: float | None
+    high: float
+    least: float
+
+    def found(self, probe: Callable[[float], Probe]) -> Probe | None:
+        """The probe at a rate that keeps the goal, one a tolerance above failing it; None: none."""
+        low, high, tries = self.low, self.high, 0
+        while low is None:
+            middle = max(high / 2, self.least)
+            if probe(middle).level.is_met:
+                low = middle
+                continue
+            tries += 1
+            if middle <= self.least:
+                return None
+            if tries == TRIES and not probe(self.least).level.is_met:
+                return None
+            high = middle
+        while high > low * (1 + RATE_TOLERANCE):
+            middle = sqrt(low * high)
+            low, high = (middle, high) if probe(middle).level.is_met else (low, middle)
+        return probe(low)
+
+    def near(self, guess: float | None, probe: Callable[[float], Probe]) -> "Edge":
+        """The same, closer to where a first look found it, in strides that double."""
+        if guess is None:
+            return self
+        low, high, stride = self.low, self.high, 1 + RATE_TOLERANCE
+        rate = guess if low is None or guess > low else low * stride
+        began: bool | None = None
+        while self.least < rate < high and (low is None or rate > low):
+            is_met = probe(rate).level.is_met
+            low, high = (rate, high) if is_met else (low, rate)
+            if began not in (None, is_met):
+                break
+            began = is_met
+            rate = rate * stride if is_met else rate / stride
+            stride *= stride
+        return replace(self, low=low, high=high)
+
+
+def first_requests(requests: RequestArrays, count: int) -> RequestArrays:
+    """So many requests, the first ones."""
+    num_segments = int(requests.first_segment[count])
+    columns = {
+        name: getattr(requests, name)[:count]
+        for name in (
+            *("arrival_s", "num_prompt_tokens", "num_output_tokens", "output_segment"),
+            *("place", "sample"),
+        )
+    }
+    return replace(
+        requests,
+        **columns,
+        first_segment=requests.first_segment[: count + 1],
+        segment_id=requests.segment_id[:num_segments],
+        segment_tokens=requests.segment_tokens[:num_segments],
+    )
+
+
+def _look(
+    replica: Replica, sample: RequestArrays, limits: ServiceLimits, edge: Edge
+) -> float | None:
+    """Where the first requests alone put the edge; None: nowhere."""
+    found = edge.found(lambda rate: probe_rate(replica, sample, limits, rate))
+    return None if found is None else found.rate_per_s
 
 
 def _fewest(
