@@ -23,7 +23,6 @@ def pareto(result: kvsim.SearchResult, t: Text) -> Figure:
     others = [one for one in able if one.candidate.index not in members]
     most = max((one.output_tokens_per_s or 0.0 for one in able), default=1.0)
     dots = _Dots(result=result, most=most, t=t)
-    by_cost = {"type": "log", "title": {"text": t(f"axis_{result.goal.cost_name}")}}
     return {
         "data": [
             dots.of(others, name=t("search_others"), color=OTHER, symbol="circle-open"),
@@ -33,15 +32,29 @@ def pareto(result: kvsim.SearchResult, t: Text) -> Figure:
         "layout": {
             "height": HEIGHT,
             "margin": {"l": 0, "r": 0, "t": 8, "b": 0},
-            "xaxis": by_cost | {"automargin": True},
-            "yaxis": {
-                "type": "log",
-                "title": {"text": t("axis_e2e", percentile=result.goal.percentile)},
-                "automargin": True,
-            },
+            "xaxis": _axis(
+                t(f"axis_{result.goal.cost_name}"), [middle(one, result) for one in able]
+            ),
+            "yaxis": _axis(
+                t("axis_e2e", percentile=result.goal.percentile),
+                [latency_s(one, result) for one in able],
+            ),
             "legend": {"orientation": "h", "x": 0, "y": -0.24, "yanchor": "top"},
             "dragmode": False,
         },
+    }
+
+
+def _axis(title: str, values: Sequence[float]) -> Figure:
+    """A logarithmic axis with marks at 1, 2 and 5 times each power of ten around the values."""
+    powers = range(math.floor(math.log10(min(values))), math.ceil(math.log10(max(values))) + 1)
+    marks = [digit * 10.0**power for power in powers for digit in (1, 2, 5)]
+    return {
+        "type": "log",
+        "title": {"text": title},
+        "automargin": True,
+        "tickvals": marks,
+        "ticktext": [f"{mark:,.10g}" for mark in marks],
     }
 
 

@@ -155,7 +155,7 @@ def _best(result: kvsim.SearchResult, t: Text) -> None:
             t("search_e2e_below", percentile=result.goal.percentile),
         ),
     }
-    with st.grid(4, min_column_width=220):
+    with st.grid(2, min_column_width=240):
         for name, (value, below) in figures.items():
             st.metric(
                 t(f"metric_search_{name}"),
