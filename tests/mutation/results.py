@@ -25,6 +25,10 @@ a `-`, a constant grows by one, a condition is negated, a decorator goes. Cosmic
 random sample of places in `kvsim/specs`, `kvsim/engines` and `kvsim/analytic` is tried, one change
 each, against the tests that reach the line. A mutant on which no test fails has survived.
 """
+NOTE = """\
+Of 400 drawn, the first 338 were tried to the end: the machine served others too. Of the first 35
+tried, 29 were killed; tests that survivors asked for were written since, and count.
+"""
 
 
 def page() -> str:
@@ -50,6 +54,7 @@ def page() -> str:
             f"| {len(rows)} | {killed} | {count['timeout']} | {len(survivors)}"
             f" | {killed / len(rows):.1%} |",
             "",
+            NOTE,
             "### Survivors",
             "",
             "| where | line | became | why it lives |",
