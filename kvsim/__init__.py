@@ -165,6 +165,7 @@ if TYPE_CHECKING:
     from kvsim.sim.config import SchedulerConfig
     from kvsim.sim.contiguous import Reservation
     from kvsim.sim.contiguous_map import ContiguousFrame, ContiguousMap, Stay
+    from kvsim.sim.disaggregated_run import DisaggregatedSimulation
     from kvsim.sim.metrics import PrefixCacheUse, Spread, Waste
     from kvsim.sim.points import TimelinePoint, timeline_points
     from kvsim.sim.prefix_reuse import PrefixReuse, prefix_reuse
@@ -181,6 +182,7 @@ if TYPE_CHECKING:
     from kvsim.specs.calibration import Calibration
     from kvsim.specs.deployment import Deployment
     from kvsim.specs.digest import digest
+    from kvsim.specs.disaggregation import Disaggregation
     from kvsim.specs.efficiencies import Efficiencies
     from kvsim.specs.engine import EngineName, UsageContext, Vllm
     from kvsim.specs.engine_log import EngineLog, LogEngine, Outcome
@@ -402,6 +404,8 @@ _HOMES = {
     "kvsim.specs.parallel": ("Parallelism",),
     "kvsim.specs.small_chat": ("SmallChat",),
     "kvsim.specs.routing": ("Routing", "RoutingPolicy"),
+    "kvsim.specs.disaggregation": ("Disaggregation",),
+    "kvsim.sim.disaggregated_run": ("DisaggregatedSimulation",),
     "kvsim.sim.replicas": ("ReplicatedSimulation",),
     "kvsim.specs.paging_study": ("BatchTime",),
     "kvsim.specs.transformers": ("CacheImplementation", "QuantizedBackend", "Transformers"),
@@ -537,6 +541,8 @@ __all__ = [
     "DeviceBytes",
     "DeviceShare",
     "Difference",
+    "DisaggregatedSimulation",
+    "Disaggregation",
     "Efficiencies",
     "EngineLog",
     "EngineName",

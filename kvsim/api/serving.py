@@ -7,6 +7,7 @@ from kvsim.api.preparing import Prepared, prepare, prepare_blocks
 from kvsim.io.workloads import named_workload
 from kvsim.planner.workload_summary import WorkloadSummary, summarize
 from kvsim.sim.cover import SchedulerName
+from kvsim.sim.disaggregated import check_pools, simulate_disaggregated
 from kvsim.sim.moment import Observer
 from kvsim.sim.request_arrays import RequestArrays
 from kvsim.sim.serve import Service
@@ -16,6 +17,7 @@ from kvsim.sim.simulate_replicas import simulate_replicas
 from kvsim.sim.simulation import Simulation
 from kvsim.specs.attention import check_positive
 from kvsim.specs.deployment import Deployment
+from kvsim.specs.disaggregation import Disaggregation
 from kvsim.specs.efficiencies import Efficiencies
 from kvsim.specs.engine import Vllm
 from kvsim.specs.model import ModelSpec
@@ -100,6 +102,7 @@ def simulate(
     offload: Offload | None = None,
     routing: Routing | str = RoutingPolicy.ROUND_ROBIN,
     replicas: int | None = None,
+    disaggregation: Disaggregation | None = None,
     watermark: float = 0.0,
     acceptance_rate: float = 0.0,
     seed: int = 0,
@@ -125,6 +128,8 @@ def simulate(
             asks for them.
         routing: by what requests are sent to replicas: a policy's name, or with its thresholds.
         replicas: engines behind the router; None: the `data_parallel_size`.
+        disaggregation: a pool for prompts and one for answers, and the link between; the result
+            is a `DisaggregatedSimulation` then. None: every engine does both.
         watermark: share of the blocks that stays free when a request is admitted beside others.
         acceptance_rate: chance that a drafted token is right, if those before it were.
         seed: of that chance.
@@ -174,7 +179,15 @@ def simulate(
         observe=observe,
     )
     count = ready.replicas if replicas is None else replicas
-    return _served(ready, workload, service, replicas=count, routing=routing)
+    return _served(
+        ready,
+        workload,
+        service,
+        replicas=count,
+        parallel=deployment.parallel,
+        routing=routing,
+        disaggregation=disaggregation,
+    )
 
 
 def _served(
@@ -183,9 +196,11 @@ def _served(
     service: Service,
     *,
     replicas: int,
+    parallel: Parallelism,
     routing: Routing | str,
+    disaggregation: Disaggregation | None,
 ) -> Simulation:
-    """The run of one engine, or of several behind a router."""
+    """The run of one engine, of several behind a router, or of two pools."""
     rules = Routing.of(routing)
     check_positive(replicas=replicas)
     said: dict[str, Any] = {
@@ -193,6 +208,10 @@ def _served(
         "gpu": ready.gpu,
         "not_modeled": ready.not_modeled,
     }
+    if disaggregation is not None:
+        check_pools(parallel, replicas)
+        said |= {"rules": disaggregation, "copies": parallel.tensor_parallel_size}
+        return simulate_disaggregated(ready.setup, workload, service, routing=rules, **said)
     if replicas == 1:
         return run_simulation(ready.setup, workload, service, **said)
     return simulate_replicas(
@@ -255,6 +274,7 @@ def simulate_blocks(
     step_table: StepTable | None = None,
     offload: Offload | None = None,
     routing: Routing | str = RoutingPolicy.ROUND_ROBIN,
+    disaggregation: Disaggregation | None = None,
     watermark: float = 0.0,
     acceptance_rate: float = 0.0,
     seed: int = 0,
@@ -278,6 +298,7 @@ def simulate_blocks(
         offload: speeds of the tiers below the device, where the engine's `kv_offloading_size`
             asks for them.
         routing: by what requests are sent to replicas: a policy's name, or with its thresholds.
+        disaggregation: a pool for prompts and one for answers, each engine with the blocks.
         watermark: share of the blocks that stays free when a request is admitted beside others.
         acceptance_rate: chance that a drafted token is right, if those before it were.
         seed: of that chance.
@@ -313,4 +334,12 @@ def simulate_blocks(
         on_progress=on_progress,
         observe=observe,
     )
-    return _served(ready, workload, service, replicas=ready.replicas, routing=routing)
+    return _served(
+        ready,
+        workload,
+        service,
+        replicas=ready.replicas,
+        parallel=parallel or Parallelism(),
+        routing=routing,
+        disaggregation=disaggregation,
+    )

@@ -4,6 +4,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from functools import partial
 from typing import Any
 
@@ -16,6 +17,7 @@ from kvsim.errors import SpecError
 from kvsim.io.frames import check_ending
 from kvsim.io.step_table import read_step_table
 from kvsim.specs.deployment import Deployment
+from kvsim.specs.disaggregation import Disaggregation
 from kvsim.specs.efficiencies import Efficiencies
 from kvsim.specs.engine import Vllm
 from kvsim.specs.limits import ServiceLimits
@@ -51,6 +53,7 @@ def add_simulate(parser: argparse.ArgumentParser) -> None:
     _add_outputs(parser)
     add_fields(parser, Offload, skip=set())
     add_fields(parser, Routing, skip=set())
+    _add_pools(parser)
     add_fields(parser, Vllm, skip={"num_gpu_blocks_override"})
     add_fields(parser, Parallelism, skip=set())
     parser.add_argument(
@@ -124,6 +127,39 @@ def _add_service(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="what serves the requests; auto is the compiled twin where it covers the run",
     )
+
+
+def _add_pools(parser: argparse.ArgumentParser) -> None:
+    """Two pools of replicas, and the link between them."""
+    add_fields(parser, Disaggregation, skip={"transfer_bytes_per_s"})
+    parser.set_defaults(**dict.fromkeys((f.name for f in fields(Disaggregation)), None))
+    parser.add_argument(
+        "--transfer-bandwidth",
+        dest="transfer_bytes_per_s",
+        type=_gigabytes,
+        metavar="GB/s",
+        help="10^9 bytes per second between two replicas; default: transfers are free",
+    )
+
+
+def _gigabytes(text: str) -> float:
+    return float(text) * 1e9
+
+
+def _pools(args: argparse.Namespace) -> Disaggregation | None:
+    """The pools that the flags describe; None where none does.
+
+    Raises:
+        SpecError: for one pool without the other, or a link without pools.
+    """
+    given = [f.name for f in fields(Disaggregation) if getattr(args, f.name) is not None]
+    if not given:
+        return None
+    for name in ("prefill_replicas", "decode_replicas"):
+        if name not in given:
+            msg = f"{name}=None must be given where {given[0]}={getattr(args, given[0])} is"
+            raise SpecError(msg)
+    return from_args(Disaggregation, args)
 
 
 def _add_outputs(parser: argparse.ArgumentParser) -> None:
@@ -233,6 +269,7 @@ def _served(args: argparse.Namespace, clock: Clock) -> Callable[..., Any]:
         "on_start": clock.start,
         "offload": from_args(Offload, args),
         "routing": from_args(Routing, args),
+        "disaggregation": _pools(args),
         "watermark": args.watermark,
     }
     chance |= step_time_from(args.step_time)

@@ -39,7 +39,10 @@ def show_simulate(result: Json) -> None:
     if result["ttft_s"] is not None:
         console.print(_latencies(result))
     if "replicas" in result:
-        console.print(_replicas(result))
+        title = f"Each replica ({result['routing']})"
+        console.print(_replicas(title, result["replicas"]))
+    if "disaggregation" in result:
+        _show_pools(console, result)
     if "over_seeds" in result:
         console.print(_over_seeds(result["over_seeds"]))
     if "goodput" in result:
@@ -81,7 +84,7 @@ def _show_goodput(console: Any, goodput: Json) -> None:  # noqa: ANN401
 def _totals(result: Json) -> Any:  # noqa: ANN401 - rich is loaded where it is used
     table = tables.new_table("What was done", ("", "left"), ("", "right"))
     cache, speed = result["prefix_cache"], result["simulated_requests_per_s"]
-    one = " in a replica" if "replicas" in result else ""
+    one = " in a replica" if "routing" in result else ""
     rows = {
         "requests": f"{result['requests']:,}",
         "steps": f"{result['steps']:,}",
@@ -128,12 +131,30 @@ def _tiers(result: Json) -> Any:  # noqa: ANN401
     return table
 
 
-def _replicas(result: Json) -> Any:  # noqa: ANN401
-    names = ("requests", "output tokens", "preempted", "blocks held", "found cached", "ttft p50, s")
-    table = tables.new_table(
-        f"Each replica ({result['routing']})", ("", "right"), *((name, "right") for name in names)
+def _show_pools(console: Any, result: Json) -> None:  # noqa: ANN401
+    """Both pools, what moved between them, and what requests wait for."""
+    pools, moved = result["disaggregation"], result["disaggregation"]["transfers"]
+    console.print(_replicas(f"Prefill pool ({result['routing']})", pools["prefill"]))
+    console.print(_replicas("Decode pool (least-loaded)", pools["decode"]))
+    seconds = "" if moved["seconds"] is None else f", {moved['seconds']['mean']:,.4f} s each"
+    console.print(
+        f"{moved['num_transfers']:,} transfers, {format_bytes(moved['num_bytes'])}{seconds}"
     )
-    for i, one in enumerate(result["replicas"]):
+    waits = ", ".join(f"{name} {wait_s:,.4f} s" for name, wait_s in pools["waits_s"].items())
+    binding = pools["binding"] or "nothing"
+    console.print(f"a request waits for: {waits}; longest for [bold]{binding}[/]")
+    if pools["second_token_s"] is not None:
+        second = pools["second_token_s"]
+        console.print(
+            f"first token of the decode pool after {second['mean']:,.4f} s, "
+            f"p99 {second['p99']:,.4f} s"
+        )
+
+
+def _replicas(title: str, replicas: list[Json]) -> Any:  # noqa: ANN401
+    names = ("requests", "output tokens", "preempted", "blocks held", "found cached", "ttft p50, s")
+    table = tables.new_table(title, ("", "right"), *((name, "right") for name in names))
+    for i, one in enumerate(replicas):
         ttft = one["ttft_s"]
         table.add_row(
             str(i),

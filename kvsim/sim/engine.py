@@ -13,6 +13,7 @@ from kvsim.sim.moment import Moment, Observer, Served
 from kvsim.sim.records import Preemption, RequestRecord, Stall, StepRecord
 from kvsim.sim.refusals import check_request, never_scheduled
 from kvsim.sim.request import RunningRequest
+from kvsim.sim.scheduler import Scheduler
 from kvsim.sim.setup import EngineSetup
 from kvsim.sim.tiers import TierUse
 from kvsim.specs.workload import Request, Workload, output_segment, prompt_segments
@@ -77,7 +78,7 @@ class Engine:
         self._setup = setup
         self._step_time = step_time
         self._observe = observe
-        self._scheduler = setup.scheduler(accept)
+        self._scheduler = self._new_scheduler(accept)
         self._arrivals = Arrivals(workload) if arrivals is None else arrivals
         self._tree = ContentTree() if tree is None else tree
         self._served: dict[RunningRequest, Served] = {}
@@ -88,6 +89,10 @@ class Engine:
         self.step = 0
         self.requests: list[RequestRecord] = []
         self.preemptions: list[Preemption] = []
+
+    def _new_scheduler(self, accept: Callable[[int], int]) -> Scheduler:
+        """The scheduler over an empty cache."""
+        return self._setup.scheduler(accept)
 
     @property
     def tiers(self) -> tuple[TierUse, ...]:
@@ -143,8 +148,9 @@ class Engine:
         if connector is not None:
             connector.begin(self.now)
         batch = self._scheduler.schedule()
-        waits = connector is not None and not batch.tokens and not self._under_way
-        end_s = start_s + self._seconds(batch)
+        awaited_s = self._scheduler.next_end_s
+        waits = awaited_s is not None and not batch.tokens and not self._computes
+        end_s = start_s + self._seconds(batch, awaited_s if waits else None)
         record = self._record(batch, start_s, end_s)
         self._current = StepUnderWay(self.step, start_s, end_s, batch, record, waits)
         return end_s
@@ -172,16 +178,17 @@ class Engine:
         self.step += 1
         return done.record
 
-    def _seconds(self, batch: Batch) -> float:
+    @property
+    def _computes(self) -> bool:
+        """Whether a step before, not settled yet, computes anything."""
+        return any(step.batch.tokens for step in self._under_way)
+
+    def _seconds(self, batch: Batch, awaited_s: float | None) -> float:
         """Seconds of a step; one that waits for a transfer ends with it, or with an arrival."""
-        connector = self._scheduler.connector
-        if connector is None or batch.tokens or self._under_way:
-            return self._step_time(batch)
-        end_s = connector.next_end_s
-        if end_s is None:
+        if awaited_s is None:
             return self._step_time(batch)
         next_s = self._arrivals.next_s
-        return max(0.0, min(end_s, end_s if next_s is None else next_s) - self.now)
+        return max(0.0, min(awaited_s, awaited_s if next_s is None else next_s) - self.now)
 
     def _arrive(self, arrival: Arrival) -> None:
         """Queue each answer that the request asks for, as a request of its own."""
@@ -318,12 +325,12 @@ class Engine:
 
     def _check_progress(self, done: StepUnderWay) -> None:
         """SpecError if nothing runs and nothing can: waiting for ever is not an answer."""
-        connector = self._scheduler.connector
-        if not self._scheduler.has_work or any(step.batch.tokens for step in self._under_way):
+        if not self._scheduler.has_work or self._computes:
             return
-        time_passes = any(step.end_s > step.start_s for step in (done, *self._under_way))
+        steps = (done, *self._under_way)
+        time_passes = any(step.end_s > step.start_s for step in steps)
+        awaits = any(step.waits for step in steps) or self._scheduler.next_end_s is not None
         comes = self._arrivals.next_s is not None
-        loads = connector is not None and connector.next_end_s is not None
-        if not loads and not (comes and time_passes):
+        if not awaits and not (comes and time_passes):
             request = self._served[self._scheduler.first_in_line]
             raise never_scheduled(self._setup, request.place)

@@ -59,6 +59,11 @@ class LoadingScheduler(Scheduler):
         return len(self._loading) + super().num_waiting
 
     @property
+    def next_end_s(self) -> float | None:
+        """The second at which the next transfer ends; None if none is under way."""
+        return self.connector.next_end_s
+
+    @property
     def first_in_line(self) -> RunningRequest:
         """The request that is served next."""
         if not self.running and self._loading:

@@ -47,7 +47,7 @@ class LeastLoaded:
 
     def choose(self, engines: Sequence[Engine], request: Request, place: int) -> int:  # noqa: ARG002
         """The replica with the lowest score."""
-        return min(range(len(engines)), key=lambda i: score(engines[i].load))
+        return least_loaded(engines)
 
 
 class PrefixAware:
@@ -83,6 +83,11 @@ class PrefixAware:
         rules = self._routing
         apart = most - fewest > rules.balance_abs_threshold
         return apart and most > rules.balance_rel_threshold * fewest
+
+
+def least_loaded(engines: Sequence[Engine]) -> int:
+    """The first of the engines with the lowest score."""
+    return min(range(len(engines)), key=lambda i: score(engines[i].load))
 
 
 def score(load: Load) -> int:

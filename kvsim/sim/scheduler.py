@@ -66,6 +66,11 @@ class Scheduler:
         return self._has_unreported
 
     @property
+    def next_end_s(self) -> float | None:
+        """When what comes from outside is there, or room for it; None where nothing is awaited."""
+        return None
+
+    @property
     def occupancy(self) -> Occupancy:
         """What of the pool requests hold now."""
         return self._cache.occupancy(self._num_computed_tokens)

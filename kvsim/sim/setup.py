@@ -18,7 +18,9 @@ from kvsim.engines.vllm_specs import (
 from kvsim.errors import SpecError, UnsupportedError
 from kvsim.sim.block_pool import BlockPool
 from kvsim.sim.config import SchedulerConfig
+from kvsim.sim.connector import Connector
 from kvsim.sim.groups import CacheGroup, CacheRules
+from kvsim.sim.holding import HoldingScheduler
 from kvsim.sim.kv_cache import EqualGroups, KVCache
 from kvsim.sim.loading import LoadingScheduler
 from kvsim.sim.local_groups import ChunkGroup, CrossGroup, RingGroup, WindowGroup
@@ -69,24 +71,49 @@ class EngineSetup:
 
     def scheduler(self, accept: Callable[[int], int]) -> Scheduler:
         """A scheduler over an empty cache; `accept` says how many drafts are right."""
+        if self.tiers is None:
+            cache = self.cache()
+            states = self._state_chunks(cache)
+            return Scheduler(self.config, cache, state_chunks=states, accept=accept)
+        return self.loading_scheduler(accept, self._tier_connector)
+
+    def loading_scheduler(
+        self, accept: Callable[[int], int], connector: Callable[[KVCache], Connector]
+    ) -> LoadingScheduler:
+        """A scheduler over an empty cache that gets tokens from outside, too."""
         cache = self.cache()
-        has_states = any(isinstance(group, AlignedStateGroup) for group in cache.groups)
+        return LoadingScheduler(
+            self.config,
+            cache,
+            connector(cache),
+            state_chunks=self._state_chunks(cache),
+            accept=accept,
+        )
+
+    def holding_scheduler(self, accept: Callable[[int], int]) -> HoldingScheduler:
+        """A scheduler over an empty cache whose finished requests keep their blocks."""
+        cache = self.cache()
+        states = self._state_chunks(cache)
+        return HoldingScheduler(self.config, cache, state_chunks=states, accept=accept)
+
+    def _state_chunks(self, cache: KVCache) -> StateChunks | None:
+        """How recurrent states that are cached cut prompts."""
+        if not any(isinstance(group, AlignedStateGroup) for group in cache.groups):
+            return None
         config = self.config
         limits = [config.max_num_batched_tokens, config.long_prefill_token_threshold]
-        chunks = StateChunks(self._checkpoints(), min(n for n in limits if n))
-        states = chunks if has_states else None
-        if self.tiers is None:
-            return Scheduler(config, cache, state_chunks=states, accept=accept)
-        tiers = TierConnector(
-            [
-                self._offloaded(cache, i)
-                for i, group in enumerate(self.groups)
-                if group.spec.prefix_cacheable
-            ],
-            self.tiers,
-            shares_loads=config.enable_prefix_caching,
-        )
-        return LoadingScheduler(config, cache, tiers, state_chunks=states, accept=accept)
+        return StateChunks(self._checkpoints(), min(n for n in limits if n))
+
+    def _tier_connector(self, cache: KVCache) -> TierConnector:
+        """The tiers below the device."""
+        assert self.tiers is not None, "there are none"
+        offloaded = [
+            self._offloaded(cache, i)
+            for i, group in enumerate(self.groups)
+            if group.spec.prefix_cacheable
+        ]
+        shares = self.config.enable_prefix_caching
+        return TierConnector(offloaded, self.tiers, shares_loads=shares)
 
     def _offloaded(self, cache: KVCache, index: int) -> OffloadGroup:
         """A group as the tiers see it.

@@ -14,7 +14,7 @@ from kvsim.sim.request_arrays import RequestArrays
 from kvsim.sim.routers import router
 from kvsim.sim.serve import Served, Service, serve
 from kvsim.sim.setup import EngineSetup
-from kvsim.sim.side_by_side import run_side_by_side
+from kvsim.sim.side_by_side import RoutedArrivals, run_side_by_side
 from kvsim.sim.simulate import num_answers, simulation
 from kvsim.sim.simulation import STEPS_PER_REPORT, Run, Simulation, collected
 from kvsim.specs.attention import check_positive
@@ -133,14 +133,15 @@ def _together(
         for inbox in inboxes
     ]
 
-    def send(arrival: Arrival) -> int:
+    def choose(arrival: Arrival) -> int:
         return chooses.choose(engines, workload.requests[arrival.place], arrival.place)
 
     steps: list[list[StepRecord]] = [[] for _ in engines]
     interrupted = False
     service.on_start()
     try:
-        for i, record in run_side_by_side(engines, inboxes, arrivals, send):
+        routed = RoutedArrivals(arrivals, inboxes, choose)
+        for i, record in run_side_by_side(engines, [routed]):
             steps[i].append(record)
             if service.on_progress is not None and not record.step % STEPS_PER_REPORT:
                 service.on_progress(sum(len(engine.requests) for engine in engines))

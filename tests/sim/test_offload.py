@@ -16,10 +16,20 @@ BLOCK = runs.BLOCK_SIZE
 PAGE = runs.layer().page_size_bytes
 
 
-def engine(requests, *, num_gpu_blocks, num_chunks, num_disk_chunks=0, layers=None, **links):
+def engine(
+    requests,
+    *,
+    num_gpu_blocks,
+    num_chunks,
+    num_disk_chunks=0,
+    layers=None,
+    is_async=False,
+    step_time=ConstantStepTime(1.0),  # noqa: B008 - frozen
+    **links,
+):
     """An engine with a tier of so many chunks, one second per step."""
     layers = layers or [runs.layer()]
-    cache_config, config = runs.settings(caching=True)
+    cache_config, config = runs.settings(caching=True, async_scheduling=is_async)
     setup = EngineSetup(
         groups=group_layers(layers, cache_config),
         cache_config=cache_config,
@@ -33,7 +43,7 @@ def engine(requests, *, num_gpu_blocks, num_chunks, num_disk_chunks=0, layers=No
             links=kvsim.Offload(**links),
         ),
     )
-    return Engine(setup, kvsim.Workload(requests=requests), ConstantStepTime(1.0))
+    return Engine(setup, kvsim.Workload(requests=requests), step_time)
 
 
 def prompt(name, *, at, tokens=16, output=1):
@@ -61,6 +71,29 @@ def test_an_evicted_prompt_is_loaded_before_its_prefill():
     assert sum(step.num_tokens for step in steps) == 3 * 16 + 1
     tier = run.tiers[0]
     assert (tier.hit_tokens, tier.loaded_bytes, tier.stored_bytes) == (16, 4 * PAGE, 12 * PAGE)
+
+
+def test_a_load_ends_although_empty_steps_take_no_time():
+    """
+    With async scheduling an empty step is under way while the engine waits; it computes nothing,
+    so time goes on to the transfer's end.
+    """
+    requests = (prompt(1, at=0), prompt(2, at=10), prompt(3, at=20), prompt(1, at=100))
+    run = engine(
+        requests,
+        num_gpu_blocks=7,
+        num_chunks=50,
+        is_async=True,
+        step_time=lambda batch: 1.0 if batch.tokens else 0.0,
+        offload_bytes_per_s=64.0,
+    )
+    for _ in range(200):
+        if run.advance() is None:
+            break
+    again = run.requests[-1]
+
+    assert again.index == 3
+    assert again.ttft_s == 4 * PAGE / 64 + 1
 
 
 def test_the_longest_unused_prompt_leaves_a_full_tier():

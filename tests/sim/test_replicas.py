@@ -13,7 +13,7 @@ from kvsim.sim.content import ContentTree
 from kvsim.sim.engine import Engine
 from kvsim.sim.routers import router
 from kvsim.sim.setup import EngineSetup
-from kvsim.sim.side_by_side import run_side_by_side
+from kvsim.sim.side_by_side import RoutedArrivals, run_side_by_side
 from kvsim.sim.simulate_replicas import share
 from kvsim.sim.step_times import ConstantStepTime
 from tests.sim import runs
@@ -64,10 +64,10 @@ def on_one_clock(engine_setup, workload, replicas, routing):
     ]
     steps = [[] for _ in engines]
 
-    def send(arrival):
+    def choose(arrival):
         return chooses.choose(engines, workload.requests[arrival.place], arrival.place)
 
-    for i, step in run_side_by_side(engines, inboxes, arrivals, send):
+    for i, step in run_side_by_side(engines, [RoutedArrivals(arrivals, inboxes, choose)]):
         steps[i].append(step)
     return steps, engines
 

@@ -33,6 +33,10 @@ def run(capsys, *argv):
         ["llama-3.1-8b", "--gpu", "h100", "--rate", "50", *SMALL],
         ["llama-3.1-8b", "--num-gpu-blocks", "300", *SMALL],
         ["llama-3.1-8b", "--num-gpu-blocks", "300", "-dp", "3", *SMALL],
+        [
+            *("llama-3.1-8b", "--gpu", "h100", "--prefill-replicas", "2", "--decode-replicas", "1"),
+            *("--transfer-bandwidth", "25", *SMALL),
+        ],
         ["qwen3-30b-a3b", "--gpu", "h100", "-dp", "2", "--routing", "prefix-aware", *SMALL],
         ["gemma-3-27b", "--gpu", "b200", "--num-gpus", "2", *SMALL],
         ["qwen3-next-80b-a3b", "--gpu", "b200", *SMALL],
