@@ -7,11 +7,13 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from kvsim.sim.figures import Json, plain
 from kvsim.sim.latency import queue_times
 from kvsim.sim.metrics import PrefixCacheUse, Spread, prefix_cache_use, spread
 from kvsim.sim.replicas import ReplicatedSimulation, merged, merged_records, replica_figures
 from kvsim.sim.series import RequestSeries
-from kvsim.sim.simulation import Json, Simulation, plain
+from kvsim.sim.simulation import Simulation
+from kvsim.sim.totals import step_sums
 from kvsim.sim.transfers import Prefilled
 from kvsim.specs.disaggregation import Disaggregation
 from kvsim.specs.routing import Routing
@@ -62,7 +64,7 @@ class DisaggregatedSimulation(ReplicatedSimulation):
     def prefix_cache(self) -> PrefixCacheUse:
         """What prompts found in the prefill pool."""
         records = merged_records(self.prefill)
-        return prefix_cache_use(records.steps, records.requests)
+        return prefix_cache_use(step_sums(records.steps), records.requests.hit_shares)
 
     @property
     def second_token_s(self) -> Spread | None:
@@ -76,6 +78,7 @@ class DisaggregatedSimulation(ReplicatedSimulation):
         """The figures of both pools together, and of each."""
         figures = Simulation.as_dict(self, cpu_s=cpu_s)
         return figures | {
+            "prefix_cache": asdict(self.prefix_cache),
             "routing": self.routing.routing,
             "disaggregation": {
                 **asdict(self.rules),
