@@ -152,3 +152,13 @@ def format_gib(num_bytes: int) -> str:
         '14.96 GiB'
     """
     return f"{num_bytes / GiB:,.2f} GiB"
+
+
+def gigabytes(text: str) -> float:
+    """Bytes of a number of 10^9 bytes, as links are sold by.
+
+    Example:
+        >>> gigabytes("25")
+        25000000000.0
+    """
+    return float(text) * 1e9

@@ -26,6 +26,7 @@ from kvsim.specs.overheads import Overheads
 from kvsim.specs.parallel import Parallelism
 from kvsim.specs.routing import Routing
 from kvsim.specs.workload import PoissonTraffic
+from kvsim.units import gigabytes
 
 Json = dict[str, Any]
 
@@ -136,14 +137,10 @@ def _add_pools(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--transfer-bandwidth",
         dest="transfer_bytes_per_s",
-        type=_gigabytes,
+        type=gigabytes,
         metavar="GB/s",
         help="10^9 bytes per second between two replicas; default: transfers are free",
     )
-
-
-def _gigabytes(text: str) -> float:
-    return float(text) * 1e9
 
 
 def _pools(args: argparse.Namespace) -> Disaggregation | None:
