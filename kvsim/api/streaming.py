@@ -260,10 +260,12 @@ def _costs(ready: Prepared) -> StepCosts:
 
 
 def _digest(ready: Prepared, costs: StepCosts, order: StreamOrder) -> str:
-    """All that decides the figures."""
+    """All that decides the figures, and what the state consists of."""
+    from kvsim.sim.stream import LAYOUT  # noqa: PLC0415 - numba
+
     digest = hashlib.sha256()
     given = (ready.setup.config, ready.setup.cache_config, ready.setup.num_gpu_blocks, costs)
     digest.update(file_digest(order.trace))
-    for part in (__version__, *given, order.skip_bad, order.output is None):
+    for part in (__version__, LAYOUT, *given, order.skip_bad, order.output is None):
         digest.update(repr(part).encode())
     return digest.hexdigest()

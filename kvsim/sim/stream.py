@@ -9,7 +9,16 @@ from numpy.typing import NDArray
 from kvsim.errors import UnsupportedError
 from kvsim.sim._kernels import loop
 from kvsim.sim._kernels.compiling import kernel
-from kvsim.sim._kernels.state import IS_STUCK, NONE, RUN, WANTS_ROOM, Memory
+from kvsim.sim._kernels.state import (
+    IS_STUCK,
+    NODE,
+    NONE,
+    REQUEST,
+    RUN,
+    STALL,
+    WANTS_ROOM,
+    Memory,
+)
 from kvsim.sim.compiled import (
     final_tokens,
     first_memory,
@@ -22,6 +31,7 @@ from kvsim.sim.compiled import (
 from kvsim.sim.interning import nothing_shared
 from kvsim.sim.kernel_log import Log
 from kvsim.sim.request_arrays import RequestArrays, joined, no_requests
+from kvsim.sim.series import STEP_COLUMNS
 from kvsim.sim.setup import EngineSetup
 from kvsim.sim.step_costs import StepCosts
 from kvsim.sim.stream_tally import Folded, StreamTally
@@ -37,6 +47,10 @@ COLUMNS = (
 )
 KEPT = ("req", "node", "due", "events", "idle", "slots", "late", "ending")
 """Arrays of the kernel that it goes on from; the others it fills before it reads them."""
+
+
+LAYOUT = repr((RUN, REQUEST, NODE, STALL, STEP_COLUMNS))
+"""What a state consists of; of another kvsim it may be something else."""
 
 
 class Window(NamedTuple):

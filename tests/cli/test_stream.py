@@ -190,6 +190,17 @@ def test_another_runs_folder_is_refused(trace, tmp_path):
         stream(order(trace, tmp_path / "s"))
 
 
+def test_a_state_of_other_records_is_another_runs(trace, tmp_path, monkeypatch):
+    """Another kvsim may keep something else."""
+    given = order(trace, tmp_path / "s")
+    with pytest.raises(KeyboardInterrupt):
+        stream(given, on_progress=stop_after(0))
+    monkeypatch.setattr("kvsim.sim.stream.LAYOUT", "of another kvsim")
+
+    with pytest.raises(kvsim.SpecError, match="is another run's"):
+        stream(given)
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
