@@ -289,3 +289,34 @@ def test_ctrl_c_keeps_what_is_done(tmp_path, workers):
     assert result["interrupted"]
     kept = len(list(Path(f"{output}.parts").glob("*.parquet")))
     assert 2 <= result["computed"] == kept < 40
+
+
+def test_sigkill_loses_at_most_one_task(tmp_path):
+    """No file is half written, what was told as done is kept, and a rerun does only the rest."""
+    output = tmp_path / "table.parquet"
+    big = {**RUNS, "num_requests": 200, "seed": list(range(12))}
+    code = (
+        "import json, sys, kvsim\n"
+        "grid = kvsim.sweep_grid(json.loads(sys.argv[2]), simulate=True)\n"
+        "tell = lambda done: print(done, flush=True)\n"
+        "kvsim.sweep(grid, num_workers=1, output=sys.argv[1], on_progress=tell)\n"
+    )
+    argv = [sys.executable, "-c", code, str(output), json.dumps(big)]
+    with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        told = [int(process.stdout.readline()) for _ in range(5)]
+        os.kill(process.pid, signal.SIGKILL)
+        told += [int(line) for line in process.stdout]
+
+    parts = list(Path(f"{output}.parts").glob("*.parquet"))
+    kept = [pl.read_parquet(part).height for part in parts]
+    assert 0 <= sum(kept) - told[-1] <= 1
+    assert sum(kept) < 24
+    grid = kvsim.sweep_grid(big, simulate=True)
+    again = kvsim.sweep(grid, num_workers=1, output=output, resume=True)
+
+    assert (again.num_reused, again.num_computed) == (sum(kept), 24 - sum(kept))
+    whole = tmp_path / "whole.parquet"
+    kvsim.sweep(grid, num_workers=1, output=whole)
+    assert output.read_bytes() == whole.read_bytes()
+    left = sorted(path.name for path in tmp_path.iterdir() if path.name.startswith("table"))
+    assert left == ["table.parquet", "table.parquet.sweep.json"]
