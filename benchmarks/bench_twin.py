@@ -169,7 +169,7 @@ def test_a_million_requests(benchmark, form, tmp_path):
     write_trace(trace, num_requests=MILLION, rate_per_s=100.0)
     argv = [sys.executable, "-m", "kvsim", "simulate", "llama-3.1-8b", "--trace", str(trace)]
     argv += ["--num-gpu-blocks", "60000", "--max-model-len", "4096", "--max-num-seqs", "1024"]
-    argv += ["--step-time", "0.02", "--json"]
+    argv += ["--max-num-batched-tokens", "8192", "--step-time", "0.02", "--json"]
     wall_s, peaks_mib = [], []
 
     def command():

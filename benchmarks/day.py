@@ -21,7 +21,7 @@ from benchmarks.traces import write_trace
 
 SECONDS_PER_DAY, RATE_PER_S = 86_400, 100
 ENGINE = ["llama-3.1-8b", "--num-gpu-blocks", "60000", "--max-model-len", "4096"]
-ENGINE += ["--max-num-seqs", "1024", "--step-time", "0.02"]
+ENGINE += ["--max-num-seqs", "1024", "--max-num-batched-tokens", "8192", "--step-time", "0.02"]
 WORKLOAD = (
     "8.64 million requests at 100 a second, prompts ~N(1000, 200), answers ~N(250, 50) tokens, "
     "steps of 20 ms: read, served, killed half-way, resumed; both processes from their start."
