@@ -126,7 +126,8 @@ def simulate(
         efficiencies: shares of the device's stated speeds that were measured.
         offload: speeds of the tiers below the device, where the engine's `kv_offloading_size`
             asks for them.
-        routing: by what requests are sent to replicas: a policy's name, or with its thresholds.
+        routing: by what requests are sent to replicas: a policy's name, or with its thresholds;
+            one replica gets them all.
         replicas: engines behind the router; None: the `data_parallel_size`.
         disaggregation: a pool for prompts and one for answers, and the link between; the result
             is a `DisaggregatedSimulation` then. None: every engine does both.

@@ -187,7 +187,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None]], ...
     (
         "simulate",
         "serve a trace or generated requests, step by step",
-        later("simulate", "add_simulate"),
+        later("simulate_flags", "add_simulate"),
     ),
     ("sweep", "a grid of plans or simulations as a table", later("sweep", "add_sweep")),
     (

@@ -19,12 +19,13 @@ from kvsim.specs.limits import ServiceLimits
 from kvsim.specs.offload import Offload
 from kvsim.specs.overheads import Overheads
 from kvsim.specs.parallel import Parallelism
+from kvsim.specs.routing import Routing
 
 Json = dict[str, Any]
 
 NOT_STREAMED = (
     *("workload", "rate_per_s", "output_steps", "output_preemptions", "trace_out"),
-    *("metrics_out", "acceptance_rate"),
+    *("metrics_out", "acceptance_rate", "prefill_replicas", "decode_replicas"),
 )
 """What a stream does not take: it reads a trace as it is, and keeps no records but requests."""
 
@@ -56,6 +57,7 @@ def check_stream(args: argparse.Namespace) -> None:
     given += ["scheduler"] if args.scheduler == "reference" else []
     given += ["seeds"] if args.seeds > 1 else []
     given += ["offload"] if from_args(Offload, args) != Offload() else []
+    given += ["routing"] if from_args(Routing, args) != Routing() else []
     if given:
         msg = f"stream={args.stream}: {given[0]} must be left out of a stream"
         raise SpecError(msg)

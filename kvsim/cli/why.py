@@ -23,7 +23,8 @@ REQUEST_ROWS = (
     ("total_bytes", "one request of max_model_len"),
     ("replicated_bytes", "of it also on other ranks"),
 )
-"""Parts in the order in which they add up; rows that are zero everywhere are left out."""
+"""Parts in the order in which they add up; rows that are zero everywhere are left out, but for
+the first: that requests can take nothing is the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,4 +56,6 @@ def why_rows(why: Sequence[Mapping[str, Any]]) -> WhyRows:
             sizes = [stage[part][name] for stage in shown]
             if any(sizes):
                 rows.append((label, *(format_bytes(size) for size in sizes)))
+            elif name == "usable_bytes":
+                rows.append((label, *("0 B: nothing is left to cache" for _ in sizes)))
     return WhyRows(names if len(names) > 1 else ("",), tuple(rows))

@@ -73,7 +73,7 @@ other_ranks_bytes=0, override_bytes=0)
     """
     pool = layout.ranks[rank]
     width = pool.bytes_per_block
-    null_bytes = pool.num_null_blocks * width
+    null_bytes = min(pool.num_null_blocks, layout.num_blocks) * width
     return PoolCost(
         usable_bytes=layout.num_blocks * width - null_bytes,
         null_block_bytes=null_bytes,

@@ -54,12 +54,13 @@ def best_pair(kinds: Kinds) -> FixPair | None:
     """The two changes that make what is asked fit and cost least; None where no two do.
 
     The first is taken as far as it goes, the second is the cheapest that then is enough. A pair
-    costs what its dearer half costs, then the devices that it takes.
+    costs the devices that it takes, then what its dearer half costs.
     """
     best: FixPair | None = None
     for first in kinds.halves():
-        if best is not None and RANKS[first.setting] > _cost(best)[0]:
-            break  # all that follow are dearer
+        least = first.deployment.parallel.num_ranks, RANKS[first.setting]
+        if best is not None and least >= _cost(best):
+            continue  # no second change makes it cheaper
         pair = _completed(first, kinds)
         if pair is not None and (best is None or _cost(pair) < _cost(best)):
             best = pair
@@ -72,19 +73,21 @@ def _completed(first: Change, kinds: Kinds) -> FixPair | None:
         return None
     rest = Kinds(changed, kinds.evaluate, kinds.accelerators)
     found = _found(rest, rest.to_fit(), lambda e: e.fit.verdict.fits)
-    second = next((fix for fix in found if fix.setting != first.setting), None)
-    if second is None:
-        return None
-    return FixPair(
-        first_setting=first.setting,
-        first_value=first.value,
-        first_cost=first.cost,
-        then=second,
+    pairs = (
+        FixPair(
+            first_setting=first.setting,
+            first_value=first.value,
+            first_cost=first.cost,
+            then=second,
+        )
+        for second in found
+        if second.setting != first.setting
     )
+    return min(pairs, key=_cost, default=None)
 
 
 def _cost(pair: FixPair) -> tuple[int, int]:
-    return max(RANKS[pair.first_setting], RANKS[pair.then.setting]), pair.then.num_gpus
+    return pair.then.num_gpus, max(RANKS[pair.first_setting], RANKS[pair.then.setting])
 
 
 def _found(

@@ -41,6 +41,16 @@ def test_each_sentence_stands_after_its_verdict(shown):
     assert "slower 12.7 times" in text
 
 
+def test_a_plan_without_room_says_that_nothing_is_left(shown):
+    """
+    A negative size of the cache would be no size.
+    """
+    text, _ = shown("plan", "llama-3.1-405b", "--gpu", "L4", "--max-model-len", "4096")
+
+    assert "0 B: nothing is left to cache" in text
+    assert "-7.88 MiB" not in text
+
+
 def test_claims_about_several_devices_say_so(shown):
     """
     The count stands before the device's name.

@@ -215,6 +215,27 @@ def test_a_smaller_cache_type_is_asked_for_by_its_own_name():
     assert (settings.cache_type_k, settings.cache_type_v) == ("q8_0", "q8_0")
 
 
+@pytest.mark.parametrize("settings", [Sglang(), TensorrtLlm()], ids=lambda s: type(s).__name__)
+def test_stages_of_pools_are_refused(settings):
+    """
+    A stage caches its own layers; charged with all of them, it would hold too few requests.
+    """
+    stages = kvsim.Parallelism(pipeline_parallel_size=2)
+
+    with pytest.raises(kvsim.UnsupportedError, match="pipeline_parallel_size=2 must be 1"):
+        kvsim.plan_engine(replace(deployment(), parallel=stages), settings)
+
+
+def test_replicas_that_one_line_cannot_start_are_refused():
+    """
+    TensorRT-LLM's server is one replica; a line that leaves the others out starts too few.
+    """
+    replicas = kvsim.Parallelism(data_parallel_size=2)
+
+    with pytest.raises(kvsim.UnsupportedError, match="data_parallel_size=2 must be 1"):
+        kvsim.plan_engine(replace(deployment(), parallel=replicas), TensorrtLlm())
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

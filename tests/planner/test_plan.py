@@ -167,7 +167,7 @@ def changed(asked, setting, value):
 )
 def test_where_no_change_is_enough_two_are(model, gpu, requests):
     """
-    The pair fits when both are made, and neither does alone; the cheapest kinds come first.
+    The pair fits when both are made, and neither does alone; the fewest devices come first.
     """
     asked = deployment(
         model=kvsim.load_model(model),
@@ -292,6 +292,38 @@ def test_the_causes_add_up_on_every_stage(model, degrees, memory):
         assert stage.request.total_bytes == held.request_blocks * stage.block_bytes
         assert stage.num_gpu_blocks >= held.num_gpu_blocks
     assert min(stage.num_gpu_blocks for stage in plan.why) == held.num_gpu_blocks
+
+
+def test_where_nothing_is_left_requests_take_nothing():
+    """
+    Weights larger than the device leave no block, so not even the null block is there.
+    """
+    asked = deployment(
+        model=kvsim.load_model("llama-3.1-405b"),
+        accelerator=kvsim.accelerator("L4"),
+        overheads=kvsim.Overheads(),
+    )
+    (stage,) = kvsim.plan(asked).why
+
+    assert stage.pool.usable_bytes == 0
+    assert stage.pool.null_block_bytes == 0
+    assert stage.pool.total_bytes == 0
+
+
+def test_fewer_devices_come_before_gentler_changes():
+    """
+    Four larger devices hold what sixty-four of the asked ones would.
+    """
+    asked = deployment(
+        model=kvsim.load_model("llama-3.1-405b"),
+        accelerator=kvsim.accelerator("L4"),
+        overheads=kvsim.Overheads(),
+    )
+    asked = dataclasses.replace(asked, engine=kvsim.Vllm(max_model_len=8192))
+    pair = kvsim.plan(asked, concurrent_requests=32).pair
+
+    assert pair.then.setting == "gpu"
+    assert pair.then.num_gpus == 4
 
 
 def test_copies_of_heads_are_named():

@@ -94,6 +94,25 @@ def test_bad_input_is_one_line(argv, message, capsys):
     assert error.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--routing", "least-loaded"], "routing=least-loaded must be left out"),
+        (["--cache-threshold", "0.5", "-dp", "1"], "cache_threshold=0.5 must be left out"),
+        (
+            ["--prefill-replicas", "1", "--decode-replicas", "2", "--routing", "prefix-aware"],
+            "routing=prefix-aware must be left out",
+        ),
+    ],
+)
+def test_a_router_with_one_replica_is_refused(capsys, argv, message):
+    """What would be ignored is not asked for on purpose."""
+    code, _, error = run(capsys, "llama-3.1-8b", "--num-gpu-blocks", "300", *argv, *SMALL)
+
+    assert code == 2
+    assert message in error
+
+
 def test_the_table_shows_what_the_json_holds(capsys):
     """Without `--json` people read tables."""
     main(["simulate", "llama-3.1-8b", "--num-gpu-blocks", "300", *SMALL])

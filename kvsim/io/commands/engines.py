@@ -77,10 +77,15 @@ def engine_line(deployment: Deployment, settings: Settings) -> str:
     """The line that starts a deployment under another engine than vLLM.
 
     Raises:
-        UnsupportedError: for Ollama, which is configured by its environment and requests.
+        UnsupportedError: for replicas where one line starts one server; for a format that the
+            engine lacks.
     """
     if isinstance(settings, Sglang):
         return _sglang(deployment, settings)
+    replicas = deployment.parallel.data_parallel_size
+    if replicas > 1:
+        msg = f"data_parallel_size={replicas} must be 1: a line starts one server, so plan each"
+        raise UnsupportedError(msg)
     if isinstance(settings, TensorrtLlm):
         return _trtllm(deployment, settings)
     if isinstance(settings, LlamaCpp):
