@@ -67,6 +67,7 @@ def test_explains_itself(checkout, args):
     assert "./run app [--port N]" in result.stdout
     assert "./run test [PYTEST ARGS]" in result.stdout
     assert "./run bench [NAME...]" in result.stdout
+    assert "./run screenshots [PAGE...]" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -194,6 +195,14 @@ def test_set_up_whose_python_is_gone_is_made_again(checkout):
 def test_absent_chromium_fails_in_ci(checkout):
     """Where browser tests must run, a skip would pass for a success."""
     result = run(checkout, "test", CI="true")
+    assert result.returncode == 1
+    assert "apt-get install chromium fonts-noto-cjk" in result.stderr
+    assert not (checkout / ".venv").exists()
+
+
+def test_no_picture_without_chromium(checkout):
+    """The command has nothing to do without a browser, and sets nothing up."""
+    result = run(checkout, "screenshots")
     assert result.returncode == 1
     assert "apt-get install chromium fonts-noto-cjk" in result.stderr
     assert not (checkout / ".venv").exists()
