@@ -38,6 +38,7 @@ def violations(page, *rules):
 def test_nothing_serious(visit, name, lang):
     """All there is on a page, its expanders open; by light, and its contrasts in the dark."""
     page = opened(visit, name, lang)
+    page.mouse.move(0, 0)
     page.add_style_tag(content=AT_ONCE)
     page.evaluate(OPEN_ALL)
     settle(page)
