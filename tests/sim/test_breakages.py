@@ -191,9 +191,9 @@ BREAKAGES = [
     Breakage(
         "after the last request a step tells the workers",
         Engine,
-        "advance",
-        "if not scheduler.has_unreported:",
-        "if True:",
+        "next_start_s",
+        "if next_s is None or scheduler.has_unreported:",
+        "if next_s is None:",
         ("budget64", "pc-chat"),
     ),
     Breakage(
@@ -273,7 +273,9 @@ BREAKAGES = [
 
 def break_rule(monkeypatch, breakage):
     """Put the wrong source in the right one's place."""
-    source = textwrap.dedent(inspect.getsource(getattr(breakage.owner, breakage.name)))
+    member = inspect.getattr_static(breakage.owner, breakage.name)
+    function = member.fget if isinstance(member, property) else member
+    source = textwrap.dedent(inspect.getsource(function))
     assert source.count(breakage.right) == 1, "the source that states the rule has moved"
     scope = dict(vars(sys.modules[breakage.owner.__module__]))
     exec(source.replace(breakage.right, breakage.wrong), scope)
