@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from kvsim.api.comparing import answer, compare, plan_engine
     from kvsim.api.explaining import explain_log
     from kvsim.api.fleets import size_fleet
+    from kvsim.api.generating import generate_workload, poisson_workload, summarize_workload
     from kvsim.api.gridding import cache_bytes_grid, plan_grid
     from kvsim.api.learning import attention_variants, check_claims, note_steps, token_notes
     from kvsim.api.measuring import (
@@ -32,15 +33,7 @@ if TYPE_CHECKING:
     )
     from kvsim.api.reading import read_requests
     from kvsim.api.searching import search
-    from kvsim.api.serving import (
-        compare_runs,
-        generate_workload,
-        over_seeds,
-        poisson_workload,
-        simulate,
-        simulate_blocks,
-        summarize_workload,
-    )
+    from kvsim.api.serving import compare_runs, over_seeds, simulate, simulate_blocks
     from kvsim.api.solving import frontier, solve
     from kvsim.api.streaming import (
         StreamListener,
@@ -73,15 +66,8 @@ _HOMES = {
         "plan",
     ),
     "reading": ("read_requests",),
-    "serving": (
-        "compare_runs",
-        "generate_workload",
-        "over_seeds",
-        "poisson_workload",
-        "simulate",
-        "simulate_blocks",
-        "summarize_workload",
-    ),
+    "generating": ("generate_workload", "poisson_workload", "summarize_workload"),
+    "serving": ("compare_runs", "over_seeds", "simulate", "simulate_blocks"),
     "fleets": ("size_fleet",),
     "wasting": ("paging", "waste", "waste_study"),
     "gridding": ("cache_bytes_grid", "plan_grid"),

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from kvsim.api.generating import generate_workload
 from kvsim.api.search_points import judged
-from kvsim.api.serving import generate_workload
 from kvsim.api.sweep_points import made
 from kvsim.errors import KvsimError, SpecError
 from kvsim.io.workloads import named_workload

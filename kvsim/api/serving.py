@@ -1,11 +1,10 @@
-"""Workloads, simulation and waste: io, sim and planner wired together."""
+"""Simulated runs and what their seeds say: io, sim and planner wired together."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from kvsim.api.generating import generator
 from kvsim.api.preparing import Prepared, prepare, prepare_blocks
-from kvsim.io.workloads import named_workload
-from kvsim.planner.workload_summary import WorkloadSummary, summarize
 from kvsim.sim.cover import SchedulerName
 from kvsim.sim.disaggregated import check_pools, simulate_disaggregated
 from kvsim.sim.moment import Observer
@@ -26,70 +25,11 @@ from kvsim.specs.overheads import OverheadModel
 from kvsim.specs.parallel import Parallelism
 from kvsim.specs.routing import Routing, RoutingPolicy
 from kvsim.specs.step_table import StepTable
-from kvsim.specs.traffic import Traffic
-from kvsim.specs.workload import PoissonTraffic, Workload
+from kvsim.specs.workload import Workload
 
 if TYPE_CHECKING:
-    from numpy.random import Generator
-
     from kvsim.planner.run_comparison import RunComparison
     from kvsim.planner.seeds import SeedSpread
-
-
-def poisson_workload(traffic: PoissonTraffic, *, seed: int = 0) -> Workload:
-    """Requests that arrive independently of each other; one seed, one workload.
-
-    Example:
-        >>> from kvsim.specs.workload import PoissonTraffic
-        >>> workload = poisson_workload(PoissonTraffic(num_requests=3, rate_per_s=1.0))
-        >>> [r.num_prompt_tokens for r in workload]
-        [1025, 974, 1128]
-    """
-    from kvsim.sim.workloads import poisson_workload  # noqa: PLC0415 - numpy, see _generator
-
-    return poisson_workload(traffic, _generator(seed))
-
-
-def generate_workload(
-    traffic: str | Traffic,
-    *,
-    num_requests: int = 1000,
-    seed: int = 0,
-    arrivals: Mapping[str, object] | None = None,
-) -> Workload:
-    """Requests of a named workload, or of a description; one seed, one workload.
-
-    Args:
-        traffic: a name that `kvsim workload` lists, or a description.
-        num_requests: requests, later turns of conversations among them.
-        seed: of all that is by chance.
-        arrivals: fields of the arrival process to change.
-
-    Raises:
-        UnknownNameError: for a name that there is not.
-        SpecError: for an impossible number.
-
-    Example:
-        >>> chat = generate_workload("chat", num_requests=100)
-        >>> chat == generate_workload("chat", num_requests=100), len(chat)
-        (True, 100)
-    """
-    from kvsim.sim.traffic import generate  # noqa: PLC0415 - numpy, see _generator
-
-    described = named_workload(traffic) if isinstance(traffic, str) else traffic
-    changed = described.arriving(**(arrivals or {}))
-    return generate(changed, _generator(seed), num_requests=num_requests)
-
-
-def summarize_workload(
-    workload: Workload, *, block_size: int = 16, capacities: Sequence[int] = ()
-) -> WorkloadSummary:
-    """Lengths, arrivals and what prompts share; what prefix caches of some sizes would find.
-
-    Raises:
-        SpecError: for a size below 1.
-    """
-    return summarize(workload, block_size=block_size, capacities=capacities)
 
 
 def simulate(
@@ -171,7 +111,7 @@ def simulate(
     )
     service = Service(
         step_time=ready.step_time,
-        accept=accepting(acceptance_rate, _generator(seed) if acceptance_rate else None),
+        accept=accepting(acceptance_rate, generator(seed) if acceptance_rate else None),
         scheduler=SchedulerName(scheduler),
         keep_partial=keep_partial,
         notify=notify,
@@ -230,10 +170,10 @@ def over_seeds(runs: Sequence[Mapping[str, object]], *, first_seed: int = 0) -> 
     Raises:
         SpecError: for fewer than two runs.
     """
-    from kvsim.planner.seeds import over_seeds as spread  # noqa: PLC0415 - numpy, see _generator
+    from kvsim.planner.seeds import over_seeds as spread  # noqa: PLC0415 - numpy, see generator
 
     seeds = range(first_seed, first_seed + len(runs))
-    return spread(runs, seeds, _generator(first_seed))
+    return spread(runs, seeds, generator(first_seed))
 
 
 def compare_runs(
@@ -256,13 +196,7 @@ def compare_runs(
     """
     from kvsim.planner.run_comparison import compare_runs as compared  # noqa: PLC0415 - numpy
 
-    return compared(baseline, present, _generator(seed), is_paired=is_paired)
-
-
-def _generator(seed: int) -> "Generator":
-    from numpy.random import PCG64, Generator  # noqa: PLC0415 - numpy costs what a plan costs
-
-    return Generator(PCG64(seed))
+    return compared(baseline, present, generator(seed), is_paired=is_paired)
 
 
 def simulate_blocks(
@@ -327,7 +261,7 @@ def simulate_blocks(
     )
     service = Service(
         step_time=ready.step_time,
-        accept=accepting(acceptance_rate, _generator(seed) if acceptance_rate else None),
+        accept=accepting(acceptance_rate, generator(seed) if acceptance_rate else None),
         scheduler=SchedulerName(scheduler),
         keep_partial=keep_partial,
         notify=notify,

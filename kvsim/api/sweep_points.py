@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from kvsim import __version__
-from kvsim.api.serving import generate_workload, poisson_workload, simulate, simulate_blocks
+from kvsim.api.generating import generate_workload, poisson_workload
+from kvsim.api.serving import simulate, simulate_blocks
 from kvsim.errors import KvsimError, SpecError, WorkerError
 from kvsim.io.overheads import overhead_model
 from kvsim.planner.plan import evaluate

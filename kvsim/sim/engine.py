@@ -2,9 +2,8 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
-from typing import NamedTuple
 
 from kvsim.sim.arrivals import Arrival, Arrivals, Feed
 from kvsim.sim.batch import Batch, Settled
@@ -16,29 +15,8 @@ from kvsim.sim.request import RunningRequest
 from kvsim.sim.scheduler import Scheduler
 from kvsim.sim.setup import EngineSetup
 from kvsim.sim.tiers import TierUse
+from kvsim.sim.under_way import Load, StepUnderWay
 from kvsim.specs.workload import Request, Workload, output_segment, prompt_segments
-
-
-class Load(NamedTuple):
-    """Requests that an engine has, those of the step under way as it was scheduled."""
-
-    waiting: int
-    running: int
-
-
-@dataclass(frozen=True, slots=True)
-class StepUnderWay:
-    """A batch that was scheduled and is not settled.
-
-    One that `waits` computes nothing: it ends with a transfer, or when something comes.
-    """
-
-    step: int
-    start_s: float
-    end_s: float
-    batch: Batch
-    record: StepRecord
-    waits: bool = False
 
 
 class Engine:
@@ -292,25 +270,7 @@ class Engine:
         for running in settled.finished:
             served = self._served.pop(running)
             self._arrivals.answered(served.place, done.end_s)
-            self.requests.append(
-                RequestRecord(
-                    index=served.place,
-                    sample=served.sample,
-                    num_prompt_tokens=running.num_prompt_tokens,
-                    num_output_tokens=running.num_tokens - running.num_prompt_tokens,
-                    num_cached_tokens=served.num_cached_tokens,
-                    num_loaded_tokens=served.num_loaded_tokens,
-                    num_preemptions=running.num_preemptions,
-                    arrival_s=served.arrival_s,
-                    first_step=served.first_step,
-                    first_token_step=served.first_token_step,
-                    last_step=self.step,
-                    first_token_s=served.first_token_s,
-                    finish_s=done.end_s,
-                    num_recomputed_tokens=served.num_recomputed_tokens,
-                    stalls=tuple(served.stalls),
-                )
-            )
+            self.requests.append(served.record(last_step=self.step, finish_s=done.end_s))
 
     def _note_tokens(self, done: StepUnderWay) -> None:
         """Note who waited longer than a step for the token that this step brought."""

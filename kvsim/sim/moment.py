@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from kvsim.sim.batch import Batch
 from kvsim.sim.block_pool import BlockPool
 from kvsim.sim.groups import CacheGroup
-from kvsim.sim.records import Stall, StepRecord
+from kvsim.sim.records import RequestRecord, Stall, StepRecord
 from kvsim.sim.request import RunningRequest
 
 
@@ -28,6 +28,27 @@ class Served:
     num_lost_tokens: int = 0  # at its last preemption
     num_recomputed_tokens: int = 0
     stalls: list[Stall] = field(default_factory=list)
+
+    def record(self, *, last_step: int, finish_s: float) -> RequestRecord:
+        """The request's life, when its last token is known."""
+        running = self.running
+        return RequestRecord(
+            index=self.place,
+            sample=self.sample,
+            num_prompt_tokens=running.num_prompt_tokens,
+            num_output_tokens=running.num_tokens - running.num_prompt_tokens,
+            num_cached_tokens=self.num_cached_tokens,
+            num_loaded_tokens=self.num_loaded_tokens,
+            num_preemptions=running.num_preemptions,
+            arrival_s=self.arrival_s,
+            first_step=self.first_step,
+            first_token_step=self.first_token_step,
+            last_step=last_step,
+            first_token_s=self.first_token_s,
+            finish_s=finish_s,
+            num_recomputed_tokens=self.num_recomputed_tokens,
+            stalls=tuple(self.stalls),
+        )
 
 
 @dataclass(frozen=True, slots=True)

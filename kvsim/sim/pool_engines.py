@@ -9,13 +9,14 @@ from kvsim.engines.vllm_cache_group import KVCacheGroup
 from kvsim.sim.arrivals import Arrival, Arrivals, Inbox
 from kvsim.sim.batch import Batch, Settled
 from kvsim.sim.content import ContentTree
-from kvsim.sim.engine import Engine, StepUnderWay
+from kvsim.sim.engine import Engine
 from kvsim.sim.holding import HoldingScheduler
 from kvsim.sim.kv_cache import KVCache
 from kvsim.sim.moment import Served
 from kvsim.sim.scheduler import Scheduler
 from kvsim.sim.setup import EngineSetup
 from kvsim.sim.transfers import Links, Prefilled, PullConnector, Sending
+from kvsim.sim.under_way import StepUnderWay
 from kvsim.specs.workload import Request, Workload
 
 ELSEWHERE = -2

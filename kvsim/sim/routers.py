@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from kvsim.sim.engine import Engine, Load
+from kvsim.sim.engine import Engine
+from kvsim.sim.under_way import Load
 from kvsim.specs.routing import Routing, RoutingPolicy
 from kvsim.specs.workload import Request
 

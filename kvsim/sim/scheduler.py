@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-from kvsim.errors import SpecError
 from kvsim.sim.batch import Batch, Settled
 from kvsim.sim.chunks import Chunks
 from kvsim.sim.config import Policy, SchedulerConfig
@@ -10,14 +9,8 @@ from kvsim.sim.connector import Connector
 from kvsim.sim.kv_cache import KVCache, Occupancy
 from kvsim.sim.queues import urgency, waiting_queue
 from kvsim.sim.request import BlockTable, RunningRequest, Status
+from kvsim.sim.starving import check_starving
 from kvsim.sim.state_chunks import StateChunks
-
-MAX_STARVED = 100
-"""Self-preemptions without a new token after which a run counts as stuck.
-
-Aligned states may need a second attempt, with more of the prompt cached; in some thousand random
-runs against the engine's own scheduler none that ended took more than a few.
-"""
 
 
 class Scheduler:
@@ -162,23 +155,10 @@ class Scheduler:
             victim = self._least_urgent()
             self._preempt(victim, batch, by=request)
             if victim is request:
-                self._check_starving(request)
+                if not self.running:
+                    check_starving(request, num_gpu_blocks=self._cache.pool.num_gpu_blocks)
                 return False
         return True
-
-    def _check_starving(self, request: RunningRequest) -> None:
-        """SpecError if a request that is alone preempts itself time and again and gets nowhere."""
-        if self.running:
-            return
-        if request.num_tokens > request.num_tokens_starved:
-            request.num_starved, request.num_tokens_starved = 0, request.num_tokens
-        request.num_starved += 1
-        if request.num_starved > MAX_STARVED:
-            msg = (
-                f"num_gpu_blocks={self._cache.pool.num_gpu_blocks} is too small for request "
-                f"{request.index}: alone in the cache it preempts itself for ever"
-            )
-            raise SpecError(msg)
 
     def _least_urgent(self) -> RunningRequest:
         """The running request that gives way."""
