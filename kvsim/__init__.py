@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         plan_grid,
         poisson_workload,
         read_requests,
+        retention,
         search,
         simulate,
         simulate_blocks,
@@ -141,6 +142,12 @@ if TYPE_CHECKING:
     from kvsim.planner.plan_grid import PlanGrid
     from kvsim.planner.reconciliation import Check, Part
     from kvsim.planner.request_cost import RequestCost
+    from kvsim.planner.retention_answer import (
+        HistoryTransfer,
+        RetentionStudy,
+        RetentionWindow,
+        TierBytes,
+    )
     from kvsim.planner.run_comparison import Change, RunComparison
     from kvsim.planner.running_server import RunningServer
     from kvsim.planner.scenario_answer import Holding, ScenarioAnswer, UsdPerHour
@@ -166,6 +173,7 @@ if TYPE_CHECKING:
     from kvsim.sim.contiguous import Reservation
     from kvsim.sim.contiguous_map import ContiguousFrame, ContiguousMap, Stay
     from kvsim.sim.disaggregated_run import DisaggregatedSimulation
+    from kvsim.sim.histories import WindowReuse
     from kvsim.sim.metrics import PrefixCacheUse, Spread, Waste
     from kvsim.sim.points import TimelinePoint, timeline_points
     from kvsim.sim.prefix_reuse import PrefixReuse, prefix_reuse
@@ -290,6 +298,7 @@ _HOMES = {
         "plan_grid",
         "poisson_workload",
         "read_requests",
+        "retention",
         "search",
         "simulate",
         "simulate_blocks",
@@ -355,6 +364,7 @@ _HOMES = {
     "kvsim.sim.contiguous": ("Reservation",),
     "kvsim.sim.contiguous_map": ("ContiguousFrame", "ContiguousMap", "Stay"),
     "kvsim.planner.paging": ("PagedRequest", "Paging"),
+    "kvsim.sim.histories": ("WindowReuse",),
     "kvsim.sim.metrics": ("PrefixCacheUse", "Spread", "Waste"),
     "kvsim.sim.records": ("RequestRecord", "StepRecord"),
     "kvsim.sim.request_arrays": ("RequestArrays",),
@@ -497,6 +507,12 @@ _HOMES = {
         "SettingChange",
     ),
     "kvsim.planner.request_cost": ("RequestCost",),
+    "kvsim.planner.retention_answer": (
+        "HistoryTransfer",
+        "RetentionStudy",
+        "RetentionWindow",
+        "TierBytes",
+    ),
     "kvsim.planner.scenario_answer": ("Holding", "ScenarioAnswer", "UsdPerHour"),
     "kvsim.specs.scenario": ("Scenario", "command_scenario"),
 }
@@ -566,6 +582,7 @@ __all__ = [
     "FullAttention",
     "GiB",
     "HeadScores",
+    "HistoryTransfer",
     "Holding",
     "HostMemory",
     "HostPools",
@@ -620,6 +637,8 @@ __all__ = [
     "RequestRecord",
     "RequestSeries",
     "Reservation",
+    "RetentionStudy",
+    "RetentionWindow",
     "Routing",
     "RoutingPolicy",
     "RunComparison",
@@ -662,6 +681,7 @@ __all__ = [
     "TensorrtLlm",
     "TensorrtLlmLayout",
     "TensorrtLlmPools",
+    "TierBytes",
     "TierUse",
     "TimedAnswer",
     "TimelinePoint",
@@ -682,6 +702,7 @@ __all__ = [
     "Waste",
     "WasteReport",
     "WasteStudy",
+    "WindowReuse",
     "WorkerError",
     "Workload",
     "WorkloadSummary",
@@ -762,6 +783,7 @@ __all__ = [
     "report_csv",
     "report_markdown",
     "request_cost",
+    "retention",
     "search",
     "search_accelerators",
     "search_models",

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         plan,
     )
     from kvsim.api.reading import read_requests
+    from kvsim.api.retaining import retention
     from kvsim.api.searching import search
     from kvsim.api.serving import compare_runs, over_seeds, simulate, simulate_blocks
     from kvsim.api.solving import frontier, solve
@@ -69,6 +70,7 @@ _HOMES = {
     "generating": ("generate_workload", "poisson_workload", "summarize_workload"),
     "serving": ("compare_runs", "over_seeds", "simulate", "simulate_blocks"),
     "fleets": ("size_fleet",),
+    "retaining": ("retention",),
     "wasting": ("paging", "waste", "waste_study"),
     "gridding": ("cache_bytes_grid", "plan_grid"),
     "streaming": ("StreamListener", "StreamOrder", "simulate_blocks_stream", "simulate_stream"),
@@ -107,6 +109,7 @@ __all__ = [
     "plan_grid",
     "poisson_workload",
     "read_requests",
+    "retention",
     "search",
     "simulate",
     "simulate_blocks",

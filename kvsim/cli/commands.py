@@ -124,6 +124,7 @@ def run_completion(args: argparse.Namespace) -> None:
 LATER = (
     "frontier",
     "solve",
+    "retention",
     "search",
     "sweep",
     "workload",

@@ -139,6 +139,12 @@ def _add_solve(parser: argparse.ArgumentParser) -> None:
     later("solve", "add_solve")(parser)
 
 
+def _add_retention(parser: argparse.ArgumentParser) -> None:
+    add_model(parser)
+    add_deployment(parser)
+    later("retention", "add_retention")(parser)
+
+
 def _add_search(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     later("search", "add_search")(parser)
@@ -178,6 +184,11 @@ _COMMANDS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None]], ...
     ("plan", "whether a deployment fits, what it holds, and what to change", _add_plan),
     ("frontier", "how many requests of each context fit", _add_frontier),
     ("solve", "the longest context, most users, fewest devices ... that fit", _add_solve),
+    (
+        "retention",
+        "what keeping users' histories between turns takes in each tier, and saves",
+        _add_retention,
+    ),
     ("search", "devices and settings that keep a latency goal, and what they cost", _add_search),
     (
         "compare",

@@ -1,11 +1,12 @@
 """Fleets: how many replicas keep the latency limits at a rate, what they cost, what they retain."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 from kvsim.errors import SpecError
+from kvsim.planner.fleet_retention import Retention, retention
 from kvsim.planner.plan import Evaluation
-from kvsim.planner.retention import Retention, retention
+from kvsim.planner.retention import end_times
 from kvsim.planner.serving_level import Level, check_limited, level
 from kvsim.sim.simulation import Simulation
 from kvsim.specs.attention import check_positive
@@ -172,11 +173,14 @@ def size_fleet(question: FleetQuestion, serve: Serve, *, command: str) -> Fleet:
         SpecError: for a request that no replica could serve.
     """
     runs: dict[int, FleetRun] = {}
+    ends_s: dict[int, Sequence[float] | None] = {}
 
     def run(replicas: int) -> FleetRun:
         if replicas not in runs:
-            reached = level(serve(replicas), question.limits)
-            runs[replicas] = FleetRun(replicas=replicas, level=reached)
+            done = serve(replicas)
+            runs[replicas] = FleetRun(replicas=replicas, level=level(done, question.limits))
+            if question.retention_s is not None:
+                ends_s[replicas] = end_times(question.workload, done)
         return runs[replicas]
 
     least = _least(run, min(question.most_replicas, len(question.workload)))
@@ -202,6 +206,7 @@ def size_fleet(question: FleetQuestion, serve: Serve, *, command: str) -> Fleet:
             question.workload,
             window_s=question.retention_s,
             machines=(least or question.most_replicas) + question.spare,
+            ends_s=ends_s.get(least or max(runs)),
         ),
         command=command,
         notes=tuple(notes),

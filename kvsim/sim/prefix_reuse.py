@@ -79,7 +79,7 @@ def prefix_reuse(
         0.5
     """
     check_positive(block_size=block_size)
-    chains = tuple(_chains(workload, block_size))
+    chains = tuple(prompt_chains(workload, block_size))
     seen: dict[int, int] = {}
     hits = []
     for chain in chains:
@@ -128,7 +128,7 @@ def _leading(blocks: Sequence[int], known: "dict[int, int] | OrderedDict[int, No
     return len(blocks)
 
 
-def _chains(workload: Workload, block_size: int) -> Iterator[Chain]:
+def prompt_chains(workload: Workload, block_size: int) -> Iterator[Chain]:
     """Each prompt's blocks by number: equal numbers are equal tokens after equal prefixes."""
     numbers: dict[tuple[int, tuple[Piece, ...]], int] = {}
     for index, request in enumerate(workload):
@@ -156,4 +156,4 @@ def _pieces(request: Request, index: int, block_size: int) -> Iterator[tuple[Pie
         yield tuple(pieces)
 
 
-__all__ = ["CapacityPoint", "PrefixReuse", "PromptSegment", "prefix_reuse"]
+__all__ = ["CapacityPoint", "PrefixReuse", "PromptSegment", "prefix_reuse", "prompt_chains"]

@@ -12,6 +12,8 @@ from kvsim.cli.parser import build_parser
 SCHEMAS = Path(__file__).parents[2] / "docs/schema"
 FLEET = ["solve", "llama-3.1-8b", "--gpu", "l4", "--for", "replicas", "--max-model-len", "8192"]
 FLEET += ["--workload", "chat", "--rate", "2", "--num-requests", "20", "--step-time", "0.1"]
+RETENTION = ["retention", "llama-3.1-8b", "--gpu", "l4", "--max-model-len", "8192", "--rate", "2"]
+RETENTION += ["--workload", "chat", "--num-requests", "20", "--step-time", "0.05"]
 SEARCH = ["search", "llama-3.1-8b", "--gpus", "l4,h100", "--workload", "chat", "--workers", "1"]
 SEARCH += ["--num-requests", "50", "--slo-ttft-s", "1"]
 CASES = {
@@ -48,6 +50,10 @@ CASES = {
     "solve.replicas": [
         [*FLEET, "--slo-tpot-s", "0.2", "--spare", "1", "--retention-s", "60"],
         [*FLEET, "--slo-ttft-s", "0.001", "--most-replicas", "2"],
+    ],
+    "retention": [
+        [*RETENTION, "--window-s", "60,600", "--host-memory", "2GiB", "--offload-bytes-per-s=2e10"],
+        [*RETENTION, "--window-s", "0", "--disk-usd-per-gib-month", "0.1"],
     ],
     "search": [
         [*SEARCH, "--rate", "4", "--quantization", "none,fp8"],
