@@ -13,7 +13,7 @@ from kvsim.cli.traffic_flags import add_traffic, traffic_from
 from kvsim.errors import SpecError
 from kvsim.specs.efficiencies import Efficiencies
 from kvsim.specs.offload import Offload
-from kvsim.units import GiB, format_gib
+from kvsim.units import format_gib
 
 Json = dict[str, Any]
 
@@ -99,7 +99,7 @@ def show_retention(result: Json) -> None:
 
 
 def _kept(windows: list[Json]) -> Any:  # noqa: ANN401 - rich is loaded where it is used
-    table = _new_table("Idle histories, GiB", windows)
+    table = _new_table("Idle histories", windows)
     table.add_row("seconds idle and kept", *(f"{row['idle_s']:,.1f}" for row in windows))
     _add_sizes(table, "kept, steady state", [row["steady_bytes"] for row in windows])
     for tier, label in TIERS.items():
@@ -134,7 +134,7 @@ def _new_table(title: str, windows: list[Json]) -> Any:  # noqa: ANN401 - rich i
 
 
 def _add_sizes(table: Any, label: str, sizes: list[float]) -> None:  # noqa: ANN401 - rich is loaded where it is used
-    table.add_row(label, *(f"{num_bytes / GiB:,.2f}" for num_bytes in sizes))
+    table.add_row(label, *(format_gib(round(num_bytes)) for num_bytes in sizes))
 
 
 def _usd(ends: list[float]) -> str:
