@@ -5,12 +5,12 @@ Run with `./run bench app`. The server is the one that users start, the browser 
 
 import re
 import statistics
-import time
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
 import pytest
 
+from benchmarks.processes import cpu_s
 from tests.app.server import free_port, start
 from tests.browser.conftest import CHROMIUM, HINT, SWITCHES, settle
 
@@ -28,8 +28,8 @@ SERVERS = []
 
 
 def server_cpu_s():
-    """CPU seconds of the server so far, its workers left out (Linux)."""
-    return time.clock_gettime((~SERVERS[-1]) << 3 | 2)  # clock_getcpuclockid(3)
+    """CPU seconds of the server so far, its workers left out."""
+    return cpu_s(SERVERS[-1])
 
 
 @dataclass
