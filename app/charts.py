@@ -1,5 +1,7 @@
 """Results as plain Plotly dicts, and in words for who cannot see them."""
 
+# long: page Plan's two pictures, drawn in the same styles and with the same lines
+
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -46,6 +46,7 @@ def bar(answer: kvsim.ScenarioAnswer, figure: str, t: Text) -> Bar | None:
     return Bar(low, best, high, f"{best:,}{spread}")
 
 
+# long: one figure, an attribute a line
 def side_by_side(answers: Answers, figure: str, t: Text) -> Figure:
     """A bar per engine, its number beside it; an engine without the figure says so."""
     names, values, labels, places, above, below = [], [], [], [], [], []

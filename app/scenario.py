@@ -1,5 +1,7 @@
 """What a visitor asks: the inputs, their names in a link, and the deployment they describe."""
 
+# long: every input of the pages stands here once, beside the deployment that they describe
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

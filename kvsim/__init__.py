@@ -1,8 +1,10 @@
 """KV-cache memory planning: how much a model's cache takes, and what a deployment holds.
 
 Each public name stands three times: where type checkers look, where it is loaded from when it is
-first used, and in `__all__`, which they read as it stands. That is why this file is long.
+first used, and in `__all__`, which they read as it stands.
 """
+
+# long: a table of public names
 
 from importlib import import_module
 from typing import TYPE_CHECKING

@@ -1,5 +1,7 @@
 """Texts of the sidebar, the navigation, links and errors."""
 
+# long: a table of texts
+
 # ruff: noqa: RUF001 - Chinese has commas, colons and brackets of its own
 
 TEXTS: dict[str, tuple[str, str]] = {

@@ -129,6 +129,7 @@ def phases(plan: kvsim.Plan, t: Text) -> None:
     st.markdown(t("phases_said", length=f"{plan.evaluation.resolved.max_model_len:,}"))
 
 
+# long: one section of the page, from top to bottom
 def answer(costs: Sequence[kvsim.AnswerCost], measured: kvsim.Lessons, t: Text) -> None:
     """Operations of this model's answer and measured seconds of a small one's."""
     st.subheader(t("answer_title"), anchor=False)

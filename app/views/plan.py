@@ -161,6 +161,7 @@ def _memory(plan: kvsim.Plan, t: Text) -> None:
         memory.intervals([(t(f"row_{name}"), getattr(budget, name)) for name in BUDGET_ROWS], t)
 
 
+# long: four figures with their ranges, an argument a line
 def _capacity(plan: kvsim.Plan, t: Text) -> None:
     st.subheader(t("capacity_title"), anchor=False)
     e, held = plan.evaluation, plan.evaluation.capacity

@@ -142,6 +142,34 @@ def fit(
         raise SpecError(msg)
     share = ceil_div(concurrent_requests, replicas)
     needed = capacity.best.bytes_for(share)
+    held = replicas * capacity.best.max_requests
+    reasons = _refused_memory(budget)
+    if Cause.NO_CACHE not in reasons and capacity.best.max_requests < share:
+        reasons[Cause.TOO_MANY_REQUESTS] = (
+            f"{concurrent_requests:,} requests of max_model_len are asked for, {held:,} fit"
+        )
+    if host is not None and not host.fits:
+        reasons[Cause.HOST_MEMORY] = (
+            f"host memory lacks {format_gib(-host.left_bytes.best)}: "
+            f"{format_gib(host.asked_bytes)} are offloaded to it"
+        )
+    verdict = Verdict.DOES_NOT_FIT
+    if not reasons:
+        reasons = _doubts(capacity, budget, share=share, needed=needed)
+        verdict = Verdict.TIGHT if reasons else Verdict.FITS
+    return Fit(
+        verdict=verdict,
+        needed_bytes=needed,
+        available_bytes=budget.kv_cache_bytes.best,
+        requests_per_replica=share,
+        max_requests=0 if Cause.NOT_FREE in reasons else held,
+        causes=tuple(reasons),
+        reasons=tuple(reasons.values()),
+    )
+
+
+def _refused_memory(budget: Budget) -> dict[Cause, str]:
+    """Why the budget is none: the engine does not start, or nothing of it is left."""
     reasons: dict[Cause, str] = {}
     if budget.free_bytes.best < budget.usable_bytes.best:
         reasons[Cause.NOT_FREE] = (
@@ -154,32 +182,13 @@ def fit(
             f"weights and overheads take {format_gib(taken)} of a budget of "
             f"{format_gib(budget.usable_bytes.best)}: nothing is left to cache"
         )
-    elif capacity.best.max_requests < share:
-        reasons[Cause.TOO_MANY_REQUESTS] = (
-            f"{concurrent_requests:,} requests of max_model_len are asked for, "
-            f"{replicas * capacity.best.max_requests:,} fit"
-        )
-    if host is not None and not host.fits:
-        reasons[Cause.HOST_MEMORY] = (
-            f"host memory lacks {format_gib(-host.left_bytes.best)}: "
-            f"{format_gib(host.asked_bytes)} are offloaded to it"
-        )
-    if reasons:
-        verdict = Verdict.DOES_NOT_FIT
-    else:
-        full = needed > TIGHT_SHARE * budget.kv_cache_bytes.best
-        sure = capacity.low.max_requests >= share
-        verdict = Verdict.FITS if sure and not full else Verdict.TIGHT
-        if not sure:
-            reasons[Cause.ONLY_LIKELY] = "it fits at the likely estimates, not at the cautious ones"
-        elif full:
-            reasons[Cause.NEARLY_FULL] = f"more than {TIGHT_SHARE:.0%} of the cache would be taken"
-    return Fit(
-        verdict=verdict,
-        needed_bytes=needed,
-        available_bytes=budget.kv_cache_bytes.best,
-        requests_per_replica=share,
-        max_requests=0 if Cause.NOT_FREE in reasons else replicas * capacity.best.max_requests,
-        causes=tuple(reasons),
-        reasons=tuple(reasons.values()),
-    )
+    return reasons
+
+
+def _doubts(capacity: Capacity, budget: Budget, *, share: int, needed: int) -> dict[Cause, str]:
+    """What makes a fit tight: the cautious estimates, or else a cache that is nearly full."""
+    if capacity.low.max_requests < share:
+        return {Cause.ONLY_LIKELY: "it fits at the likely estimates, not at the cautious ones"}
+    if needed > TIGHT_SHARE * budget.kv_cache_bytes.best:
+        return {Cause.NEARLY_FULL: f"more than {TIGHT_SHARE:.0%} of the cache would be taken"}
+    return {}

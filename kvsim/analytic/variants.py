@@ -56,6 +56,15 @@ def attention_variants(
     own = _variant(model, VariantName.OWN, kv_dtype, num_tokens, kv_heads)
     if full is None:
         return (own,)
+    changed = (
+        _variant(_with(model, cycle), name, kv_dtype, num_tokens, kv_heads)
+        for name, kv_heads, cycle in _kinds(full)
+    )
+    return (*changed, own)
+
+
+def _kinds(full: FullAttention) -> tuple[tuple[VariantName, int | None, Layer], ...]:
+    """Other attention of the same heads and widths: name, key-value heads, layers in turn."""
     heads, dim, value = full.num_attention_heads, full.head_dim, full.value_head_dim
     shared = 1 < full.num_kv_heads < heads
     fewer = max(n for n in range(1, min(GQA_KV_HEADS, heads) + 1) if heads % n == 0)
@@ -83,7 +92,7 @@ def attention_variants(
         mechanism="gated delta rule", num_heads=heads, state_elems=heads * dim * value
     )
     kept = keeping(full.num_kv_heads)
-    kinds: tuple[tuple[VariantName, int | None, Layer], ...] = (
+    return (
         (VariantName.MHA, heads, (keeping(heads),)),
         (VariantName.GQA, grouped, (keeping(grouped),)),
         (VariantName.MQA, 1, (keeping(1),)),
@@ -91,11 +100,6 @@ def attention_variants(
         (VariantName.WINDOW, full.num_kv_heads, (window,)),
         (VariantName.HYBRID, full.num_kv_heads, (*[state] * (STATE_SHARE - 1), kept)),
     )
-    changed = (
-        _variant(_with(model, cycle), name, kv_dtype, num_tokens, kv_heads)
-        for name, kv_heads, cycle in kinds
-    )
-    return (*changed, own)
 
 
 def attention_heads(model: ModelSpec) -> FullAttention | None:

@@ -35,6 +35,7 @@ NUM_REQUESTS = 1000
 NUM_SEEDS = 3
 
 
+# long: a setting a line, each handed on by its name
 def search(
     model: ModelSpec,
     workload: str | Traffic | Workload,

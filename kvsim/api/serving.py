@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from kvsim.planner.seeds import SeedSpread
 
 
+# long: a setting a line, each handed on by its name
 def simulate(
     deployment: Deployment,
     workload: Workload | RequestArrays,
@@ -199,6 +200,7 @@ def compare_runs(
     return compared(baseline, present, generator(seed), is_paired=is_paired)
 
 
+# long: a setting a line, each handed on by its name
 def simulate_blocks(
     model: ModelSpec,
     workload: Workload | RequestArrays,

@@ -70,6 +70,7 @@ def _add_forms(parser: argparse.ArgumentParser) -> None:
         forms.add_argument(f"--{form}", dest="form", action="store_const", const=form, help=doc)
 
 
+# long: a list of flags
 def _add_kv(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     parser.add_argument(

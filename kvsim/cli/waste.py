@@ -33,6 +33,7 @@ NOT_MODELED = (
 )
 
 
+# long: a list of flags
 def add_waste(parser: argparse.ArgumentParser) -> None:
     """The flags of `kvsim waste`."""
     what = parser.add_mutually_exclusive_group(required=True)
@@ -98,6 +99,11 @@ def run_waste(args: argparse.Namespace) -> Json:
             raise SpecError(msg)
         study = api.waste_study(seed=args.seed, num_requests=num_requests)
         return engine | study.as_dict()
+    return engine | _of_workload(args, num_requests)
+
+
+def _of_workload(args: argparse.Namespace, num_requests: int) -> Json:
+    """The waste of a trace or of a chat, and both pools over time where frames are asked for."""
     workload = _workload(args, num_requests)
     setting: Json = {
         "num_slots": _pool_tokens(args),
@@ -108,7 +114,6 @@ def run_waste(args: argparse.Namespace) -> Json:
     report = api.waste(workload, **setting)
     ratio = report.paged_over_oracle
     result: Json = {
-        **engine,
         "source": None,
         "reports": [report.as_dict()],
         "comparison": [],

@@ -24,6 +24,7 @@ ARRIVAL_FLAGS = {"rate_per_s": "--rate", "process": "--arrivals"}
 """Flags that are not their field's name."""
 
 
+# long: a list of flags
 def add_workload(parser: argparse.ArgumentParser) -> None:
     """The flags of `kvsim workload`."""
     parser.add_argument(

@@ -79,6 +79,7 @@ Source:
 """
 
 
+# long: a figure a line, each of two pages
 def measured_traffic(
     before: MetricsPage | None,
     after: MetricsPage,
@@ -97,14 +98,7 @@ def measured_traffic(
     Raises:
         SpecError: for pages of two servers, a counter that fell, or no request in between.
     """
-    if seconds is not None and not 0 < seconds < UNBOUNDED:
-        msg = f"seconds={seconds:g} must be > 0"
-        raise SpecError(msg)
-    if max_model_len is not None:
-        check_positive(max_model_len=max_model_len)
-        if max_model_len > MAX_REQUEST_TOKENS:
-            msg = f"max_model_len={max_model_len} must be at most {MAX_REQUEST_TOKENS}"
-            raise SpecError(msg)
+    _check_asked(seconds, max_model_len)
     names = _names(after)
     limit = max_model_len or _max_model_len(after, names)
     first = before or MetricsPage(name="start", samples={})
@@ -120,8 +114,7 @@ def measured_traffic(
     hit_rate = _hit_rate(change.counter(names.hits), change.counter(names.queries))
     preemptions = change.counter(names.preemptions)
     arrived = finished + sum(round(change.gauge(name)) for name in names.in_progress)
-    notes = [ONE_BEGINNING if hit_rate is not None else NO_HIT_RATE]
-    notes.append(DRAWN_APART)
+    notes = [NO_HIT_RATE if hit_rate is None else ONE_BEGINNING, DRAWN_APART]
     longest = [_longest(histogram, names, limit) for histogram in (prompts, outputs)]
     for what, histogram, top in zip(LENGTHS, (prompts, outputs), longest, strict=True):
         if histogram.counts[-1]:
@@ -142,6 +135,18 @@ def measured_traffic(
         max_model_len=limit,
         not_modeled=tuple(notes),
     )
+
+
+def _check_asked(seconds: float | None, max_model_len: int | None) -> None:
+    """SpecError for a time or a length that no server can have."""
+    if seconds is not None and not 0 < seconds < UNBOUNDED:
+        msg = f"seconds={seconds:g} must be > 0"
+        raise SpecError(msg)
+    if max_model_len is not None:
+        check_positive(max_model_len=max_model_len)
+        if max_model_len > MAX_REQUEST_TOKENS:
+            msg = f"max_model_len={max_model_len} must be at most {MAX_REQUEST_TOKENS}"
+            raise SpecError(msg)
 
 
 def _hit_rate(hits: float | None, queries: float | None) -> float | None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kvsim.io.limits import MAX_REQUEST_TOKENS
+from kvsim.io.trace_cells import decimal_cells, whole_cells
 from kvsim.io.trace_frames import BLOCK_BYTES, IrregularTrace, frames
 from kvsim.io.trace_rows import (
     BAILIAN_BLOCK_TOKENS,
@@ -21,7 +22,7 @@ from kvsim.io.trace_rows import (
 from kvsim.specs.workload import FIRST_OUTPUT_SEGMENT, FIRST_PRIVATE_SEGMENT
 
 if TYPE_CHECKING:
-    from polars import DataFrame, Series
+    from polars import DataFrame
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -100,23 +101,6 @@ def _check(read: TraceColumns, past: _Past) -> None:
         raise IrregularTrace
 
 
-def _ints(column: "Series") -> Ints:
-    import polars as pl  # noqa: PLC0415 - heavy
-
-    if not (column.dtype == pl.String or column.dtype.is_integer()) or column.null_count():
-        raise IrregularTrace
-    return column.cast(pl.Int64).to_numpy().astype(np.int64)
-
-
-def _floats(column: "Series") -> Floats:
-    import polars as pl  # noqa: PLC0415 - heavy
-
-    kinds = (pl.String, pl.Float64)
-    if not (column.dtype in kinds or column.dtype.is_integer()) or column.null_count():
-        raise IrregularTrace
-    return column.cast(pl.Float64).to_numpy().astype(np.float64)
-
-
 def _made(
     past: _Past,
     *,
@@ -157,22 +141,22 @@ def _azure(frame: "DataFrame", past: _Past) -> TraceColumns:
         raise IrregularTrace
     plain = text.str.strip_suffix(UTC_ENDING)
     stamp = plain.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="ns", strict=True)
-    us = _ints(stamp.to_physical()) // NANOSECONDS_PER_MICROSECOND
+    us = whole_cells(stamp.to_physical()) // NANOSECONDS_PER_MICROSECOND
     past.first_us = int(us[0]) if past.first_us is None else past.first_us
     return _made(
         past,
         arrival_s=(us - past.first_us) / MICROSECONDS_PER_S,
-        num_prompt_tokens=_ints(frame["ContextTokens"]),
-        num_output_tokens=_ints(frame["GeneratedTokens"]),
+        num_prompt_tokens=whole_cells(frame["ContextTokens"]),
+        num_output_tokens=whole_cells(frame["GeneratedTokens"]),
     )
 
 
 def _burstgpt(frame: "DataFrame", past: _Past) -> TraceColumns:
     return _made(
         past,
-        arrival_s=_floats(frame["Timestamp"]),
-        num_prompt_tokens=_ints(frame["Request tokens"]),
-        num_output_tokens=_ints(frame["Response tokens"]),
+        arrival_s=decimal_cells(frame["Timestamp"]),
+        num_prompt_tokens=whole_cells(frame["Request tokens"]),
+        num_output_tokens=whole_cells(frame["Response tokens"]),
     )
 
 
@@ -183,19 +167,19 @@ def _sharegpt(frame: "DataFrame", past: _Past) -> TraceColumns:
     is_timed = _is_said(frame, "arrival_s")
     return _made(
         past,
-        arrival_s=_floats(frame["arrival_s"]) if is_timed else np.zeros(frame.height),
-        num_prompt_tokens=_ints(frame["prompt_tokens"]),
-        num_output_tokens=_ints(frame["output_tokens"]),
+        arrival_s=decimal_cells(frame["arrival_s"]) if is_timed else np.zeros(frame.height),
+        num_prompt_tokens=whole_cells(frame["prompt_tokens"]),
+        num_output_tokens=whole_cells(frame["output_tokens"]),
     )
 
 
 def _hashed(frame: "DataFrame", past: _Past, *, unit: float, block_tokens: int) -> TraceColumns:
     import polars as pl  # noqa: PLC0415 - heavy
 
-    ids, length = frame["hash_ids"], _ints(frame["input_length"])
+    ids, length = frame["hash_ids"], whole_cells(frame["input_length"])
     if not isinstance(ids.dtype, pl.List) or length.min() < 1 or length.max() > MAX_REQUEST_TOKENS:
         raise IrregularTrace
-    count, numbers = _ints(ids.list.len()), _ints(ids.explode())
+    count, numbers = whole_cells(ids.list.len()), whole_cells(ids.explode())
     is_sound = (count == -(-length // block_tokens)).all() and (
         numbers.min() >= 0 and numbers.max() < FIRST_TURN_SEGMENT - FIRST_HASH_SEGMENT
     )
@@ -205,9 +189,9 @@ def _hashed(frame: "DataFrame", past: _Past, *, unit: float, block_tokens: int) 
     tokens[np.cumsum(count) - 1] = length - (count - 1) * block_tokens
     return _made(
         past,
-        arrival_s=_floats(frame["timestamp"]) * unit,
+        arrival_s=decimal_cells(frame["timestamp"]) * unit,
         num_prompt_tokens=length,
-        num_output_tokens=_ints(frame["output_length"]),
+        num_output_tokens=whole_cells(frame["output_length"]),
         num_segments=count,
         segment_id=FIRST_HASH_SEGMENT + numbers,
         segment_tokens=tokens,
@@ -224,20 +208,20 @@ def _bailian(frame: "DataFrame", past: _Past) -> TraceColumns:
 
 def _own(frame: "DataFrame", past: _Past) -> TraceColumns:
     _check_plain(frame)
-    length = _ints(frame["num_prompt_tokens"])
+    length = whole_cells(frame["num_prompt_tokens"])
     count, ids, tokens = _segments(frame, length)
     output = FIRST_OUTPUT_SEGMENT + past.num_rows + np.arange(frame.height)
     if _is_said(frame, "output_segment"):
         named = frame["output_segment"]
-        given = _ints(named.drop_nulls())
+        given = whole_cells(named.drop_nulls())
         if len(given) and not (given.min() >= 0 and given.max() < FIRST_PRIVATE_SEGMENT):
             raise IrregularTrace
         output[named.is_not_null().to_numpy()] = given
     return _made(
         past,
-        arrival_s=_floats(frame["arrival_s"]),
+        arrival_s=decimal_cells(frame["arrival_s"]),
         num_prompt_tokens=length,
-        num_output_tokens=_ints(frame["num_output_tokens"]),
+        num_output_tokens=whole_cells(frame["num_output_tokens"]),
         num_segments=count,
         segment_id=ids,
         segment_tokens=tokens,
@@ -249,7 +233,7 @@ def _check_plain(frame: "DataFrame") -> None:
     """IrregularTrace for what columns of requests do not hold: order, samples, waiting."""
     plain = {"priority": 0, "num_samples": 1, "pause_s": 0.0}
     for name, value in plain.items():
-        if _is_said(frame, name) and (_floats(frame[name].drop_nulls()) != value).any():
+        if _is_said(frame, name) and (decimal_cells(frame[name].drop_nulls()) != value).any():
             raise IrregularTrace
     if _is_said(frame, "after"):
         raise IrregularTrace
@@ -277,9 +261,9 @@ def _segments(frame: "DataFrame", length: Ints) -> tuple[Ints, Ints, Ints]:
     parts = pairs.explode().str.split(":")
     if not (parts.list.len() == 2).all():
         raise IrregularTrace
-    ids, tokens = _ints(parts.list.get(0)), _ints(parts.list.get(1))
+    ids, tokens = whole_cells(parts.list.get(0)), whole_cells(parts.list.get(1))
     count = np.zeros(frame.height, np.int64)
-    count[text.is_not_null().to_numpy()] = _ints(pairs.list.len())
+    count[text.is_not_null().to_numpy()] = whole_cells(pairs.list.len())
     described = np.diff(np.concatenate([[0], np.cumsum(tokens)])[np.cumsum(count)], prepend=0)
     is_sound = (
         ids.min() >= 0

@@ -21,6 +21,7 @@ from kvsim.specs.pool_settings import PoolSettings
 from kvsim.specs.transformers import Transformers
 
 
+# long: one walk over the formats and ranks fills five tables
 def cache_grid(
     model: ModelSpec,
     *,

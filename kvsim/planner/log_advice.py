@@ -57,19 +57,7 @@ def _vllm_refused(log: EngineLog) -> list[Advice]:
     free, total = numbers(log, "free_at_start_gib"), numbers(log, "total_gpu_gib")
     used = fraction(log, "gpu_memory_utilization")
     if free and total and not held:
-        share = floor(free[0] / total[0] * 100) / 100
-        return [
-            Advice(
-                knob="--gpu-memory-utilization",
-                change=f"at most {share:.2f}",
-                why=f"{free[0]:g} of {total[0]:g} GiB are free before the engine starts",
-            ),
-            Advice(
-                knob="other processes",
-                change="stop what holds memory on the device",
-                why=f"they hold {total[0] - free[0]:.2f} GiB of it",
-            ),
-        ]
+        return _too_little_free(free[0], total[0])
     longest = numbers(log, "estimated_max_len") or numbers(log, "kv_tokens")
     if longest and longest[0] > 0:
         found.append(
@@ -93,6 +81,23 @@ def _vllm_refused(log: EngineLog) -> list[Advice]:
     else:
         found += _raise_utilization(used, total, 0.0)
     return found + _smaller_cache(log)
+
+
+def _too_little_free(free_gib: float, total_gib: float) -> list[Advice]:
+    """What helps where others hold memory before the engine starts."""
+    share = floor(free_gib / total_gib * 100) / 100
+    return [
+        Advice(
+            knob="--gpu-memory-utilization",
+            change=f"at most {share:.2f}",
+            why=f"{free_gib:g} of {total_gib:g} GiB are free before the engine starts",
+        ),
+        Advice(
+            knob="other processes",
+            change="stop what holds memory on the device",
+            why=f"they hold {total_gib - free_gib:.2f} GiB of it",
+        ),
+    ]
 
 
 def _raise_utilization(used: float | None, total: list[float], lacking: float) -> list[Advice]:

@@ -1,5 +1,6 @@
 """The same requests in blocks and in reservations, frame by frame, and what each way wastes."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 from kvsim.planner.waste import WasteReport, waste
@@ -7,6 +8,7 @@ from kvsim.planner.waste_runs import contiguous_server, paged_engine
 from kvsim.sim.block_map import MOST_FRAMES, BlockMap, BlockMapRecorder
 from kvsim.sim.contiguous import Reservation
 from kvsim.sim.contiguous_map import ContiguousMap, contiguous_map
+from kvsim.sim.records import RequestRecord
 from kvsim.specs.attention import check_positive
 from kvsim.specs.paging_study import WasteSetting
 from kvsim.specs.workload import Workload
@@ -147,17 +149,7 @@ def paging(
         setting=setting,
         reservation=reservation,
         token_bytes=token_bytes,
-        requests=tuple(
-            PagedRequest(
-                request=record.index,
-                arrival_s=record.arrival_s,
-                num_prompt_tokens=record.num_prompt_tokens,
-                num_output_tokens=record.num_output_tokens,
-                num_cached_tokens=record.num_cached_tokens,
-                num_preemptions=record.num_preemptions,
-            )
-            for record in sorted(engine.requests, key=lambda record: record.index)
-        ),
+        requests=_paged(engine.requests),
         paged=paged,
         contiguous=contiguous_map(
             contiguous_server(reservation, plain, setting),
@@ -166,4 +158,19 @@ def paging(
             num_slots=setting.num_slots,
         ),
         report=waste(plain, setting, with_sustained=False),
+    )
+
+
+def _paged(records: Sequence[RequestRecord]) -> tuple[PagedRequest, ...]:
+    """What became of the requests, in the workload's order."""
+    return tuple(
+        PagedRequest(
+            request=record.index,
+            arrival_s=record.arrival_s,
+            num_prompt_tokens=record.num_prompt_tokens,
+            num_output_tokens=record.num_output_tokens,
+            num_cached_tokens=record.num_cached_tokens,
+            num_preemptions=record.num_preemptions,
+        )
+        for record in sorted(records, key=lambda record: record.index)
     )

@@ -16,6 +16,7 @@ from kvsim.units import ceil_div
 NAMES = {Sglang: EngineName.SGLANG, TensorrtLlm: EngineName.TENSORRT_LLM}
 
 
+# long: a field of the judgement a line
 def judge_pools(
     deployment: Deployment,
     settings: Sglang | TensorrtLlm,

@@ -49,6 +49,7 @@ class Replica:
         )
 
 
+# long: a part of the replica a line
 def ready_replica(
     evaluation: Evaluation,
     workload: Workload | RequestArrays | None,

@@ -33,6 +33,7 @@ FIRST_STEPS, MOST_STEPS = 2**16, 2**20
 """Rows of the series that are laid out at once, at first and later; in between the run can stop."""
 
 
+# long: the kernel comes back for room until it is done, and what it had is kept
 def run_compiled(
     setup: EngineSetup,
     requests: RequestArrays,

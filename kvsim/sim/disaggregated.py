@@ -7,6 +7,7 @@ from kvsim.sim.arrivals import Arrival, Arrivals
 from kvsim.sim.content import ContentTree
 from kvsim.sim.cover import SchedulerName
 from kvsim.sim.disaggregated_run import DisaggregatedSimulation, disaggregated_run
+from kvsim.sim.engine import Engine
 from kvsim.sim.pool_engines import (
     DecodeEngine,
     DecodeInbox,
@@ -84,6 +85,11 @@ class Pools:
             dict(enumerate(self.prefill)), waiting, self._choose_decode, self._ends
         )
 
+    @property
+    def engines(self) -> list[Engine]:
+        """Those that compute prompts, then those that answer."""
+        return [*self.prefill, *self.decode]
+
     def _ends(self, place: int) -> bool:
         """Whether a request's first token is its last."""
         request = self._workload.requests[place]
@@ -137,20 +143,7 @@ def simulate_disaggregated(
     _check(setup, service)
     requests = workload if isinstance(workload, Workload) else workload.workload()
     pools = Pools(setup, requests, service, rules=rules, routing=routing, copies=copies)
-    engines = [*pools.prefill, *pools.decode]
-    steps: list[list[StepRecord]] = [[] for _ in engines]
-    interrupted = False
-    service.on_start()
-    try:
-        happenings: list[Happening] = [pools.sending, pools.arriving, pools.handing]
-        for i, record in run_side_by_side(engines, happenings):
-            steps[i].append(record)
-            if service.on_progress is not None and not record.step % STEPS_PER_REPORT:
-                service.on_progress(sum(len(engine.requests) for engine in pools.decode))
-    except KeyboardInterrupt:
-        if not service.keep_partial:
-            raise
-        interrupted = True
+    steps, interrupted = _serve(pools, service)
     parts = [
         simulation(
             setup,
@@ -163,7 +156,7 @@ def simulate_disaggregated(
             gpu=gpu,
             not_modeled=(*not_modeled, *NOT_MODELED),
         )
-        for engine, own in zip(engines, steps, strict=True)
+        for engine, own in zip(pools.engines, steps, strict=True)
     ]
     return disaggregated_run(
         parts,
@@ -172,6 +165,24 @@ def simulate_disaggregated(
         routing=routing,
         num_asked=num_answers(requests),
     )
+
+
+def _serve(pools: Pools, service: Service) -> tuple[list[list[StepRecord]], bool]:
+    """Every engine's steps until all is served, and whether Ctrl-C ended that."""
+    steps: list[list[StepRecord]] = [[] for _ in pools.engines]
+    interrupted = False
+    service.on_start()
+    try:
+        happenings: list[Happening] = [pools.sending, pools.arriving, pools.handing]
+        for i, record in run_side_by_side(pools.engines, happenings):
+            steps[i].append(record)
+            if service.on_progress is not None and not record.step % STEPS_PER_REPORT:
+                service.on_progress(sum(len(engine.requests) for engine in pools.decode))
+    except KeyboardInterrupt:
+        if not service.keep_partial:
+            raise
+        interrupted = True
+    return steps, interrupted
 
 
 def check_pools(parallel: Parallelism, replicas: int) -> None:

@@ -35,6 +35,7 @@ ENCODER_FIELDS = ("encoder_layers", "num_encoder_layers", "encoder_num_hidden_la
 DECODER_FIELDS = ("decoder_layers", "num_decoder_layers", "decoder_num_hidden_layers")
 
 
+# long: a field of the model a line, in the order in which they are read
 def model_from_config(
     config: Mapping[str, object], *, name: str, is_complete: bool = False
 ) -> ModelSpec:
