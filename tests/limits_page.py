@@ -32,6 +32,7 @@ ROWS = (
     ("safetensors index", "bytes", limits.MAX_SAFETENSORS_INDEX_BYTES, REFUSED),
     ("trace (.csv, .jsonl, .parquet, .gz)", "bytes, requests", None, "streamed, no limit"),
     ("", "tokens of a prompt or answer", limits.MAX_REQUEST_TOKENS, "refused with its line number"),
+    ("", "characters of a line", limits.MAX_TRACE_LINE, "refused with its line number"),
     ("engine log", "bytes", limits.MAX_LOG_BYTES, REFUSED),
     ("", "characters of a line", limits.MAX_LOG_LINE, "the rest of the line is not read"),
     ("/metrics page", "bytes", limits.MAX_METRICS_BYTES, REFUSED),

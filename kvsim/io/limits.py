@@ -47,6 +47,9 @@ MAX_SAFETENSORS_TENSORS = 2**20
 MAX_REQUEST_TOKENS = 2**24
 """Of a prompt or an answer in a trace; the longest context of any model has 10,485,760."""
 
+MAX_TRACE_LINE = 32 * MiB
+"""Characters of one line of a trace; the longest prompt there may be has 16 Mi in hashed blocks."""
+
 MAX_LOG_BYTES = 64 * MiB
 """Of an engine's log."""
 

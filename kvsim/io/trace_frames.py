@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from kvsim.io.limits import MAX_TRACE_LINE
 from kvsim.io.trace_rows import plain_name
 from kvsim.units import MiB
 
@@ -64,6 +65,8 @@ def _blocks(file: IO[bytes] | gzip.GzipFile, block_bytes: int) -> Iterator[bytes
     rest = b""
     while block := file.read(block_bytes):
         lines, end, after = block.rpartition(b"\n")
+        if len(rest) + block.find(b"\n") > MAX_TRACE_LINE:
+            raise IrregularTrace
         if end:
             yield _plain(rest + lines + end)
             rest = after

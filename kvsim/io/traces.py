@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from kvsim.errors import FileError, SpecError
+from kvsim.io.limits import MAX_TRACE_LINE
 from kvsim.io.trace_rows import (
     FORMATS,
     TraceFormat,
@@ -106,7 +107,8 @@ class TraceReader:
         try:
             with _open(self.path) as file:
                 is_json = name.endswith((JSON_LINES, ".json", ".ndjson"))
-                yield from _json_rows(file) if is_json else _csv_rows(file)
+                lines = _lines(file, self.path.name)
+                yield from _json_rows(lines) if is_json else _csv_rows(lines)
         except (OSError, EOFError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             msg = f"{self.path.name}: {reason}"
@@ -131,8 +133,19 @@ def _open(path: Path) -> IO[str]:
     return path.open(encoding="utf-8", newline="")
 
 
-def _csv_rows(file: IO[str]) -> Iterator[tuple[int, dict[str, Any] | str]]:
-    reader = csv.reader(file)
+def _lines(file: IO[str], name: str) -> Iterator[str]:
+    """The file's lines; one without an end is refused before it fills memory."""
+    number = 0
+    while line := file.readline(MAX_TRACE_LINE + 1):
+        number += 1
+        if len(line) > MAX_TRACE_LINE:
+            msg = f"{name}, line {number}: longer than {MAX_TRACE_LINE:,} characters, so no trace"
+            raise FileError(msg)
+        yield line
+
+
+def _csv_rows(lines: Iterator[str]) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    reader = csv.reader(lines)
     try:
         header = [plain_name(column) for column in next(reader, ())]
         for values in reader:
@@ -146,8 +159,8 @@ def _csv_rows(file: IO[str]) -> Iterator[tuple[int, dict[str, Any] | str]]:
         yield reader.line_num, str(error)
 
 
-def _json_rows(file: IO[str]) -> Iterator[tuple[int, dict[str, Any] | str]]:
-    for number, line in enumerate(file, 1):
+def _json_rows(lines: Iterator[str]) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
@@ -192,7 +205,8 @@ def read_trace(
         on_progress: told every now and then how many requests were read.
 
     Raises:
-        FileError: if the file cannot be read, or its columns are of no known format.
+        FileError: if the file cannot be read, has a line of more than 32 Mi characters, or its
+            columns are of no known format.
         SpecError: for a line that describes no request, or times out of order; it names the line.
     """
     reader = TraceReader(path=Path(path), skip_bad=skip_bad)

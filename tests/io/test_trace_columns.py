@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import tracemalloc
 
 import numpy as np
 import polars as pl
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import kvsim
+from kvsim.io.limits import MAX_TRACE_LINE
 from kvsim.io.trace_columns import trace_columns
 from kvsim.io.trace_frames import IrregularTrace
 from kvsim.sim.request_arrays import as_arrays
@@ -213,3 +215,39 @@ def test_another_rate_is_that_of_request_objects(tmp_path):
     rows = as_arrays(kvsim.read_trace(path).at_rate(3.0))
 
     assert np.array_equal(kvsim.read_requests(path).at_rate(3.0).arrival_s, rows.arrival_s)
+
+
+@pytest.mark.parametrize("name", ["one.jsonl.gz", "one.csv.gz"])
+@pytest.mark.parametrize("read", [kvsim.read_trace, kvsim.read_requests])
+def test_a_line_without_end_is_refused_before_it_fills_memory(name, read, tmp_path):
+    """
+    A small file that unpacks to one line of 256 MiB: the error names the file and the line.
+    """
+    path = tmp_path / name
+    first = texts.OWN.encode() if ".csv" in name else texts.lines(texts.MOONCAKE).encode()
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        file.write(first.rstrip(b"\n") + b"\n")
+        for _ in range(256):
+            file.write(b"1" * 2**20)
+    line = first.rstrip(b"\n").count(b"\n") + 2
+
+    tracemalloc.start()
+    try:
+        with pytest.raises(kvsim.FileError, match=rf"{name}, line {line}: longer than 33,554,432"):
+            read(path)
+        assert tracemalloc.get_traced_memory()[1] < 160 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_columns_leave_a_line_past_the_limit_to_the_reader_of_rows(tmp_path):
+    """
+    A line that two blocks hold together is as long as one that a single block holds.
+    """
+    path = tmp_path / "two.jsonl"
+    row = json.dumps({"timestamp": 0, "input_length": 1, "output_length": 1, "hash_ids": [1]})
+    long = row[:-1] + ', "note": "' + "a" * (MAX_TRACE_LINE - 10) + '"}'
+    path.write_text(row + "\n" + long + "\n" + row + "\n")
+
+    with pytest.raises(kvsim.FileError, match=r"two.jsonl, line 2: longer than 33,554,432"):
+        kvsim.read_requests(path)
