@@ -25,13 +25,19 @@ MAY_IMPORT = {
 MAY_INSTALL = {
     "engines": {"numpy"},
     "analytic": {"numpy"},
-    "sim": {"numpy", "numba", "polars", "rich"},
-    "planner": {"numpy", "joblib", "ray", "rich"},
+    "sim": {"numpy", "numba", "polars"},
+    "planner": {"numpy", "joblib", "ray"},
     "io": {"numpy", "polars", "gguf", "huggingface_hub"},
     "api": {"numpy"},
     "cli": {"rich", "shtab"},
 }
 HEAVY = {"numba", "polars", "rich", "joblib", "huggingface_hub", "gguf", "ray"}
+KERNELS = "kvsim/sim/_kernels"  # loaded by who runs one: these may import numba at once
+ONLY_IN = {
+    "numba": [KERNELS],
+    "polars": ["kvsim/io", "kvsim/sim/tables"],  # of the simulator, a run's records as tables
+    "ray": ["kvsim/planner/sweep_ray"],
+}
 FOREIGN = {"streamlit", "torch", "transformers", "vllm", "pandas"}
 
 CLOCKS = {"time", "datetime", "sched"}
@@ -102,6 +108,13 @@ def at_import(tree):
         yield from at_import(node)
 
 
+def at_run(tree):
+    """Nodes that run at some time: not those for type checkers."""
+    for node in ast.iter_child_nodes(tree):
+        children = node.orelse if is_type_checking(node) else [node]
+        yield from (n for child in children for n in [child, *at_run(child)])
+
+
 def imported(nodes):
     """Dotted names that these nodes import; `from kvsim import api` counts as `kvsim.api`."""
     for node in nodes:
@@ -121,6 +134,7 @@ def import_violations(path, tree):
     if layer not in MAY_IMPORT:
         yield f"{layer} is no layer of the design"
         return
+    at_run_time = {*imported(at_run(tree))}
     for name in imported(ast.walk(tree)):
         head, *rest = name.split(".")
         if head == "kvsim":
@@ -129,6 +143,8 @@ def import_violations(path, tree):
             allowed = head not in NEVER_STANDARD.get(layer, ())
         else:
             allowed = head in MAY_INSTALL.get(layer, ())
+            if name in at_run_time and head in ONLY_IN:
+                allowed = allowed and stands_in(path, ONLY_IN[head])
         if not allowed:
             yield f"{layer} imports {name}"
 
@@ -161,9 +177,10 @@ def conduct_violations(path, tree):
 
 
 def eager_violations(path, tree):
-    """Packages that would make `import kvsim` slow, where the module loads them at once."""
+    """Packages that are slow to load, where the module loads them at once; kernels need theirs."""
     names = [name.split(".")[0] for name in imported(at_import(tree))]
-    yield from (f"{path} imports {name} outside a function" for name in names if name in HEAVY)
+    heavy = HEAVY - ({"numba"} if stands_in(path, [KERNELS]) else set())
+    yield from (f"{path} imports {name} outside a function" for name in names if name in heavy)
     if layer_of(path) == "__init__" and "kvsim" in names:
         yield "kvsim/__init__.py exports eagerly"
 
@@ -227,28 +244,3 @@ def adapter_violations(path, tree, *, public):
 
 def parse(path):
     return ast.parse((ROOT / path).read_text(encoding="utf-8"), path)
-
-
-def loaded_at_once():
-    """Modules that `import kvsim`, the API and the command line load without being asked."""
-    waiting, seen = (
-        [
-            "kvsim/__init__.py",
-            "kvsim/api/__init__.py",
-            "kvsim/api/planning.py",
-            "kvsim/cli/__init__.py",
-        ],
-        set(),
-    )
-    while waiting:
-        path = waiting.pop()
-        if path in seen or not (ROOT / path).exists():
-            continue
-        seen.add(path)
-        for name in imported(at_import(parse(path))):
-            parts = name.split(".")
-            if parts[0] == "kvsim":
-                for n in range(1, len(parts) + 1):
-                    stem = "/".join(parts[:n])
-                    waiting += [f"{stem}.py", f"{stem}/__init__.py"]
-    return sorted(seen)

@@ -16,7 +16,6 @@ from tests.layers import (
     conduct_violations,
     eager_violations,
     import_violations,
-    loaded_at_once,
     parse,
     sources,
 )
@@ -40,7 +39,7 @@ def test_adapters_use_public_names_only(path):
     assert violations == []
 
 
-@pytest.mark.parametrize("path", loaded_at_once())
+@pytest.mark.parametrize("path", sources("kvsim"))
 def test_heavy_packages_are_imported_where_used(path):
     """numba alone costs a second; who asks for a formula must not pay it."""
     assert list(eager_violations(path, parse(path))) == []
@@ -95,6 +94,11 @@ VIOLATIONS = [
     (conduct_violations, "kvsim/sim/workloads.py", "np.random.seed(0)"),
     (conduct_violations, "kvsim/sim/workloads.py", "rng = np.random.default_rng()"),
     (conduct_violations, "kvsim/sim/workloads.py", "from numpy.random import default_rng"),
+    (import_violations, "kvsim/sim/engine.py", "def f():\n    import polars"),
+    (import_violations, "kvsim/sim/engine.py", "def f():\n    from numba import njit"),
+    (import_violations, "kvsim/sim/metrics.py", "def f():\n    import rich"),
+    (import_violations, "kvsim/planner/sweep.py", "def f():\n    import polars"),
+    (import_violations, "kvsim/planner/sweep_run.py", "def f():\n    import ray"),
     # plan, io
     (import_violations, "kvsim/planner/sweep.py", "from kvsim.io.catalog import load"),
     (import_violations, "kvsim/planner/sweep.py", "from kvsim.api import plan"),
@@ -124,6 +128,8 @@ VIOLATIONS = [
     (import_violations, "kvsim/helpers.py", ""),
     (eager_violations, "kvsim/api.py", "import numba"),
     (eager_violations, "kvsim/api.py", "try:\n    from rich import table\nexcept E:\n    pass"),
+    (eager_violations, "kvsim/sim/tables.py", "import polars as pl"),
+    (eager_violations, "kvsim/sim/_kernels/loop.py", "import polars as pl"),
     (eager_violations, "kvsim/io/traces.py", "class A:\n    import polars as pl"),
     (eager_violations, "kvsim/__init__.py", "from kvsim.api import plan"),
     (branch_violations, "kvsim/engines/vllm.py", "if model_type == 'llama':\n    pass"),
@@ -160,6 +166,9 @@ PERMITTED = [
     (import_violations, "kvsim/specs/model.py", "import math\nfrom kvsim.dtypes import BF16"),
     (import_violations, "kvsim/analytic/capacity.py", "from kvsim.engines import ideal"),
     (import_violations, "kvsim/sim/_kernels.py", "import numba\nimport numpy as np"),
+    (import_violations, "kvsim/sim/tables.py", "def f():\n    import polars"),
+    (import_violations, "kvsim/sim/simulation.py", "if TYPE_CHECKING:\n    import polars"),
+    (eager_violations, "kvsim/sim/_kernels/compiling.py", "import numba"),
     (import_violations, "kvsim/io/traces.py", "from pathlib import Path\nimport polars"),
     (import_violations, "kvsim/cli.py", "from kvsim import api\nfrom kvsim.io import report"),
     (import_violations, "kvsim/__main__.py", "import sys\nfrom kvsim.cli import main"),

@@ -6,6 +6,9 @@ from kvsim.errors import SpecError
 from kvsim.specs.attention import check_positive
 from kvsim.specs.option import option
 
+MAX_STAGES = 1024
+"""Stages that are described one by one; models have fewer layers."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parallelism:
@@ -61,6 +64,9 @@ class Parallelism:
     def stage_layers(self, num_layers: int) -> tuple[range, ...]:
         """Layer indices of each pipeline stage; left-over layers go to the later stages but one.
 
+        Raises:
+            SpecError: for more stages than are described one by one.
+
         Source:
             vLLM `get_pp_indices`, vllm/distributed/utils.py, 0.32.0: the last stage, which also
             holds the output head, is spared, and the remainder goes from the end backwards.
@@ -70,6 +76,9 @@ class Parallelism:
             [15, 16, 16, 15]
         """
         stages = self.pipeline_parallel_size
+        if stages > MAX_STAGES:
+            msg = f"pipeline_parallel_size={stages} must be <= {MAX_STAGES}"
+            raise SpecError(msg)
         base, rest = divmod(num_layers, stages)
         sizes = [base] * stages
         for i in range(2, rest + 2):

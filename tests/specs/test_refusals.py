@@ -204,3 +204,13 @@ def test_moments_of_lengths_are_those_of_a_log_uniform():
     assert given.log_std == pytest.approx(log(100) / 12**0.5)
     assert (given.quantile(0), given.quantile(0.5), given.quantile(1)) == (10, 100, 1000)
     assert constant(7).log_std == 0
+
+
+def test_stages_without_number_are_refused():
+    """
+    A log's digits may have been changed to a number of stages that no memory holds.
+    """
+    stages = kvsim.Parallelism(pipeline_parallel_size=10**12)
+
+    with pytest.raises(SpecError, match="pipeline_parallel_size=1000000000000 must be <= 1024"):
+        stages.stage_layers(32)
