@@ -4,8 +4,8 @@ import pickle
 import subprocess
 import sys
 from collections import OrderedDict, deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -16,6 +16,7 @@ import streamlit as st
 
 from app.job import MAX_STEPS, Job, Result
 from app.search_job import Found, SearchJob
+from app.worker import READY
 
 MAX_RUNS = 2
 """Jobs done at once on this server; the next ones wait."""
@@ -25,6 +26,9 @@ MAX_WAITING = 6
 
 MAX_RUN_S = 60
 """Most seconds that a job may take."""
+
+MAX_READY_S = 300
+"""Most seconds until a new worker can begin: the simulator is compiled once per machine."""
 
 AnyJob = Job | SearchJob
 AnyResult = Result | Found
@@ -112,7 +116,7 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
-        self._is_late = False
+        self._is_ready = self._is_late = False
 
     @property
     def lives(self) -> bool:
@@ -133,20 +137,30 @@ class Worker:
 
     def do(self, ticket: Ticket) -> Outcome:
         """How a ticket's job ended; the process ends with it where that was not by itself."""
-        limit = Timer(MAX_RUN_S, self._end_late)
-        limit.daemon = True
-        limit.start()
         try:
             ticket.begin(self.stop)
-            jobs = _pipe(self._process.stdin)
-            pickle.dump(ticket.job, jobs)
-            jobs.flush()
-            return self._follow(ticket)
+            if not self._is_ready:
+                with self._at_most(MAX_READY_S):
+                    self._is_ready = pickle.load(_pipe(self._process.stdout)) == READY
+            with self._at_most(MAX_RUN_S):
+                jobs = _pipe(self._process.stdin)
+                pickle.dump(ticket.job, jobs)
+                jobs.flush()
+                return self._follow(ticket)
         except (EOFError, OSError, pickle.UnpicklingError):
             self.close()
             if ticket.is_cancelled:
                 return Outcome(state=State.CANCELLED)
             return Outcome(state=State.TOO_LONG if self._is_late else State.DIED)
+
+    @contextmanager
+    def _at_most(self, seconds: float) -> Iterator[None]:
+        """End the process if what is done inside takes longer."""
+        limit = Timer(seconds, self._end_late)
+        limit.daemon = True
+        limit.start()
+        try:
+            yield
         finally:
             limit.cancel()
 

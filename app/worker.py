@@ -1,7 +1,8 @@
 """A process that does jobs, one after the other, so that the server's own stays free.
 
-It reads pickled jobs from its standard input and writes pickled messages: progress as two numbers,
-then the result, or the reason why there is none. It ends when its input does, with the server.
+It says when it is ready, then reads pickled jobs from its standard input and writes pickled
+messages: progress as two numbers, then the result, or the reason why there is none. It ends when
+its input does, with the server.
 """
 
 import os
@@ -13,9 +14,21 @@ import kvsim
 from app.job import do
 from app.search_job import SearchJob, find
 
+READY = "ready"
+"""A worker's first message: what is compiled once per machine is compiled."""
+
 LESS_URGENT = 5
 MEMORY_BYTES = 2 * kvsim.GiB
 """Address space of a worker: a file that unpacks to more ends it, and nothing else."""
+
+
+def make_ready() -> None:
+    """Load and compile what every simulation needs, before a job's time begins to count."""
+    traffic = kvsim.PoissonTraffic(num_requests=1, prompt_tokens=16, output_tokens=2)
+    engine = kvsim.Vllm(max_model_len=1024, num_gpu_blocks_override=128)
+    kvsim.simulate_blocks(
+        kvsim.load_model("llama-3.1-8b"), kvsim.poisson_workload(traffic), engine=engine
+    )
 
 
 def serve(jobs: BinaryIO, replies: BinaryIO) -> None:
@@ -25,6 +38,8 @@ def serve(jobs: BinaryIO, replies: BinaryIO) -> None:
         pickle.dump(message, replies)
         replies.flush()
 
+    make_ready()
+    send(READY)
     while True:
         try:
             job = pickle.load(jobs)

@@ -58,6 +58,26 @@ def test_a_job_that_takes_too_long_ends(open_desk, monkeypatch):
     assert ticket.state is State.TOO_LONG
 
 
+def test_compiling_is_no_part_of_a_jobs_time(open_desk, monkeypatch):
+    """
+    On a slow machine the first job waits for the compiler, and still has its time.
+    """
+    monkeypatch.setattr(desk, "MAX_RUN_S", 5)
+    ticket = open_desk.start(Job.of(SMALL))
+    assert ticket.wait(PATIENCE_S)
+    assert ticket.state is State.DONE
+
+
+def test_a_worker_that_never_gets_ready_ends(open_desk, monkeypatch):
+    """
+    Nobody waits for ever for a worker that does not begin.
+    """
+    monkeypatch.setattr(desk, "MAX_READY_S", 0.01)
+    ticket = open_desk.start(Job.of(SMALL))
+    assert ticket.wait(PATIENCE_S)
+    assert ticket.state is State.TOO_LONG
+
+
 def test_inputs_survive_a_link():
     """A job's inputs, written and read, are the job."""
     job = Job.of(SMALL | {"slo_ttft_s": 0.25, "rate_per_s": None, "gpu": "L4"})
