@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from kvsim.api.serving import simulate
 from kvsim.io.overheads import overhead_model
 from kvsim.planner.plan import evaluate
-from kvsim.planner.retention import Prices, RetentionQuestion, mean_history, study_retention
+from kvsim.planner.retention import Prices, RetentionQuestion, study_retention
 from kvsim.planner.retention_answer import RetentionStudy
 from kvsim.sim.simulation import Simulation
 from kvsim.specs.deployment import Deployment
@@ -15,7 +15,7 @@ from kvsim.specs.hardware import Price
 from kvsim.specs.offload import Offload
 from kvsim.specs.overheads import OverheadModel
 from kvsim.specs.step_table import StepTable
-from kvsim.specs.workload import Request, Workload
+from kvsim.specs.workload import Workload
 
 
 def retention(
@@ -66,11 +66,10 @@ def retention(
         (0, True)
     """
     coefficients = overheads or overhead_model(EngineName.VLLM, deployment.engine.engine_version)
-    windows = (window_s,) if isinstance(window_s, int | float) else tuple(window_s)
     question = RetentionQuestion(
         evaluation=evaluate(deployment, coefficients, concurrent_requests=1),
         workload=workload,
-        windows_s=windows,
+        windows_s=(window_s,) if isinstance(window_s, int | float) else tuple(window_s),
         tiers=offload or Offload(),
         prices=Prices(
             gpu=price or deployment.accelerator.price,
@@ -89,11 +88,4 @@ def retention(
             overheads=coefficients,
         )
 
-    num_tokens = mean_history(workload)
-    alone = serve(Workload(requests=(Request(num_prompt_tokens=num_tokens, num_output_tokens=1),)))
-    return study_retention(
-        question,
-        serve(workload),
-        recompute_s=alone.requests[0].ttft_s,
-        num_tokens=num_tokens,
-    )
+    return study_retention(question, serve)

@@ -1,7 +1,7 @@
 """What keeping histories between turns takes and saves: a retention window in each tier."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,7 @@ from kvsim.sim.histories import Histories, histories
 from kvsim.sim.simulation import Simulation
 from kvsim.specs.hardware import Price
 from kvsim.specs.offload import Offload
-from kvsim.specs.workload import Workload
+from kvsim.specs.workload import Request, Workload
 from kvsim.units import HOURS_PER_MONTH, GiB
 
 PROBE_BYTES = 2**46
@@ -80,20 +80,23 @@ def store_of(evaluation: Evaluation) -> OffloadCapacity:
 
 
 def study_retention(
-    question: RetentionQuestion, done: Simulation, *, recompute_s: float, num_tokens: int
+    question: RetentionQuestion, serve: Callable[[Workload], Simulation]
 ) -> RetentionStudy:
-    """What windows cost and save, given a run of the workload.
+    """What windows cost and save, given runs of the replica.
+
+    A run of the workload says when answers end and how many blocks stay free; one of a mean
+    history alone, how long it takes to compute.
 
     Args:
         question: the windows, and the tiers.
-        done: the run: when answers end, and how many blocks stay free.
-        recompute_s: seconds to compute a mean history.
-        num_tokens: of the mean history, see `mean_history`.
+        serve: what the replica does with requests.
 
     Raises:
         SpecError: if the requests have no rate.
     """
     evaluation, workload = question.evaluation, question.workload
+    num_tokens, done = mean_history(workload), serve(workload)
+    alone = serve(Workload(requests=(Request(num_prompt_tokens=num_tokens, num_output_tokens=1),)))
     store = store_of(evaluation)
     kept = histories(workload, store, ends_s=end_times(workload, done))
     free_chunks = _free_blocks(done)
@@ -109,7 +112,7 @@ def study_retention(
         turns_per_s=(len(workload) - 1) / seconds,
         bytes_per_turn=kept.chunks_per_turn * store.chunk_bytes,
         gpu_free_bytes=free_chunks * store.chunk_bytes,
-        transfer=_transfer(question.tiers, store, num_tokens, recompute_s),
+        transfer=_transfer(question.tiers, store, num_tokens, alone.requests[0].ttft_s),
         windows=windows,
         step_time=done.step_time,
         is_calibrated=done.is_calibrated,
