@@ -18,6 +18,7 @@ from kvsim.specs.step_table import StepTable
 from kvsim.specs.workload import Workload
 
 
+# long: a setting a line, each handed on by its name
 def retention(
     deployment: Deployment,
     workload: Workload,

@@ -10,6 +10,7 @@ from kvsim.engines.ollama import OllamaSlot
 from kvsim.engines.sglang import sglang_layout
 from kvsim.engines.tensorrt_llm import tensorrt_llm_layout
 from kvsim.errors import UnsupportedError
+from kvsim.specs.engine import EngineName
 from kvsim.specs.llama_cpp import LlamaCpp, Ollama, cache_type
 from kvsim.specs.model import ModelSpec
 from kvsim.specs.parallel import Parallelism
@@ -93,3 +94,11 @@ def _llama_layout(
     if keys != values:
         dtype = replace(dtype, name=f"{keys} keys, {values} values")
     return slot, dtype
+
+
+def refuse_stages(parallel: Parallelism, engine: EngineName) -> None:
+    """UnsupportedError for pipeline stages: each would be charged the whole model's cache."""
+    stages = parallel.pipeline_parallel_size
+    if stages > 1:
+        msg = f"pipeline_parallel_size={stages} must be 1: {engine}'s stages are not known here"
+        raise UnsupportedError(msg)

@@ -3,10 +3,9 @@
 from dataclasses import replace
 
 from kvsim.analytic.capacity import Verdict, linear_cost
-from kvsim.errors import UnsupportedError
 from kvsim.planner.engine_memory import Facts, Held, memory_of
 from kvsim.planner.engine_plan import ONLY_LIKELY, DeviceShare, Judged, host_parts, verdict_of
-from kvsim.planner.layouts import pool_layout
+from kvsim.planner.layouts import pool_layout, refuse_stages
 from kvsim.specs.deployment import Deployment
 from kvsim.specs.engine import EngineName
 from kvsim.specs.sglang import Sglang
@@ -32,7 +31,7 @@ def judge_pools(
         UnsupportedError: for a format or a behaviour whose rule is not known, and for stages.
     """
     name, asked = NAMES[type(settings)], deployment.engine
-    _refuse_stages(name, deployment.parallel.pipeline_parallel_size)
+    refuse_stages(deployment.parallel, name)
     layout, _ = pool_layout(
         deployment.model,
         settings,
@@ -77,13 +76,6 @@ def judge_pools(
         reasons=_reasons(verdict, memory.refusal, best, concurrent_requests),
         not_modeled=(*layout.not_modeled, *memory.left_out),
     )
-
-
-def _refuse_stages(name: EngineName, stages: int) -> None:
-    """UnsupportedError for stages: each would be charged the cache of the whole model."""
-    if stages > 1:
-        msg = f"pipeline_parallel_size={stages} must be 1: {name}'s stages are not known here"
-        raise UnsupportedError(msg)
 
 
 def _groups(deployment: Deployment, settings: Sglang | TensorrtLlm) -> int:

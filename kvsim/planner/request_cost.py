@@ -8,7 +8,7 @@ from kvsim.engines.layout import Layout
 from kvsim.engines.transformers import TransformersLayout
 from kvsim.engines.vllm import vllm_cache_layout
 from kvsim.errors import SpecError
-from kvsim.planner.layouts import pool_layout
+from kvsim.planner.layouts import pool_layout, refuse_stages
 from kvsim.planner.plan import deployment_cache_dtype, deployment_dtype
 from kvsim.specs.deployment import Deployment
 from kvsim.specs.engine import EngineName
@@ -58,8 +58,8 @@ def scenario_layout(scenario: Scenario) -> Layout:
     """How the scenario's engine lays its model's cache out.
 
     Raises:
-        SpecError: for pipeline stages where the whole model would be set beside one stage's memory.
-        UnsupportedError: for a format or a behaviour whose rule is not known.
+        UnsupportedError: for a format or a behaviour whose rule is not known, and for pipeline
+            stages where the whole model would be set beside one stage's memory.
     """
     deployment = scenario.deployment
     if scenario.engine == EngineName.VLLM:
@@ -69,9 +69,7 @@ def scenario_layout(scenario: Scenario) -> Layout:
             deployment.parallel,
             accelerator=deployment.accelerator,
         )
-    if deployment.parallel.pipeline_parallel_size > 1:
-        msg = "pipeline_parallel_size must be 1: this engine's stages are not known here"
-        raise SpecError(msg)
+    refuse_stages(deployment.parallel, scenario.engine)
     if scenario.engine == EngineName.IDEAL:
         return ideal_layout(deployment)
     if scenario.engine == EngineName.TRANSFORMERS:

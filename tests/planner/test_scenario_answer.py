@@ -117,7 +117,7 @@ def test_only_vllm_answers_for_pipeline_stages():
     for name in set(told) - {"vllm"}:
         assert told[name].cost is None
         assert told[name].holding is None
-        assert "pipeline_parallel_size must be 1" in told[name].refusal
+        assert "pipeline_parallel_size=2 must be 1" in told[name].refusal
 
 
 def test_llama_cpp_answers_for_its_device():
