@@ -11,7 +11,7 @@ from kvsim.planner.replica import Replica, ready_replica
 from kvsim.planner.search_candidate import SearchGoal
 from kvsim.planner.search_floor import floor_of, load_of
 from kvsim.planner.search_points import SearchPoints
-from kvsim.planner.search_probe import find_capacity, probe_rate
+from kvsim.planner.search_probe import find_capacity, probe_kept, probe_rate
 from kvsim.planner.search_rows import capacity_row, probe_row, refused, trial_row
 from kvsim.planner.sweep_rows import Row
 from kvsim.sim.request_arrays import RequestArrays
@@ -82,7 +82,7 @@ def _trial(shared: SharedSearch, candidate: int) -> Row:
     replicas = shared.fewest_replicas[candidate]
     try:
         replica = _ready(shared, candidate, requests)
-        found = probe_rate(replica, requests, goal.limits, goal.share(replicas))
+        found = probe_kept(replica, requests, goal.limits, goal.share(replicas))
     except KvsimError as error:
         return refused(candidate, shared.seeds[0], str(error))
     return trial_row(candidate, shared.seeds[0], found, replicas=replicas)

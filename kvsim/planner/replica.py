@@ -4,13 +4,15 @@ from dataclasses import dataclass
 
 from kvsim.engines.vllm_cache import vllm_cache
 from kvsim.planner.plan import Evaluation, deployment_cache_dtype, deployment_dtype
+from kvsim.sim.brief import BriefRun
 from kvsim.sim.request_arrays import RequestArrays, longest_tokens
-from kvsim.sim.serve import Service
+from kvsim.sim.serve import Service, twin_costs
 from kvsim.sim.setup import EngineSetup
 from kvsim.sim.simulate import deployed_setup, limits, offload_limits, simulate
 from kvsim.sim.simulation import Simulation
 from kvsim.sim.step_times import StepTime, deployed_step_time
 from kvsim.specs.efficiencies import Efficiencies
+from kvsim.specs.limits import ServiceLimits
 from kvsim.specs.model import ModelSpec
 from kvsim.specs.offload import Offload
 from kvsim.specs.workload import Workload
@@ -45,6 +47,34 @@ class Replica:
             service or Service(step_time=self.step_time),
             model=self.model.name,
             gpu=deployment.accelerator.name,
+            not_modeled=self.not_modeled,
+        )
+
+    def keep(self, limits: ServiceLimits, requests: RequestArrays) -> Simulation | BriefRun | None:
+        """The run of requests of which enough keep the limits; None if they do not.
+
+        Where the compiled twin serves, it stops as soon as too many have missed a limit.
+
+        Raises:
+            SpecError: for a request that the engine would refuse, or could never serve.
+        """
+        costs = twin_costs(self.setup, self.step_time)
+        if limits.slo_itl_s is not None or isinstance(costs, str):
+            done = self.serve(requests)
+            return done if done.goodput(limits).is_met else None
+        from kvsim.sim.compiled_brief import run_watched  # noqa: PLC0415 - numba is slow to load
+
+        found = run_watched(self.setup, requests, costs, limits)
+        if found is None:
+            return None
+        return BriefRun(
+            requests=found.requests,
+            num_requests=len(requests),
+            num_preemptions=found.num_preemptions,
+            num_gpu_blocks=self.setup.num_gpu_blocks,
+            duration_s=found.duration_s,
+            step_time=self.step_time.source,
+            is_calibrated=self.step_time.is_calibrated,
             not_modeled=self.not_modeled,
         )
 

@@ -9,6 +9,7 @@ import numpy as np
 from kvsim.planner.replica import Replica
 from kvsim.planner.search_floor import Floor
 from kvsim.planner.serving_level import Level, level
+from kvsim.sim.brief import BriefRun
 from kvsim.sim.request_arrays import RequestArrays
 from kvsim.sim.simulation import Simulation
 from kvsim.specs.limits import ServiceLimits
@@ -42,6 +43,10 @@ class Probe:
     excess: float
     num_gpu_blocks: int
     not_modeled: tuple[str, ...]
+
+
+Kept = Callable[[float], Probe | None]
+"""The run at a rate, if it keeps the goal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,17 +87,17 @@ def find_capacity(
         floor: of this replica under these requests.
         demanded_per_s: of the whole fleet; None asks for the capacity alone.
     """
-    runs: dict[float, Probe] = {}
+    runs: dict[float, Probe | None] = {}
 
-    def probe(rate_per_s: float) -> Probe:
+    def probe(rate_per_s: float) -> Probe | None:
         if rate_per_s not in runs:
-            runs[rate_per_s] = probe_rate(replica, requests, limits, rate_per_s)
+            runs[rate_per_s] = probe_kept(replica, requests, limits, rate_per_s)
         return runs[rate_per_s]
 
     most, low, high = floor.most_rate_per_s, None, floor.most_rate_per_s
     if demanded_per_s is not None:
         share = demanded_per_s / fewest_replicas(most, demanded_per_s)
-        low, high = (share, most) if probe(share).level.is_met else (None, share)
+        low, high = (share, most) if probe(share) else (None, share)
     least = ALONE / float(floor.end_to_end_s.mean())
     edge = Edge(low=low, high=high, least=least)
     sample = first_requests(requests, len(requests) // SAMPLE)
@@ -100,12 +105,14 @@ def find_capacity(
         edge = edge.near(_look(replica, sample, limits, edge), probe)
     best = edge.found(probe)
     if best is None:
-        alone = runs[min(runs)]
+        alone = probe_rate(replica, requests, limits, min(runs))
         return Capacity(best=None, alone=alone, shared=None, replicas=None, num_runs=len(runs))
     replicas, shared = None, best
     if demanded_per_s is not None:
         first = fewest_replicas(most if low is not None else best.rate_per_s, demanded_per_s)
-        replicas, shared = _fewest(probe, demanded_per_s, first)
+        replicas = _fewest(probe, demanded_per_s, first)
+        share = demanded_per_s / (replicas or first + MORE_REPLICAS)
+        shared = probe(share) or probe_rate(replica, requests, limits, share)
     return Capacity(best=best, alone=None, shared=shared, replicas=replicas, num_runs=len(runs))
 
 
@@ -126,26 +133,26 @@ class Edge:
     high: float
     least: float
 
-    def found(self, probe: Callable[[float], Probe]) -> Probe | None:
+    def found(self, probe: Kept) -> Probe | None:
         """The probe at a rate that keeps the goal, one a tolerance above failing it; None: none."""
         low, high, tries = self.low, self.high, 0
         while low is None:
             middle = max(high / 2, self.least)
-            if probe(middle).level.is_met:
+            if probe(middle):
                 low = middle
                 continue
             tries += 1
             if middle <= self.least:
                 return None
-            if tries == TRIES and not probe(self.least).level.is_met:
+            if tries == TRIES and not probe(self.least):
                 return None
             high = middle
         while high > low * (1 + RATE_TOLERANCE):
             middle = sqrt(low * high)
-            low, high = (middle, high) if probe(middle).level.is_met else (low, middle)
+            low, high = (middle, high) if probe(middle) else (low, middle)
         return probe(low)
 
-    def near(self, guess: float | None, probe: Callable[[float], Probe]) -> "Edge":
+    def near(self, guess: float | None, probe: Kept) -> "Edge":
         """The same, closer to where a first look found it, in strides that double."""
         if guess is None:
             return self
@@ -153,7 +160,7 @@ class Edge:
         rate = guess if low is None or guess > low else low * stride
         began: bool | None = None
         while self.least < rate < high and (low is None or rate > low):
-            is_met = probe(rate).level.is_met
+            is_met = probe(rate) is not None
             low, high = (rate, high) if is_met else (low, rate)
             if began not in (None, is_met):
                 break
@@ -186,26 +193,32 @@ def _look(
     replica: Replica, sample: RequestArrays, limits: ServiceLimits, edge: Edge
 ) -> float | None:
     """Where the first requests alone put the edge; None: nowhere."""
-    found = edge.found(lambda rate: probe_rate(replica, sample, limits, rate))
+    found = edge.found(lambda rate: probe_kept(replica, sample, limits, rate))
     return None if found is None else found.rate_per_s
 
 
-def _fewest(
-    probe: Callable[[float], Probe], demanded: float, first: int
-) -> tuple[int | None, Probe]:
-    """Replicas whose share of the demanded rate keeps the goal, and the run at that share."""
-    for replicas in range(first, first + MORE_REPLICAS + 1):
-        shared = probe(demanded / replicas)
-        if shared.level.is_met:
-            return replicas, shared
-    return None, shared
+def _fewest(probe: Kept, demanded_per_s: float, first: int) -> int | None:
+    """Replicas whose share of the demanded rate keeps the goal; None: not even the most do."""
+    tried = range(first, first + MORE_REPLICAS + 1)
+    return next((replicas for replicas in tried if probe(demanded_per_s / replicas)), None)
 
 
 def probe_rate(
     replica: Replica, requests: RequestArrays, limits: ServiceLimits, rate_per_s: float
 ) -> Probe:
     """The run of requests at one rate."""
-    done = replica.serve(at_rate(requests, rate_per_s))
+    return _probe(replica.serve(at_rate(requests, rate_per_s)), limits, rate_per_s)
+
+
+def probe_kept(
+    replica: Replica, requests: RequestArrays, limits: ServiceLimits, rate_per_s: float
+) -> Probe | None:
+    """The run of requests at one rate, if it keeps the goal."""
+    done = replica.keep(limits, at_rate(requests, rate_per_s))
+    return None if done is None else _probe(done, limits, rate_per_s)
+
+
+def _probe(done: Simulation | BriefRun, limits: ServiceLimits, rate_per_s: float) -> Probe:
     return Probe(
         rate_per_s=rate_per_s,
         level=level(done, limits),
@@ -215,7 +228,7 @@ def probe_rate(
     )
 
 
-def _excess(done: Simulation, limits: ServiceLimits) -> float:
+def _excess(done: Simulation | BriefRun, limits: ServiceLimits) -> float:
     """Largest factor by which a limit is too small, each alone, for its share of the requests."""
     requests = done.requests
     found = [

@@ -56,14 +56,13 @@ def cells_of(row: Row) -> Found:
     return dict(zip(COLUMNS, row, strict=True))
 
 
-def trial_row(candidate: int, seed: int, found: Probe, *, replicas: int) -> Row:
+def trial_row(candidate: int, seed: int, found: Probe | None, *, replicas: int) -> Row:
     """The row of one run at the highest share of the demanded rate that closed forms allow.
 
-    `replicas` are None where it missed the goal.
+    `found` and the row's `replicas` are None where it missed the goal.
     """
     told: dict[str, Cell] = {"candidate": candidate, "seed": seed, "is_trial": True, "runs": 1}
-    told["replicas"] = replicas if found.level.is_met else None
-    return _row(told | _figures(found))
+    return _row(told if found is None else told | {"replicas": replicas} | _figures(found))
 
 
 def seed_figures(found: Found) -> dict[str, object]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from kvsim.errors import SpecError
+from kvsim.sim.brief import BriefRun
 from kvsim.sim.metrics import Spread
 from kvsim.sim.simulation import Simulation
 from kvsim.specs.limits import ServiceLimits
@@ -58,7 +59,7 @@ def check_limited(limits: ServiceLimits) -> None:
         raise SpecError(msg)
 
 
-def level(done: Simulation, limits: ServiceLimits) -> Level:
+def level(done: Simulation | BriefRun, limits: ServiceLimits) -> Level:
     """How well a run served its requests."""
     tokens = done.requests.total("num_output_tokens")
     return Level(

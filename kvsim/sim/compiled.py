@@ -58,12 +58,7 @@ def run_compiled(
     Raises:
         SpecError: for a request that the engine would refuse, or could never serve.
     """
-    end = final_tokens(setup, requests)
-    shared = find_shared(setup, requests, end, notify)
-    state = first_state(setup, requests, end, costs)
-    most_running = min(setup.config.active_seqs, len(requests))
-    memory = first_memory(setup, requests, end, shared, costs, most_running=most_running)
-    go_on = kernel(loop.run, (state[0], memory), notify)
+    state, memory, go_on = ready_run(setup, requests, costs, notify)
     on_start()
     log = Log(requests)
     interrupted = False
@@ -89,6 +84,33 @@ def run_compiled(
         interrupted=interrupted,
         num_free_blocks=int(state["num_blank"][0] + state["num_cached"][0]),
     )
+
+
+class ReadyRun(NamedTuple):
+    """A run before its first step, and the kernel that takes it on."""
+
+    state: NDArray[np.void]
+    memory: Memory
+    go_on: Callable[[np.void, Memory], int]
+
+
+def ready_run(
+    setup: EngineSetup,
+    requests: RequestArrays,
+    costs: StepCosts,
+    notify: Callable[[str], None],
+) -> ReadyRun:
+    """The run of all these requests.
+
+    Raises:
+        SpecError: for a request that the engine would refuse, or could never serve.
+    """
+    end = final_tokens(setup, requests)
+    shared = find_shared(setup, requests, end, notify)
+    state = first_state(setup, requests, end, costs)
+    most_running = min(setup.config.active_seqs, len(requests))
+    memory = first_memory(setup, requests, end, shared, costs, most_running=most_running)
+    return ReadyRun(state, memory, kernel(loop.run, (state[0], memory), notify))
 
 
 def _tell(on_progress: Callable[[int], None] | None, served: Rows) -> None:

@@ -10,6 +10,7 @@ from kvsim.sim.moment import Observer
 from kvsim.sim.request_arrays import RequestArrays, as_arrays, fits_columns
 from kvsim.sim.setup import EngineSetup
 from kvsim.sim.simulation import Run, run
+from kvsim.sim.step_costs import StepCosts
 from kvsim.sim.step_times import StepTime
 from kvsim.specs.workload import Workload
 
@@ -71,11 +72,9 @@ def _compiled(
     setup: EngineSetup, workload: Workload | RequestArrays, service: Service
 ) -> tuple[Run | None, str | None]:
     """The run of the compiled twin, or why it does not do it."""
-    if (reason := why_not_compiled(setup)) is not None:
-        return None, reason
-    costs = service.step_time.costs(setup.config.max_num_batched_tokens)
-    if costs is None:
-        return None, f"seconds of a step by {service.step_time.source} depend on each sequence"
+    costs = twin_costs(setup, service.step_time)
+    if isinstance(costs, str):
+        return None, costs
     if isinstance(workload, Workload) and any(r.after is not None for r in workload):
         return None, "requests wait for the answers of others"
     if isinstance(workload, Workload) and not fits_columns(workload):
@@ -95,3 +94,11 @@ def _compiled(
         on_progress=service.on_progress,
     )
     return done, None
+
+
+def twin_costs(setup: EngineSetup, step_time: StepTime) -> StepCosts | str:
+    """Costs of a step as the compiled twin takes them, or why it does not serve on this engine."""
+    if (reason := why_not_compiled(setup)) is not None:
+        return reason
+    costs = step_time.costs(setup.config.max_num_batched_tokens)
+    return costs or f"seconds of a step by {step_time.source} depend on each sequence"
