@@ -14,8 +14,12 @@ from kvsim.sim.setup import EngineSetup
 from kvsim.sim.step_costs import StepCosts
 from kvsim.specs.limits import ServiceLimits
 
-LOOK_STEPS = 2**11
-"""Steps between two looks at who missed a limit; their rows stay in a processor's cache."""
+LOGGED_STEPS = 2**12
+"""Rows that the kernel writes over and over; they stay in a processor's cache."""
+
+LOOKS = 50
+"""Looks at who missed a limit, at most: one each time that so small a part of the requests is
+over."""
 
 
 class Watched(NamedTuple):
@@ -41,12 +45,15 @@ def run_watched(
         SpecError: for a request that the engine would refuse, or could never serve.
     """
     state, memory, go_on = ready_run(setup, requests, costs, lambda _: None)
-    memory = memory._replace(**log_rows(setup, LOOK_STEPS)._asdict())
-    num_preemptions, duration_s = 0, 0.0
+    memory = memory._replace(**log_rows(setup, LOGGED_STEPS)._asdict())
+    num_preemptions, duration_s, next_look = 0, 0.0, 0
     while (reply := go_on(state[0], memory)) == WANTS_ROOM:
         num_preemptions, duration_s = _noted(state, memory, num_preemptions, duration_s)
+        if state["num_finished"][0] < next_look:
+            continue
         if _most_share(memory.req, requests, duration_s, limits) < limits.slo_share:
             return None
+        next_look = int(state["num_finished"][0]) + len(requests) // LOOKS
     if reply == IS_STUCK:
         raise stuck(setup, requests, state)
     num_preemptions, duration_s = _noted(state, memory, num_preemptions, duration_s)
