@@ -93,6 +93,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "not_measured": ("not measured", "未测量"),
     "search_run": ("Search {count} candidates", "搜索 {count} 个候选"),
     "search_press": ("Press the button to search.", "按下按钮开始搜索。"),
+    "search_cancelled": (
+        "The search was cancelled. Press the button to search again.",
+        "搜索已取消。按下按钮可重新搜索。",
+    ),
     "search_press_again": (
         "The inputs have changed: search again.",
         "输入已更改：请重新搜索。",

@@ -22,7 +22,7 @@ NOTICES = {
     State.TOO_LONG: "run_too_long",
     State.DIED: "run_died",
     State.BUSY: "run_busy",
-    State.CANCELLED: "run_cancelled",
+    State.CANCELLED: "search_cancelled",
 }
 
 

@@ -173,18 +173,18 @@ def _front(result: Json) -> Any:  # noqa: ANN401 - rich is loaded where it is us
     table = tables.new_table(
         "The front, the cheapest first",
         ("", "right"),
-        ("of each replica", "left"),
+        ("each replica", "left"),
         ("replicas", "right"),
-        ({"usd_per_month": "USD/month"}.get(cost, "USD/M tokens"), "right"),
-        ("requests/s", "right"),
-        ("tokens/s", "right"),
-        (f"e2e {percentile} s", "right"),
+        ({"usd_per_month": "USD/\nmonth"}.get(cost, "USD/M\ntokens"), "right"),
+        ("req/s", "right"),
+        ("tok/s", "right"),
+        (f"e2e\n{percentile} s", "right"),
     )
     for one in result["front"]:
         settings = [f"{n.replace('_', ' ')} {one['settings'][n]}" for n in varied]
         table.add_row(
             str(one["candidate"]),
-            ", ".join([f"{one['gpus_per_replica']} x {one['settings']['gpu']}", *settings]),
+            "\n".join([f"{one['gpus_per_replica']} x {one['settings']['gpu']}", *settings]),
             "" if one["replicas"] is None else f"{one['replicas']:,}",
             _ends(one[cost], 0 if cost == "usd_per_month" else 3),
             f"{one['capacity_per_s']:.2f}",

@@ -31,7 +31,12 @@ class Watched(NamedTuple):
 
 
 def run_watched(
-    setup: EngineSetup, requests: RequestArrays, costs: StepCosts, limits: ServiceLimits
+    setup: EngineSetup,
+    requests: RequestArrays,
+    costs: StepCosts,
+    limits: ServiceLimits,
+    *,
+    logged_steps: int = LOGGED_STEPS,
 ) -> Watched | None:
     """Serve the requests to their end; None once too many of them have missed a limit.
 
@@ -40,12 +45,13 @@ def run_watched(
         requests: in order of arrival.
         costs: of a step.
         limits: with the share of the requests that must keep them.
+        logged_steps: rows of steps that the kernel fills before it can be stopped.
 
     Raises:
         SpecError: for a request that the engine would refuse, or could never serve.
     """
     state, memory, go_on = ready_run(setup, requests, costs, lambda _: None)
-    memory = memory._replace(**log_rows(setup, LOGGED_STEPS)._asdict())
+    memory = memory._replace(**log_rows(setup, logged_steps)._asdict())
     num_preemptions, duration_s, next_look = 0, 0.0, 0
     while (reply := go_on(state[0], memory)) == WANTS_ROOM:
         num_preemptions, duration_s = _noted(state, memory, num_preemptions, duration_s)

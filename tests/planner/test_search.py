@@ -298,6 +298,24 @@ def test_the_command_answers_and_exits_with_3_without_one(capsys):
     assert json.loads(capsys.readouterr().out)["shortfall"]["factor"] > 1
 
 
+def test_the_table_breaks_no_name_on_a_narrow_terminal(capsys, monkeypatch):
+    """
+    80 columns: devices, settings and figures stand in whole words.
+    """
+    monkeypatch.setenv("COLUMNS", "80")
+    varied = ["--kv-cache-dtype", "auto,int8_per_token_head", "-tp", "1,2"]
+    goal = ["--slo-ttft-s", "1", "--rate", "400"]
+    assert main([*ASKED, "--gpus", "h100,a100-sxm4-80gb", *varied, *goal]) == 0
+    table = capsys.readouterr().out.partition("vllm serve")[0]
+
+    assert all(len(line.rstrip()) <= 80 for line in table.splitlines())
+    words = set(table.split())
+    assert "H100-SXM5-80GB" in words
+    assert "replicas" in words
+    assert words & {"int8_per_token_head", "auto"}
+    assert not any(word.endswith("…") for word in words)
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
