@@ -1,4 +1,4 @@
-"""Brief runs: only what a goal asks of the requests is kept, and who misses the goal stops early."""
+"""Brief runs: of a run is kept only what a latency goal asks of its requests."""
 
 from dataclasses import dataclass
 

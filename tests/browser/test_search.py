@@ -83,7 +83,9 @@ def test_the_answer_is_read_back(visit):
 
 def test_a_search_is_cancelled(visit):
     """A search of a minute ends when the visitor says so, and the page goes on."""
-    page = visit("search?search_requests=500&search_degrees=1,2,4,8&search_weights=none,fp8,awq,int8")
+    page = visit(
+        "search?search_requests=500&search_degrees=1,2,4,8&search_weights=none,fp8,awq,int8"
+    )
     press(page)
     page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_text("was cancelled")).to_be_visible()
