@@ -22,7 +22,7 @@ def operations(costs: Sequence[kvsim.AnswerCost], name: str, t: Text) -> Figure:
             _line(t(f"curve_{how}"), lengths, values, text=list(map(flops, values)))
             | {"line": {"color": color, "width": 3, "dash": dash}}
         )
-    return {"data": traces, "layout": _layout(t("axis_flops"), lengths, t)}
+    return {"data": traces, "layout": _layout(t("axis_flops"), lengths, t, exponents="power")}
 
 
 def operations_words(costs: Sequence[kvsim.AnswerCost], name: str, t: Text) -> str:
@@ -54,7 +54,7 @@ def measured_seconds(measured: kvsim.Lessons, t: Text) -> Figure:
             | {"mode": "lines+markers", "line": {"color": color, "width": 3, "dash": dash}}
         )
     lengths = sorted({row.num_output_tokens for row in measured.answers})
-    return {"data": traces, "layout": _layout(t("axis_seconds"), lengths, t)}
+    return {"data": traces, "layout": _layout(t("axis_seconds"), lengths, t, exponents="none")}
 
 
 def measured_words(measured: kvsim.Lessons, t: Text) -> str:
@@ -85,16 +85,16 @@ def _line(
     }
 
 
-def _layout(title: str, lengths: Sequence[int], t: Text) -> Figure:
+def _layout(title: str, lengths: Sequence[int], t: Text, *, exponents: str) -> Figure:
     return {
         "height": HEIGHT,
-        "margin": {"l": 0, "r": 8, "t": 8, "b": 0},
+        "margin": {"l": 0, "r": 8, "t": 16, "b": 0},
         "xaxis": {
             "type": "log",
             "title": {"text": t("axis_answer")},
             "tickvals": list(lengths),
             "ticktext": [f"{length:,}" for length in lengths],
         },
-        "yaxis": {"type": "log", "title": {"text": title}, "dtick": 1, "exponentformat": "power"},
+        "yaxis": {"type": "log", "title": {"text": title}, "dtick": 1, "exponentformat": exponents},
         "legend": {"orientation": "h", "x": 0, "y": -0.3, "yanchor": "top"},
     }

@@ -46,9 +46,10 @@ def pareto(result: kvsim.SearchResult, t: Text) -> Figure:
 
 
 def _axis(title: str, values: Sequence[float]) -> Figure:
-    """A logarithmic axis with marks at 1, 2 and 5 times each power of ten around the values."""
+    """A logarithmic axis with marks around the values, closer where they span less than ten."""
     powers = range(math.floor(math.log10(min(values))), math.ceil(math.log10(max(values))) + 1)
-    marks = [digit * 10.0**power for power in powers for digit in (1, 2, 5)]
+    digits = (1, 2, 5) if max(values) > 10 * min(values) else (1, 2, 3, 5, 7)
+    marks = [digit * 10.0**power for power in powers for digit in digits]
     return {
         "type": "log",
         "title": {"text": title},
@@ -86,6 +87,7 @@ class _Dots:
                 "size": sizes,
                 "color": color,
                 "symbol": symbol,
+                "opacity": 1,
                 "line": {"width": 1, "color": color},
             },
         }

@@ -32,10 +32,12 @@ QUERIES = {
 BUTTONS = PRESSED | {"search": "search"}
 COLOURS = 256
 HEIGHT = """
-() => Math.max(900, ...[...document.querySelectorAll(
-  '[data-testid=stMain], [data-testid=stSidebarContent]'
-)].map(e => e.scrollHeight))
+selector => Math.max(900, ...[...document.querySelectorAll(selector)].map(e => e.scrollHeight))
 """
+TALL = {
+    DESKTOP: "[data-testid=stMain], [data-testid=stSidebarContent]",
+    PHONE: "[data-testid=stMain]",  # the sidebar is put away
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,10 +75,12 @@ def browser():
 
 def show(page, address, name, lang):
     """Open a page with its results on it."""
+    page.set_viewport_size({"width": DESKTOP, "height": SCREENS[DESKTOP]})
     page.goto(f"{address}/{name}?lang={lang}&{QUERIES.get(name, '')}")
     settle(page)
     if name in BUTTONS:
         page.locator(f".st-key-{BUTTONS[name]} button").click()
+        page.mouse.move(0, 0)  # a button under the mouse is darker
     page.locator(SHOWN).first.wait_for(state="attached", timeout=RUN_MS)
     settle(page)
 
@@ -87,11 +91,14 @@ def taken(page, look, *, whole):
     page.set_viewport_size({"width": look.width, "height": SCREENS[look.width]})
     page.wait_for_timeout(SETTLE_MS)
     if whole:
-        page.set_viewport_size({"width": look.width, "height": page.evaluate(HEIGHT)})
+        height = page.evaluate(HEIGHT, TALL[look.width])
+        page.set_viewport_size({"width": look.width, "height": height})
         page.wait_for_timeout(SETTLE_MS)
     settle(page)
     seen = Image.open(io.BytesIO(page.screenshot(animations="disabled")))
-    return seen.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    return seen.convert("RGB").quantize(
+        COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+    )
 
 
 def look_at_all(folder, looks_at, names, *, whole):

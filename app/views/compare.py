@@ -75,10 +75,11 @@ def _list(names: list[str], t: Text) -> None:
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             mark = f" ({t('compare_baseline')})" if index == 0 else ""
             st.markdown(f"**{number}** {inert(name)}{mark}", width="stretch")
-            if index:
-                _button("make_baseline", index, saved.put_first, t)
-            _button("ask_scenario", index, saved.ask, t)
-            _button("remove_scenario", index, saved.remove, t)
+            with st.container(horizontal=True, gap="small", width="content"):
+                if index:
+                    _button("make_baseline", index, saved.put_first, t)
+                _button("ask_scenario", index, saved.ask, t)
+                _button("remove_scenario", index, saved.remove, t)
 
 
 def _button(what: str, index: int, act: object, t: Text) -> None:

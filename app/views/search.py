@@ -56,8 +56,10 @@ def _hunt(t: Text) -> Hunt:
     values: dict[str, Value] = {}
     with st.grid(4, min_column_width=190):
         values |= {field.name: forms.widget(field, t) for field in search_fields.GOAL}
-    with st.grid(2, min_column_width=260):
-        values |= {field.name: forms.widget(field, t) for field in search_fields.CHOICES}
+    devices, *formats = search_fields.CHOICES
+    values[devices.name] = forms.widget(devices, t)
+    with st.grid(3, min_column_width=190):
+        values |= {field.name: forms.widget(field, t) for field in formats}
     with st.expander(t("search_more"), key="expander_search"), st.grid(4, min_column_width=190):
         values |= {field.name: forms.widget(field, t) for field in search_fields.MORE}
     typed: dict[str, Any] = {
