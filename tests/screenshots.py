@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from app.i18n import LANGUAGES
@@ -30,7 +31,9 @@ QUERIES = {
     "paging": "paging_requests=12",
 }
 BUTTONS = PRESSED | {"search": "search"}
-COLOURS = 256
+COMMON, OTHERS = 64, 192
+"""Colours of a picture: those that fill most of it are kept as they are, the rest come near."""
+
 HEIGHT = """
 selector => Math.max(900, ...[...document.querySelectorAll(selector)].map(e => e.scrollHeight))
 """
@@ -95,10 +98,22 @@ def taken(page, look, *, whole):
         page.set_viewport_size({"width": look.width, "height": height})
         page.wait_for_timeout(SETTLE_MS)
     settle(page)
-    seen = Image.open(io.BytesIO(page.screenshot(animations="disabled")))
-    return seen.convert("RGB").quantize(
-        COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
-    )
+    return few_colours(Image.open(io.BytesIO(page.screenshot(animations="disabled"))))
+
+
+def few_colours(picture):
+    """The picture with a palette; Pillow itself would also shift colours that are in it."""
+    seen = picture.convert("RGB")
+    counts = sorted(seen.getcolors(maxcolors=seen.width * seen.height), reverse=True)
+    others = seen.quantize(OTHERS, Image.Quantize.MAXCOVERAGE).getpalette()
+    common = np.array([colour for _, colour in counts[:COMMON]])
+    palette = np.concatenate([common, np.reshape(others, (-1, 3))])
+    codes, places = np.unique(np.asarray(seen, int) @ (1 << 16, 1 << 8, 1), return_inverse=True)
+    distinct = np.stack([codes >> 16, codes >> 8 & 255, codes & 255], axis=1)
+    nearest = np.abs(distinct[:, None] - palette).sum(axis=2).argmin(axis=1).astype(np.uint8)
+    made = Image.fromarray(nearest[places].reshape(seen.height, seen.width), mode="P")
+    made.putpalette(palette.ravel().tolist())
+    return made
 
 
 def look_at_all(folder, looks_at, names, *, whole):
