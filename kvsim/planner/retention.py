@@ -96,7 +96,8 @@ def study_retention(
     """
     evaluation, workload = question.evaluation, question.workload
     num_tokens, done = mean_history(workload), serve(workload)
-    alone = serve(Workload(requests=(Request(num_prompt_tokens=num_tokens, num_output_tokens=1),)))
+    again = Request(num_prompt_tokens=num_tokens - 1, num_output_tokens=1)  # the last is not cached
+    alone = serve(Workload(requests=(again,)))
     store = store_of(evaluation)
     kept = histories(workload, store, ends_s=end_times(workload, done))
     free_chunks = _free_blocks(done)
@@ -123,7 +124,7 @@ def study_retention(
 def mean_history(workload: Workload) -> int:
     """Tokens of a prompt with its answer, on average."""
     total = sum(r.num_prompt_tokens + r.num_output_tokens for r in workload)
-    return max(1, round(total / len(workload)))
+    return round(total / len(workload))
 
 
 def end_times(workload: Workload, done: Simulation) -> Sequence[float] | None:

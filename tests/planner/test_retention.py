@@ -254,3 +254,16 @@ def test_rooms_fill_in_order():
     """
     for rooms in ([0, 0, 0], [5, None, 3], [100, 1, 1], [1, 2, None]):
         assert sum(split(7, rooms)) == 7
+
+
+def test_histories_as_long_as_the_context_are_computed_again():
+    """
+    A mean history is one request of the engine's, never longer than the longest there is.
+    """
+    full = tuple(
+        kvsim.Request(num_prompt_tokens=8000, num_output_tokens=192, arrival_s=float(i))
+        for i in range(2)
+    )
+    answer = kvsim.retention(REPLICA, kvsim.Workload(requests=full), window_s=1.0, step_time_s=0.02)
+
+    assert answer.transfer.num_tokens == 8192
