@@ -11,8 +11,15 @@ from kvsim.planner.replica import Replica, ready_replica
 from kvsim.planner.search_candidate import SearchGoal
 from kvsim.planner.search_floor import floor_of, load_of
 from kvsim.planner.search_points import SearchPoints
-from kvsim.planner.search_probe import find_capacity, probe_kept, probe_rate
-from kvsim.planner.search_rows import capacity_row, probe_row, refused, trial_row
+from kvsim.planner.search_probe import Probe, find_capacity, probe_kept, probe_rate
+from kvsim.planner.search_rows import (
+    Found,
+    capacity_row,
+    probe_row,
+    refused,
+    trial_row,
+    tried_probe,
+)
 from kvsim.planner.sweep_rows import Row
 from kvsim.sim.request_arrays import RequestArrays
 from kvsim.specs.deployment import Deployment
@@ -30,6 +37,7 @@ class SharedSearch:
     seeds: tuple[int, ...]
     workloads: tuple[RequestArrays, ...]  # one for each seed
     fewest_replicas: Mapping[int, int]  # of each candidate, by closed forms; tried first
+    trials: Mapping[int, Found]  # of the candidates whose capacities are asked for
     rates: Mapping[int, float]  # of the candidates whose further seeds are asked for
 
     @property
@@ -70,11 +78,24 @@ def _capacity(shared: SharedSearch, candidate: int) -> Row:
         replica = _ready(shared, candidate, requests)
         floor = floor_of(load_of(requests, replica), replica)
         found = find_capacity(
-            replica, requests, goal.limits, floor=floor, demanded_per_s=goal.rate_per_s
+            replica,
+            requests,
+            goal.limits,
+            floor=floor,
+            demanded_per_s=goal.rate_per_s,
+            known=_tried(shared, candidate),
         )
     except KvsimError as error:
         return refused(candidate, shared.seeds[0], str(error))
     return capacity_row(candidate, shared.seeds[0], found)
+
+
+def _tried(shared: SharedSearch, candidate: int) -> dict[float, Probe | None]:
+    """The run of the candidate's trial, by its rate."""
+    trial = shared.trials.get(candidate)
+    if trial is None:
+        return {}
+    return {shared.goal.share(shared.fewest_replicas[candidate]): tried_probe(trial)}
 
 
 def _trial(shared: SharedSearch, candidate: int) -> Row:

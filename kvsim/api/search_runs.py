@@ -7,7 +7,7 @@ from os import PathLike
 from kvsim.api.search_points import SharedSearch, run_candidates
 from kvsim.errors import SpecError
 from kvsim.io.sweep_files import PARQUET, SweepStore, sweep_store
-from kvsim.planner.search_rows import COLUMNS, cells_of
+from kvsim.planner.search_rows import COLUMNS, Found, cells_of
 from kvsim.planner.sweep_rows import Row
 from kvsim.planner.sweep_run import Backend, Task, run_tasks
 
@@ -69,10 +69,11 @@ class SearchRuns:
             return points.further(candidate)[0]
         return points.trial(candidate) if cells["is_trial"] else candidate
 
-    def capacities(self, candidates: Sequence[int]) -> Iterator[Row]:
-        """The first seed's row of each of these candidates."""
+    def capacities(self, candidates: Sequence[int], trials: Mapping[int, Found]) -> Iterator[Row]:
+        """The first seed's row of each of these candidates; what was tried is not run again."""
+        shared = replace(self.shared, trials={i: trials[i] for i in candidates if i in trials})
         tasks = [Task(index=i, points=range(i, i + 1)) for i in candidates]
-        yield from self._rows(tasks, self.shared)
+        yield from self._rows(tasks, shared)
 
     def trials(self, candidates: Sequence[int]) -> Iterator[Row]:
         """One run of each of these candidates."""

@@ -168,6 +168,7 @@ def _shared(state: Search, drawn: SearchWorkload, seeds: tuple[int, ...]) -> Sha
             for i, one in everyone
             if one.bounds is not None and (replicas := one.fewest_replicas(state.goal)) is not None
         },
+        trials={},
         rates={},
     )
 
@@ -194,7 +195,9 @@ def _run(
     further: list[Found] = []
     runs.open()
     try:
-        both = Runs(capacities=runs.capacities, trials=runs.trials)
+        both = Runs(
+            capacities=lambda chosen: runs.capacities(chosen, state.trials), trials=runs.trials
+        )
         state.run(both, prunes=prune, on_progress=on_progress)
         members = state.conclude()
         rates = {i: number(state.found[i], "rate_per_s") for i in members}

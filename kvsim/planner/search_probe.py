@@ -1,6 +1,6 @@
 """One candidate of a search: the highest arrival rate that keeps the goal, by bisection."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import ceil, sqrt
 
@@ -8,8 +8,9 @@ import numpy as np
 
 from kvsim.planner.replica import Replica
 from kvsim.planner.search_floor import Floor
-from kvsim.planner.serving_level import Level, level
+from kvsim.planner.serving_level import level
 from kvsim.sim.brief import BriefRun
+from kvsim.sim.metrics import Spread
 from kvsim.sim.request_arrays import RequestArrays
 from kvsim.sim.simulation import Simulation
 from kvsim.specs.limits import ServiceLimits
@@ -39,7 +40,9 @@ class Probe:
     """A run at one rate, and what its limits would have had to be, as shares of the limits."""
 
     rate_per_s: float
-    level: Level
+    share: float  # of the requests, that kept every limit
+    latencies: Mapping[str, Spread]  # a latency that no request has is left out
+    num_preemptions: int
     excess: float
     num_gpu_blocks: int
     not_modeled: tuple[str, ...]
@@ -77,6 +80,7 @@ def find_capacity(
     *,
     floor: Floor,
     demanded_per_s: float | None,
+    known: Mapping[float, Probe | None],
 ) -> Capacity:
     """The highest rate that keeps the goal, and the fewest replicas that bear the demanded one.
 
@@ -86,8 +90,9 @@ def find_capacity(
         limits: the goal.
         floor: of this replica under these requests.
         demanded_per_s: of the whole fleet; None asks for the capacity alone.
+        known: runs of these requests that were done before, by their rates.
     """
-    runs: dict[float, Probe | None] = {}
+    runs = dict(known)
 
     def probe(rate_per_s: float) -> Probe | None:
         if rate_per_s not in runs:
@@ -219,9 +224,12 @@ def probe_kept(
 
 
 def _probe(done: Simulation | BriefRun, limits: ServiceLimits, rate_per_s: float) -> Probe:
+    reached = level(done, limits)
     return Probe(
         rate_per_s=rate_per_s,
-        level=level(done, limits),
+        share=reached.share,
+        latencies=reached.latencies,
+        num_preemptions=reached.num_preemptions,
         excess=_excess(done, limits),
         num_gpu_blocks=done.num_gpu_blocks,
         not_modeled=done.not_modeled,

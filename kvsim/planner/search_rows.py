@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from kvsim.planner.search_probe import Capacity, Probe
 from kvsim.planner.serving_level import LATENCIES
 from kvsim.planner.sweep_rows import PERCENTILES, Cell, Columns, Row
+from kvsim.sim.metrics import Spread
 
 LATENCY_COLUMNS = tuple(f"{name}_{one}" for name in LATENCIES for one in PERCENTILES)
 
@@ -65,6 +66,26 @@ def trial_row(candidate: int, seed: int, found: Probe | None, *, replicas: int) 
     return _row(told if found is None else told | {"replicas": replicas} | _figures(found))
 
 
+def tried_probe(trial: Found) -> Probe | None:
+    """The run of a trial; None where it missed the goal."""
+    if trial["replicas"] is None:
+        return None
+    left_out = trial["not_modeled"]
+    return Probe(
+        rate_per_s=number(trial, "rate_per_s"),
+        share=number(trial, "share"),
+        latencies={
+            name: Spread(**{one: number(trial, f"{name}_{one}") for one in PERCENTILES})
+            for name in LATENCIES
+            if trial[f"{name}_mean"] is not None
+        },
+        num_preemptions=int(number(trial, "preemptions")),
+        excess=number(trial, "excess"),
+        num_gpu_blocks=int(number(trial, "num_gpu_blocks")),
+        not_modeled=() if left_out is None else tuple(str(left_out).split("; ")),
+    )
+
+
 def seed_figures(found: Found) -> dict[str, object]:
     """The figures of a run that are averaged over seeds, as `over_seeds` takes them."""
     spreads: dict[str, object] = {
@@ -78,17 +99,16 @@ def seed_figures(found: Found) -> dict[str, object]:
 
 
 def _figures(probe: Probe) -> dict[str, Cell]:
-    reached = probe.level
     latencies: dict[str, Cell] = {
         f"{name}_{one}": getattr(spread, one)
-        for name, spread in reached.latencies.items()
+        for name, spread in probe.latencies.items()
         for one in PERCENTILES
     }
     return {
         "rate_per_s": probe.rate_per_s,
-        "share": reached.share,
+        "share": probe.share,
         **latencies,
-        "preemptions": reached.num_preemptions,
+        "preemptions": probe.num_preemptions,
         "num_gpu_blocks": probe.num_gpu_blocks,
         "excess": probe.excess,
         "not_modeled": "; ".join(probe.not_modeled) or None,
