@@ -15,6 +15,7 @@ SWITCHES = [
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
 PATIENCE_MS = 60_000
+OPENINGS, OPEN_MS = 4, 10_000
 READY = (
     "[data-testid=stApp][data-test-connection-state=CONNECTED][data-test-script-state=notRunning]"
 )
@@ -85,6 +86,24 @@ def settle(page):
     """Wait until the script has run and the page shows what it said."""
     page.wait_for_selector(READY)
     page.wait_for_function("() => !document.querySelector('[data-stale=true]')")
+
+
+def choose(page, label, option):
+    """Choose from a list; a page that is drawn anew meanwhile closes it, so it is opened again."""
+    from playwright.sync_api import TimeoutError as TooLate  # noqa: PLC0415 - only with a browser
+
+    settle(page)
+    wanted = page.get_by_role("option", name=option, exact=True)
+    for _ in range(OPENINGS):
+        page.get_by_role("combobox", name=label).click()
+        try:
+            wanted.click(timeout=OPEN_MS)
+        except TooLate:
+            page.keyboard.press("Escape")
+        else:
+            return
+    msg = f"{option} cannot be chosen from {label}"
+    raise AssertionError(msg)
 
 
 def _complain_if_off_host(url, address, complaints):

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tests.browser.conftest import settle
+from tests.browser.conftest import choose, settle
 from tests.browser.looks import check_nothing_is_clipped
 
 FOUR = "s1=-&s2=gpu%3DH200-SXM-141GB&s3=kv_cache_dtype%3Dfp8&s4=model%3Dqwen3-32b"
@@ -21,8 +21,7 @@ def test_two_are_saved_from_two_pages_and_the_link_brings_them_back(visit):
     settle(page)
     page.get_by_role("link", name="Compare").click()
     wait_for(page.get_by_text("One more")).to_be_visible()
-    page.get_by_role("combobox", name=re.compile("KV cache")).click()
-    page.get_by_role("option", name="fp8", exact=True).click()
+    choose(page, re.compile("KV cache"), "fp8")
     settle(page)
     page.get_by_role("button", name=re.compile("Save to compare")).first.click()
     figure = page.get_by_role("figure")

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from kvsim import EngineName
-from tests.browser.conftest import settle
+from tests.browser.conftest import choose, settle
 from tests.browser.looks import check_nothing_is_clipped
 
 SWITCH_MS = 20_000
@@ -19,8 +19,7 @@ def test_a_choice_is_part_of_the_link_and_the_download_holds_every_engine(visit)
     page = visit("engines?model=gemma-2-9b")
     figure = page.get_by_role("figure")
     before = figure.get_attribute("aria-label")
-    page.get_by_role("combobox", name=re.compile("Show")).click()
-    page.get_by_role("option", name="request_bytes").click()
+    choose(page, re.compile("Show"), "request_bytes")
     page.wait_for_url(re.compile(r"figure=request_bytes"))
     # the address changes before the script has run, so wait for the chart that was asked for
     wait_for(figure).to_have_attribute("aria-label", re.compile("Cache of one request"))

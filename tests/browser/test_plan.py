@@ -9,7 +9,7 @@ import pytest
 
 import kvsim
 from tests.app.server import ROOT
-from tests.browser.conftest import settle
+from tests.browser.conftest import choose, settle
 from tests.browser.looks import check_nothing_is_clipped
 
 LONG_NUMBERS = "?model=qwen2.5-0.5b&gpu=B300-SXM6-270GB&tensor_parallel_size=2&max_model_len=512"
@@ -163,8 +163,7 @@ def test_another_engine_is_chosen_in_the_page(visit):
     expect(page.get_by_text("llama-server -m")).to_be_visible()
     check_nothing_is_clipped(page)
     page.set_viewport_size({"width": 1300, "height": 900})
-    page.get_by_role("combobox", name="Engine").click()
-    page.get_by_role("option", name="sglang").click()
+    choose(page, "Engine", "sglang")
     expect(page.get_by_text("sglang.launch_server")).to_be_visible()
     page.wait_for_url(re.compile(r"engine=sglang"))
 

@@ -304,7 +304,7 @@ def test_the_table_breaks_no_name_on_a_narrow_terminal(capsys, monkeypatch):
     """
     monkeypatch.setenv("COLUMNS", "80")
     varied = ["--kv-cache-dtype", "auto,int8_per_token_head", "-tp", "1,2"]
-    goal = ["--slo-ttft-s", "1", "--rate", "400"]
+    goal = ["--slo-ttft-s", "1", "--rate", "40"]
     assert main([*ASKED, "--gpus", "h100,a100-sxm4-80gb", *varied, *goal]) == 0
     table = capsys.readouterr().out.partition("vllm serve")[0]
 
