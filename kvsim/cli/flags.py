@@ -90,6 +90,32 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_backend(parser: argparse.ArgumentParser) -> None:
+    """Where many runs are computed."""
+    parser.add_argument(
+        "--backend",
+        default="local",
+        metavar="NAME",
+        help="local, or ray: a running Ray cluster (default: local)",
+    )
+    parser.add_argument("--address", metavar="HOST:PORT", help="of the cluster (default: Ray's)")
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="processes on this machine (default: its cores)"
+    )
+
+
+def _one_of(kind: type[StrEnum]) -> Callable[[str], StrEnum]:
+    """A value of these, or an error that lists them."""
+
+    def parse(text: str) -> StrEnum:
+        if text not in list(kind):
+            msg = f"{text[:40]!r} must be one of {', '.join(kind)}"
+            raise argparse.ArgumentTypeError(msg)
+        return kind(text)
+
+    return parse
+
+
 def add_fields(parser: argparse._ActionsContainer, spec: type[Any], *, skip: set[str]) -> None:
     """One flag per dataclass field: name, type, default and help come from the field."""
     for f in dataclasses.fields(spec):
@@ -109,7 +135,7 @@ def add_fields(parser: argparse._ActionsContainer, spec: type[Any], *, skip: set
         elif f.name == "max_model_len":
             keywords |= {"action": LengthAction, "metavar": "N"}
         elif isinstance(kind, type) and issubclass(kind, StrEnum):
-            keywords |= {"type": kind, "choices": list(kind)}
+            keywords |= {"type": _one_of(kind), "choices": list(kind)}
         else:
             keywords["type"] = size if f.name.endswith("_bytes") else kind
             keywords["metavar"] = _metavar(f.name, kind)

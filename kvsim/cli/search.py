@@ -8,7 +8,14 @@ from typing import Any
 
 from kvsim import api
 from kvsim.cli import tables
-from kvsim.cli.flags import SHORT_FLAGS, InputFile, OutputFile, add_fields, from_args
+from kvsim.cli.flags import (
+    SHORT_FLAGS,
+    InputFile,
+    OutputFile,
+    add_backend,
+    add_fields,
+    from_args,
+)
 from kvsim.cli.progress import progress
 from kvsim.cli.traffic_flags import DEFAULT_REQUESTS, add_traffic
 from kvsim.errors import SpecError
@@ -64,16 +71,7 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="keep what is done beside this .parquet file, and go on from what is there",
     )
-    parser.add_argument(
-        "--backend",
-        default="local",
-        metavar="NAME",
-        help="local, or ray: a running Ray cluster (default: local)",
-    )
-    parser.add_argument("--address", metavar="HOST:PORT", help="of the cluster (default: Ray's)")
-    parser.add_argument(
-        "--workers", type=int, metavar="N", help="processes on this machine (default: its cores)"
-    )
+    add_backend(parser)
 
 
 def run_search(args: argparse.Namespace) -> Json:

@@ -5,7 +5,7 @@ from typing import Any
 
 from kvsim import api
 from kvsim.cli import tables
-from kvsim.cli.flags import InputFile, OutputFile
+from kvsim.cli.flags import InputFile, OutputFile, add_backend
 from kvsim.cli.progress import progress
 from kvsim.errors import SpecError
 from kvsim.io.sweep_files import MODES, read_description, read_sweep_fields
@@ -51,16 +51,7 @@ def add_sweep(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume", action="store_true", help="go on with the sweep whose --output this is"
     )
-    parser.add_argument(
-        "--backend",
-        default="local",
-        metavar="NAME",
-        help="local, or ray: a running Ray cluster (default: local)",
-    )
-    parser.add_argument("--address", metavar="HOST:PORT", help="of the cluster (default: Ray's)")
-    parser.add_argument(
-        "--workers", type=int, metavar="N", help="processes on this machine (default: its cores)"
-    )
+    add_backend(parser)
 
 
 def run_sweep(args: argparse.Namespace) -> Json:

@@ -305,3 +305,14 @@ def test_a_trace_is_stretched_to_the_rate_that_is_asked_for(tmp_path, capsys):
 
     assert duration_s() == pytest.approx(0.4, abs=0.05)
     assert duration_s("--rate", "1") == pytest.approx(4, abs=0.05)
+
+
+def test_a_word_that_is_no_choice_is_answered_with_the_choices(capsys):
+    """
+    What can be said stands in the error, not the name of a class.
+    """
+    with pytest.raises(SystemExit) as stopped:
+        main(["simulate", "gpt2", "--num-gpu-blocks", "100", "--routing", "nope"])
+
+    assert stopped.value.code == 2
+    assert "'nope' must be one of round-robin, " in capsys.readouterr().err

@@ -169,7 +169,9 @@ def test_what_cannot_be_is_refused(make, words):
 @pytest.mark.parametrize("make", ACCEPTED)
 def test_what_just_can_be_is_taken(make):
     """A limit that refuses the value at its edge refuses somebody's real setting."""
-    make()
+    made = make()
+
+    assert {name: getattr(made, name) for name in make.keywords} == make.keywords
 
 
 def test_a_line_of_another_engine_starts_no_deployment():
