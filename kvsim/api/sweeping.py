@@ -75,17 +75,16 @@ def sweep(
         num_workers=num_workers,
         address=address,
     )
-    interrupted = False
     try:
         for task, rows in done:
             run.keep(task, rows)
             if on_progress is not None:
                 on_progress(run.num_reused + run.num_computed)
+        return run.close(backend=backend, interrupted=False)
     except KeyboardInterrupt:
         if not keep_partial:
             raise
-        interrupted = True
-    return run.close(backend=backend, interrupted=interrupted)
+        return run.close(backend=backend, interrupted=True)
 
 
 class _Run:

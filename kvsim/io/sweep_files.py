@@ -182,8 +182,9 @@ class SweepStore:
             unfinished.write_bytes(content)
             unfinished.replace(path)
         except OSError as error:
-            unfinished.unlink(missing_ok=True)
             raise self._failed(error) from None
+        finally:
+            unfinished.unlink(missing_ok=True)
 
     def _failed(self, error: OSError) -> FileError:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -255,12 +255,39 @@ def test_a_full_disk_keeps_what_was_written(tmp_path):
     assert kvsim.sweep(runs(), num_workers=1, output=output).num_reused == 3
 
 
+def test_ctrl_c_as_the_table_is_made_whole_loses_nothing(tmp_path, monkeypatch):
+    """The last task is done, the file is being written: the rows are told, and are still there."""
+
+    def interrupt(path, target):
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    output = tmp_path / "table.csv"
+
+    def near_the_end(done):
+        if done == 8:
+            monkeypatch.setattr(Path, "replace", interrupt)
+
+    told = kvsim.sweep(
+        runs(), num_workers=1, output=output, keep_partial=True, on_progress=near_the_end
+    )
+
+    assert (told.interrupted, told.num_computed) == (True, 8)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "table.csv.parts",
+        "table.csv.sweep.json",
+    ]
+    again = kvsim.sweep(runs(), num_workers=1, output=output, resume=True)
+    assert (again.interrupted, again.num_reused) == (False, 8)
+    assert len(pl.read_csv(output)) == 8
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_ctrl_c_keeps_what_is_done(tmp_path, workers):
     """The whole process group gets the signal, as from a terminal; no traceback, status 130."""
     output = tmp_path / "table.csv"
-    big = {**RUNS, "num_requests": 5000, "seed": list(range(20))}
+    big = {**RUNS, "num_requests": 50_000, "seed": list(range(20))}
     process = subprocess.Popen(
         [
             *COMMAND,
