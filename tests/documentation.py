@@ -32,11 +32,13 @@ def pages() -> list[Path]:
 
 
 def printed(command: str) -> str:
-    """What a command prints on a terminal of 96 columns."""
+    """What a command prints on a terminal of 96 columns; `| head -3` keeps three lines."""
+    command, _, wanted = command.partition(" | head -")
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         main(shlex.split(command))
-    return SPEED.sub("", "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n")
+    lines = out.getvalue().splitlines()[: int(wanted) if wanted else None]
+    return SPEED.sub("", "\n".join(line.rstrip() for line in lines) + "\n")
 
 
 def with_outputs(text: str) -> str:

@@ -63,6 +63,31 @@ def test_the_first_screen_shows_the_commands_and_an_example():
     assert "$ kvsim plan" in "\n".join(readme.splitlines()[:25])
 
 
+@pytest.mark.parametrize("name", ["README.md", "README.zh.md"])
+def test_the_readme_fits_two_screens(name):
+    """
+    Two screens of 45 lines, the picture's room left out.
+    """
+    assert len((ROOT / name).read_text().splitlines()) <= 90
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh.md"])
+def test_the_readme_has_the_top_line_of_the_accuracy_table(name):
+    """
+    Its engine and figures; the words between may be translated.
+    """
+    first = cells((DOCS / "accuracy.md").read_text())
+    shown = cells((ROOT / name).read_text())
+
+    assert (shown[0], *shown[2:]) == (first[0], *first[2:])
+
+
+def cells(page):
+    """Of the first row of a page's table of records."""
+    rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| ")]
+    return next(row for row in rows if row[-1].isdecimal())
+
+
 def test_the_site_builds():
     """
     Every link goes somewhere; a warning is an error.
