@@ -179,12 +179,12 @@ def check_ray(environment):
 HEAD = """\
 # Installations that were tried
 
-`python -m tests.installs --suite --record` builds the wheel, gathers a wheelhouse, installs from
-it without a package index into an empty environment, and uses it in a folder that is no checkout:
-`import kvsim`, `kvsim plan`, `python -m kvsim`, a compiled simulation, a sweep, the recorded
-validation, and what each extra adds. What needs an extra that is missing must exit with 4 and name
-it. The versions are the newest that fit together on that day. The suite's part is what needs
-neither torch nor a browser.
+`python -m tests.installs --python PATH --record` builds the wheel, gathers a wheelhouse, installs
+from it without a package index into an empty environment, and uses it in a folder that is no
+checkout: `import kvsim`, `kvsim plan`, `python -m kvsim`, a compiled simulation, a sweep, the
+recorded validation, and what each extra adds. What needs an extra that is missing must exit with 4
+and name it. The versions are the newest that fit together on that day. With `--suite` the tests
+that need neither torch nor a browser run there too.
 
 Seen on {machine}.
 
