@@ -258,7 +258,7 @@ def test_a_full_disk_keeps_what_was_written(tmp_path):
 def test_ctrl_c_as_the_table_is_made_whole_loses_nothing(tmp_path, monkeypatch):
     """The last task is done, the file is being written: the rows are told, and are still there."""
 
-    def interrupt(path, target):
+    def interrupt(*_):
         monkeypatch.undo()
         raise KeyboardInterrupt
 
