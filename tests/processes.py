@@ -1,7 +1,9 @@
-"""Processes that a test started, found in /proc: to end one worker and see what is lost."""
+"""Processes that a test started: interrupted, or found in /proc to end one and see what is lost."""
 
+import json
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -47,3 +49,27 @@ def kill_a_worker(word, *, wait_s=30):
         time.sleep(0.05)
     msg = f"no process with {word} in its command"
     raise AssertionError(msg)
+
+
+def interrupted(command, kept, *, cwd, wait_s=100):
+    """What a command says that gets Ctrl-C once it kept two parts; its whole group, as a terminal.
+
+    It ends with status 130 and without a word of error.
+    """
+    process = subprocess.Popen(
+        command,
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline_s = time.monotonic() + wait_s
+    while len(list(kept.glob("*.parquet"))) < 2:
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline_s
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "")
+    return json.loads(out)

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 
 from kvsim.sim.latency import Goodput, count_keeping, goodput_of
-from kvsim.sim.metrics import Spread, spread
+from kvsim.sim.metrics import RequestTimes
 from kvsim.sim.series import RequestSeries
 from kvsim.specs.limits import ServiceLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BriefRun:
+class BriefRun(RequestTimes):
     """What became of the requests of a run, all of them served; figures as of `Simulation`."""
 
     requests: RequestSeries  # without their stalls
@@ -20,21 +20,6 @@ class BriefRun:
     step_time: str
     is_calibrated: bool
     not_modeled: tuple[str, ...] = ()
-
-    @property
-    def ttft_s(self) -> Spread | None:
-        """Time to first token, queueing included."""
-        return spread(self.requests.ttft_s)
-
-    @property
-    def tpot_s(self) -> Spread | None:
-        """Mean time per later token, over requests with more than one."""
-        return spread(self.requests.tpot_s)
-
-    @property
-    def e2e_s(self) -> Spread | None:
-        """Time to last token, queueing included."""
-        return spread(self.requests.e2e_s)
 
     def goodput(self, limits: ServiceLimits) -> Goodput:
         """The requests that kept these limits, none of which may be of gaps between tokens."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from kvsim.sim.series import RequestSeries
 from kvsim.sim.totals import StepSums
 
 
@@ -75,6 +76,28 @@ def _percentile(ordered: NDArray[np.float64], percent: int) -> float:
     below, rest = divmod((len(ordered) - 1) * percent, 100)
     low, high = ordered[below], ordered[min(below + 1, len(ordered) - 1)]
     return float(low + (high - low) * rest / 100)
+
+
+class RequestTimes:
+    """Percentiles of the times that a run's requests took."""
+
+    __slots__ = ()
+    requests: RequestSeries
+
+    @property
+    def ttft_s(self) -> Spread | None:
+        """Time to first token, queueing included."""
+        return spread(self.requests.ttft_s)
+
+    @property
+    def tpot_s(self) -> Spread | None:
+        """Mean time per later token, over requests with more than one."""
+        return spread(self.requests.tpot_s)
+
+    @property
+    def e2e_s(self) -> Spread | None:
+        """Time to last token, queueing included."""
+        return spread(self.requests.e2e_s)
 
 
 def waste(sums: StepSums, *, num_usable_blocks: int) -> Waste | None:

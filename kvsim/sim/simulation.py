@@ -9,6 +9,7 @@ from kvsim.sim.figures import MAX_EVICTIONS, AboutRun, Outcome, figures
 from kvsim.sim.latency import Goodput, StepEnds, goodput, queue_times, weighted_spread
 from kvsim.sim.metrics import (
     PrefixCacheUse,
+    RequestTimes,
     Spread,
     Waste,
     prefix_cache_use,
@@ -29,7 +30,7 @@ Json = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Simulation(AboutRun):
+class Simulation(AboutRun, RequestTimes):
     """What happened when an engine served a workload; every figure is read off the records.
 
     `interrupted` means that the run was stopped: the records are those of what was done.
@@ -66,21 +67,6 @@ class Simulation(AboutRun):
     def prefix_cache(self) -> PrefixCacheUse:
         """What the prefix cache found."""
         return prefix_cache_use(step_sums(self.steps), self.requests.hit_shares)
-
-    @property
-    def ttft_s(self) -> Spread | None:
-        """Time to first token, queueing included."""
-        return spread(self.requests.ttft_s)
-
-    @property
-    def tpot_s(self) -> Spread | None:
-        """Mean time per later token, over requests with more than one."""
-        return spread(self.requests.tpot_s)
-
-    @property
-    def e2e_s(self) -> Spread | None:
-        """Time to last token, queueing included."""
-        return spread(self.requests.e2e_s)
 
     @property
     def itl_s(self) -> Spread | None:

@@ -5,10 +5,8 @@ import importlib.util
 import json
 import math
 import os
-import signal
 import subprocess
 import sys
-import time
 from functools import cache
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from hypothesis import strategies as st
 import kvsim
 from kvsim.cli import main
 from kvsim.units import GiB
+from tests.processes import interrupted
 
 ROOT = Path(__file__).parents[2]
 LLAMA = kvsim.load_model("llama-3.1-8b")
@@ -346,27 +345,15 @@ def test_ctrl_c_keeps_what_is_done(tmp_path, workers):
     asked = ["--gpus", "l4,a100-sxm4-80gb,h100,h200", "-tp", "1,2,4,8", "--kv-cache-dtype"]
     asked += ["auto,fp8", "--num-requests", "3000", "--slo-ttft-s", "1", "--json"]
     command = [sys.executable, "-m", "kvsim", "search", "llama-3.1-8b", "--workload", "chat"]
-    process = subprocess.Popen(
-        [*command, *asked, f"--resume={path}", f"--workers={workers}"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    deadline_s = time.monotonic() + 100
-    while len(list(Path(f"{path}.parts").glob("*.parquet"))) < 2:
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < deadline_s
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    parts = Path(f"{path}.parts")
 
-    assert (process.returncode, err) == (130, "")
-    result = json.loads(out)
+    result = interrupted(
+        [*command, *asked, f"--resume={path}", f"--workers={workers}"], parts, cwd=ROOT
+    )
+
     assert result["interrupted"]
     assert result["outcomes"]["not reached"] > 0
-    assert len(list(Path(f"{path}.parts").glob("*.parquet"))) >= 2
+    assert len(list(parts.glob("*.parquet"))) >= 2
 
 
 @pytest.mark.slow

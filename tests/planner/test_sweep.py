@@ -6,14 +6,13 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 import kvsim
-from tests.processes import kill_a_worker
+from tests.processes import interrupted, kill_a_worker
 
 ROOT = Path(__file__).parents[2]
 PLANS = {
@@ -288,31 +287,14 @@ def test_ctrl_c_keeps_what_is_done(tmp_path, workers):
     """The whole process group gets the signal, as from a terminal; no traceback, status 130."""
     output = tmp_path / "table.csv"
     big = {**RUNS, "num_requests": 50_000, "seed": list(range(20))}
-    process = subprocess.Popen(
-        [
-            *COMMAND,
-            *flags(big),
-            "--simulate",
-            "--json",
-            f"--output={output}",
-            f"--workers={workers}",
-        ],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    deadline_s = time.monotonic() + 100
-    while len(list(Path(f"{output}.parts").glob("*.parquet"))) < 2:
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < deadline_s
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    command = [*COMMAND, *flags(big), "--simulate", "--json"]
 
-    assert (process.returncode, err) == (130, "")
-    result = json.loads(out)
+    result = interrupted(
+        [*command, f"--output={output}", f"--workers={workers}"],
+        Path(f"{output}.parts"),
+        cwd=ROOT,
+    )
+
     assert result["interrupted"]
     kept = len(list(Path(f"{output}.parts").glob("*.parquet")))
     assert 2 <= result["computed"] == kept < 40
