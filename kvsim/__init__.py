@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         simulate,
         simulate_blocks,
         simulate_blocks_stream,
+        simulate_seeds,
         simulate_stream,
         size_fleet,
         solve,
@@ -155,7 +156,7 @@ if TYPE_CHECKING:
     from kvsim.planner.scenario_answer import Holding, ScenarioAnswer, UsdPerHour
     from kvsim.planner.search_candidate import SearchOutcome
     from kvsim.planner.search_result import Contender, SearchResult, Shortfall
-    from kvsim.planner.seeds import SeedSpread
+    from kvsim.planner.seeds import SeededRuns, SeedSpread
     from kvsim.planner.serving_level import Level
     from kvsim.planner.solution import Binding, Side, Solution, Target
     from kvsim.planner.stage_memory import StageMemory
@@ -305,6 +306,8 @@ _HOMES = {
         "simulate",
         "simulate_blocks",
         "simulate_blocks_stream",
+        "simulate_seeds",
+        "simulate_seeds",
         "simulate_stream",
         "StreamListener",
         "StreamOrder",
@@ -379,7 +382,7 @@ _HOMES = {
     "kvsim.planner.answer": ("Plan",),
     "kvsim.planner.search_candidate": ("SearchOutcome",),
     "kvsim.planner.search_result": ("Contender", "SearchResult", "Shortfall"),
-    "kvsim.planner.seeds": ("SeedSpread",),
+    "kvsim.planner.seeds": ("SeedSpread", "SeededRuns"),
     "kvsim.planner.workload_summary": ("WorkloadSummary",),
     "kvsim.io.workloads": ("named_workload", "named_workloads"),
     "kvsim.sim.points": ("TimelinePoint", "timeline_points"),
@@ -651,6 +654,7 @@ __all__ = [
     "SearchOutcome",
     "SearchResult",
     "SeedSpread",
+    "SeededRuns",
     "Segment",
     "SegmentName",
     "ServiceLimits",
@@ -795,6 +799,7 @@ __all__ = [
     "simulate_blocks",
     "simulate_blocks_stream",
     "simulate_schedule",
+    "simulate_seeds",
     "simulate_stream",
     "size_fleet",
     "solve",

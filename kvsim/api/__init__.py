@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from kvsim.api.reading import read_requests
     from kvsim.api.retaining import retention
     from kvsim.api.searching import search
+    from kvsim.api.seeding import simulate_seeds
     from kvsim.api.serving import compare_runs, over_seeds, simulate, simulate_blocks
     from kvsim.api.solving import frontier, solve
     from kvsim.api.streaming import (
@@ -68,6 +69,7 @@ _HOMES = {
     ),
     "reading": ("read_requests",),
     "generating": ("generate_workload", "poisson_workload", "summarize_workload"),
+    "seeding": ("simulate_seeds",),
     "serving": ("compare_runs", "over_seeds", "simulate", "simulate_blocks"),
     "fleets": ("size_fleet",),
     "retaining": ("retention",),
@@ -114,6 +116,7 @@ __all__ = [
     "simulate",
     "simulate_blocks",
     "simulate_blocks_stream",
+    "simulate_seeds",
     "simulate_stream",
     "size_fleet",
     "solve",

@@ -53,25 +53,34 @@ def run_simulate(args: argparse.Namespace) -> Json:
     clock = Clock()
     if args.stream is not None:
         return run_stream(args, clock, step_time_from)
-    serve = _served(args, clock)
-    results: list[Json] = []
-    for seed in range(args.seed, args.seed + args.seeds):
-        workload = _workload(args, seed)
-        with progress("requests", len(workload)) as on_progress:
-            done = serve(workload, seed=seed, on_progress=on_progress)
-            cpu_s = None if args.reproducible else clock.cpu_s
-        if seed == args.seed:
-            _write(done, args, outputs)
-        results.append(done.as_dict(cpu_s=cpu_s) | {"workload": workload.source})
-        if not limits.is_open:
-            results[-1]["goodput"] = done.goodput(limits).as_dict()
-        if done.interrupted:
-            return results[0] | {"interrupted": True}
-    result = dict(results[0])
-    if args.seeds > 1:
-        result["over_seeds"] = api.over_seeds(results, first_seed=args.seed).as_dict()
+    workload = _workload(args)
+    num_requests = args.num_requests if callable(workload) else len(workload)
+    told: Json = {}
+
+    def on_first(done: Any) -> None:  # noqa: ANN401 - a simulation
+        told.update(done.as_dict(cpu_s=None if args.reproducible else clock.cpu_s))
+        _write(done, args, outputs)
+
+    with progress("requests", args.seeds * num_requests) as advance:
+        done = api.simulate_seeds(
+            _served(args),
+            workload,
+            range(args.seed, args.seed + args.seeds),
+            limits=limits,
+            num_workers=args.workers,
+            keep_partial=True,
+            on_first=on_first,
+            on_progress=None if advance is None else lambda n: advance(round(n * num_requests)),
+            notify=partial(print, file=sys.stderr),
+            on_start=clock.start,
+        )
+    result = done.runs[0] | told | {"workload": done.source}
+    if done.interrupted:
+        return result | {"interrupted": True}
+    if done.spread is not None:
+        result["over_seeds"] = done.spread.as_dict()
     if not limits.is_open:
-        result["fits"] = all(run["goodput"]["met"] for run in results)
+        result["fits"] = all(run["goodput"]["met"] for run in done.runs)
     return result
 
 
@@ -94,8 +103,8 @@ def _checked(args: argparse.Namespace) -> dict[str, str]:
     return outputs
 
 
-def _served(args: argparse.Namespace, clock: Clock) -> Callable[..., Any]:
-    """The library's function that serves a workload as the flags say."""
+def _served(args: argparse.Namespace) -> Callable[..., Any]:
+    """The library's function that serves a workload as the flags say; processes are sent it."""
     model, efficiencies = api.load_model(args.model), from_args(Efficiencies, args)
     engine, parallel = from_args(Vllm, args), from_args(Parallelism, args)
     if args.num_gpus is not None:
@@ -103,9 +112,6 @@ def _served(args: argparse.Namespace, clock: Clock) -> Callable[..., Any]:
     chance: Json = {
         "acceptance_rate": args.acceptance_rate,
         "scheduler": args.scheduler,
-        "keep_partial": True,
-        "notify": partial(print, file=sys.stderr),
-        "on_start": clock.start,
         "offload": from_args(Offload, args),
         "routing": _routing(args, parallel),
         "disaggregation": _pools(args),
@@ -181,14 +187,15 @@ def step_time_from(stated: str | None) -> dict[str, Any]:
         return {"step_table": read_step_table(stated)}
 
 
-def _workload(args: argparse.Namespace, seed: int) -> Any:  # noqa: ANN401 - requests, or their columns
+def _workload(args: argparse.Namespace) -> Any:  # noqa: ANN401 - requests, or what makes them
+    """The requests of a file, or what makes those of a seed."""
     if args.trace is None and args.workload not in (None, "poisson"):
         rate = {} if args.rate_per_s is None else {"rate_per_s": args.rate_per_s}
-        return api.generate_workload(
-            args.workload, num_requests=args.num_requests, seed=seed, arrivals=rate
+        return partial(
+            api.generate_workload, args.workload, num_requests=args.num_requests, arrivals=rate
         )
     if args.trace is None:
-        return api.poisson_workload(from_args(PoissonTraffic, args), seed=seed)
+        return partial(api.poisson_workload, from_args(PoissonTraffic, args))
     if args.workload is not None:
         msg = f"trace={args.trace} and workload={args.workload} exclude each other"
         raise SpecError(msg)

@@ -79,6 +79,12 @@ def _add_traffic(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="runs, with as many seeds from --seed on, for confidence intervals (default: 1)",
     )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes for the --seeds (default: the machine's cores where that is faster)",
+    )
 
 
 def _add_service(parser: argparse.ArgumentParser) -> None:

@@ -56,6 +56,7 @@ def check_stream(args: argparse.Namespace) -> None:
     given = [name for name in NOT_STREAMED if getattr(args, name)]
     given += ["scheduler"] if args.scheduler == "reference" else []
     given += ["seeds"] if args.seeds > 1 else []
+    given += ["workers"] if args.workers is not None else []
     given += ["offload"] if from_args(Offload, args) != Offload() else []
     given += ["routing"] if from_args(Routing, args) != Routing() else []
     if given:

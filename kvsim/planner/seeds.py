@@ -2,16 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kvsim.errors import SpecError
+from kvsim.sim.simulation import Simulation
 
 if TYPE_CHECKING:
     from numpy.random import Generator
 
 Json = dict[str, object]
+
+Figures = dict[str, Any]
+"""Of a run, as `Simulation.as_dict` gives them."""
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
@@ -49,6 +53,21 @@ class SeedSpread:
             "resamples": self.resamples,
             "figures": {name: asdict(figure) for name, figure in self.figures.items()},
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeededRuns:
+    """Runs that differ in their seed alone: the first one's records, and the figures of all.
+
+    `interrupted` means that some were not run; `spread` is None then, and of one seed. `source`
+    says where the first one's requests come from.
+    """
+
+    first: Simulation
+    source: str
+    runs: tuple[Figures, ...]
+    spread: SeedSpread | None
+    interrupted: bool
 
 
 def over_seeds(

@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kvsim.errors import KvsimError, MissingExtraError, WorkerError
-from kvsim.planner.sweep_rows import Row
-from kvsim.planner.sweep_run import RETRIES, Done, Task, Work
+from kvsim.planner.sweep_run import RETRIES, Done, R, Task, Work
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -27,8 +26,8 @@ MOST_IN_FLIGHT = 256
 
 
 def run_on_ray(
-    todo: Sequence[Task], work: Work, shared: object, *, address: str | None
-) -> Iterator[Done]:
+    todo: Sequence[Task], work: Work[R], shared: object, *, address: str | None
+) -> Iterator[Done[R]]:
     """Yield each task with its rows, in the order in which they get done.
 
     A cluster that the caller is connected to is used and stays connected.
@@ -97,9 +96,9 @@ def _check_answers(address: str) -> None:
 def _run(
     ray: Any,  # noqa: ANN401 - a module without types
     todo: Sequence[Task],
-    work: Callable[..., Sequence[Row]],
+    work: Callable[..., Sequence[R]],
     shared: object,
-) -> Iterator[Done]:
+) -> Iterator[Done[R]]:
     remote = ray.remote(max_retries=RETRIES, num_cpus=1)(work)
     waiting = list(reversed(todo))
     flying: dict[object, Task] = {}
@@ -111,15 +110,16 @@ def _run(
             done, _ = ray.wait(list(flying), num_returns=1)
             for reference in done:
                 task = flying.pop(reference)
-                yield task, _rows(ray, reference, task)
+                rows: Sequence[R] = _rows(ray, reference, task)
+                yield task, rows
     finally:
         for reference in flying:  # stopped in the middle: nobody wants these any more
             ray.cancel(reference, force=True)
 
 
-def _rows(ray: Any, reference: object, task: Task) -> Sequence[Row]:  # noqa: ANN401
+def _rows(ray: Any, reference: object, task: Task) -> Sequence[Any]:  # noqa: ANN401
     try:
-        rows: Sequence[Row] = ray.get(reference)
+        rows: Sequence[Any] = ray.get(reference)
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, KvsimError):
             raise error.cause from None

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 from kvsim.errors import SpecError, WorkerError
-from kvsim.planner.sweep_rows import Row
 from kvsim.specs.attention import check_positive
 
 RETRIES = 3
@@ -40,10 +40,12 @@ class Task:
     points: range
 
 
-Work = Callable[[object, range], Sequence[Row]]
-"""What a worker does: rows of some points, given what all tasks share."""
+R = TypeVar("R")
 
-Done = tuple[Task, Sequence[Row]]
+Work = Callable[[object, range], Sequence[R]]
+"""What a worker does: a row for each of some points, given what all tasks share."""
+
+Done = tuple[Task, Sequence[R]]
 
 
 def tasks(num_points: int, *, simulate: bool) -> tuple[Task, ...]:
@@ -63,13 +65,13 @@ def tasks(num_points: int, *, simulate: bool) -> tuple[Task, ...]:
 
 def run_tasks(
     todo: Sequence[Task],
-    work: Work,
+    work: Work[R],
     shared: object,
     *,
     backend: Backend,
     num_workers: int | None = None,
     address: str | None = None,
-) -> Iterator[Done]:
+) -> Iterator[Done[R]]:
     """Yield each task with its rows, in the order in which they get done.
 
     Args:
@@ -101,8 +103,8 @@ def run_tasks(
 
 
 def _run_here(
-    todo: Sequence[Task], work: Work, shared: object, *, num_workers: int | None
-) -> Iterator[Done]:
+    todo: Sequence[Task], work: Work[R], shared: object, *, num_workers: int | None
+) -> Iterator[Done[R]]:
     from joblib import cpu_count  # noqa: PLC0415 - joblib is slow to load
 
     workers = min(num_workers or cpu_count(), len(todo))
@@ -112,8 +114,8 @@ def _run_here(
 
 
 def _run_in_processes(
-    todo: Sequence[Task], work: Work, shared: object, *, num_workers: int
-) -> Iterator[Done]:
+    todo: Sequence[Task], work: Work[R], shared: object, *, num_workers: int
+) -> Iterator[Done[R]]:
     """Rounds of a pool: a worker's death breaks the pool, the next round does what is left."""
     from joblib.externals.loky.process_executor import (  # noqa: PLC0415 - joblib is slow to load
         TerminatedWorkerError,
@@ -136,8 +138,8 @@ def _run_in_processes(
 
 
 def _round(
-    todo: Sequence[Task], work: Work, path: str, num_workers: int
-) -> Iterator[tuple[int, Sequence[Row]]]:
+    todo: Sequence[Task], work: Work[R], path: str, num_workers: int
+) -> Iterator[tuple[int, Sequence[R]]]:
     from joblib import Parallel, delayed  # noqa: PLC0415 - joblib is slow to load
 
     pool = Parallel(
@@ -174,7 +176,9 @@ def _leave_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _work_in_process(index: int, points: range, work: Work, path: str) -> tuple[int, Sequence[Row]]:
+def _work_in_process(
+    index: int, points: range, work: Work[R], path: str
+) -> tuple[int, Sequence[R]]:
     return index, work(_shared(path), points)
 
 

@@ -1,6 +1,7 @@
 """Figures over seeds: the bootstrap holds what it says, and the command line shows it."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import jsonschema
@@ -8,8 +9,10 @@ import numpy as np
 import pytest
 
 import kvsim
+from kvsim.api import seeding
 from kvsim.cli import main
 from kvsim.planner.seeds import over_seeds
+from kvsim.planner.sweep_run import run_tasks
 
 SCHEMA = json.loads(
     (Path(__file__).parents[2] / "docs/schema/simulate.schema.json").read_text(encoding="utf-8")
@@ -120,3 +123,136 @@ def test_progress_tells_how_much_is_done(tmp_path):
     assert read == [1000]
     assert served == sorted(served)
     assert 0 < max(served) <= 1500
+
+
+# --- seeds side by side ---------------------------------------------------------------------------
+
+SEEDS = [*SMALL, "--seeds", "4", "--slo-e2e-s", "60", "--reproducible", "--json"]
+
+
+def served(*, num_requests=15, max_model_len=1024):
+    """What serves small requests, and what makes those of a seed; both can be sent to a process."""
+    engine = kvsim.Vllm(num_gpu_blocks_override=200, max_model_len=max_model_len)
+    run = partial(kvsim.simulate_blocks, kvsim.load_model("gpt2"), engine=engine, step_time_s=0.01)
+    traffic = kvsim.PoissonTraffic(
+        num_requests=num_requests, rate_per_s=9.0, prompt_tokens=300, output_tokens=40
+    )
+    return run, partial(kvsim.poisson_workload, traffic)
+
+
+def test_seeds_are_the_same_on_any_number_of_processes(capsys):
+    """
+    What is printed says what was found, byte for byte, not who found it.
+    """
+    printed = []
+    for workers in ([], ["--workers", "1"], ["--workers", "3"]):
+        assert main([*SEEDS, *workers]) == 0
+        printed.append(capsys.readouterr().out)
+
+    assert printed[0] == printed[1] == printed[2]
+
+
+def test_each_seed_is_the_run_of_that_seed_alone():
+    """
+    The library's runs, in processes, are what `simulate_blocks` gives for each seed.
+    """
+    run, workload = served()
+
+    done = kvsim.simulate_seeds(run, workload, range(3, 6), num_workers=2)
+
+    alone = [run(workload(seed=seed), seed=seed) for seed in range(3, 6)]
+    assert list(done.runs) == [one.as_dict() for one in alone]
+    assert done.first.requests == alone[0].requests
+    assert done.spread == kvsim.over_seeds(done.runs, first_seed=3)
+    assert done.source == workload(seed=3).source
+
+
+def test_small_runs_start_no_process(monkeypatch):
+    """
+    Processes take seconds to start: work that is shorter stays here, unless they are asked for.
+    """
+    asked = []
+
+    def noted(todo, *given, num_workers, **further):
+        asked.append(num_workers)
+        return run_tasks(todo, *given, num_workers=1, **further)
+
+    monkeypatch.setattr(seeding, "run_tasks", noted)
+    run, workload = served()
+    kvsim.simulate_seeds(run, workload, range(3))
+    kvsim.simulate_seeds(run, workload, range(3), num_workers=2)
+    monkeypatch.setattr(seeding, "WORTH_PROCESSES_S", 0.0)
+    kvsim.simulate_seeds(run, workload, range(3))
+
+    assert asked == [1, 2, None]
+
+
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_the_lowest_seed_that_is_refused_says_why(num_workers):
+    """
+    Requests that do not fit the context end the runs with that seed's words, whoever met them.
+    """
+    run, workload = served(max_model_len=420)
+    why = [_refusal(run, workload, seed) for seed in range(60)]
+    start = next(i for i in range(60) if not why[i] and why[i + 1])
+
+    with pytest.raises(kvsim.SpecError) as raised:
+        kvsim.simulate_seeds(run, workload, range(start, start + 3), num_workers=num_workers)
+    assert str(raised.value) == why[start + 1]
+
+
+@pytest.mark.parametrize("seeds", [[], [0, 2], [1, 0]])
+def test_seeds_follow_each_other(seeds):
+    """
+    Intervals are told with their seeds: from the first on, one after the other.
+    """
+    with pytest.raises(kvsim.SpecError, match="seeds="):
+        kvsim.simulate_seeds(*served(), seeds)
+
+
+def test_progress_counts_seeds():
+    """
+    The share of the first that is done, then one by one.
+    """
+    told = []
+
+    kvsim.simulate_seeds(*served(num_requests=15), range(3), on_progress=told.append)
+
+    assert told == sorted(told)
+    assert told[-3:] == [1.0, 2, 3]
+
+
+def test_ctrl_c_among_the_seeds_keeps_the_first(monkeypatch, capsys):
+    """
+    As within a run: what is done is told, as interrupted, with exit status 130.
+    """
+
+    def stopped(todo, work, shared, **_):
+        yield todo[0], work(shared, todo[0].points)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(seeding, "run_tasks", stopped)
+    assert main(SEEDS) == 130
+    result = json.loads(capsys.readouterr().out)
+    monkeypatch.undo()
+    assert main([*SMALL, "--slo-e2e-s", "60", "--reproducible", "--json"]) == 0
+    alone = json.loads(capsys.readouterr().out)
+
+    assert result["interrupted"]
+    assert "over_seeds" not in result
+    assert result["ttft_s"] == alone["ttft_s"]
+    run, workload = served()
+    monkeypatch.setattr(seeding, "run_tasks", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        kvsim.simulate_seeds(run, workload, range(3))
+    kept = kvsim.simulate_seeds(run, workload, range(3), keep_partial=True)
+    assert (len(kept.runs), kept.interrupted, kept.spread) == (2, True, None)
+
+
+def _refusal(run, workload, seed):
+    """What a seed's requests are refused with; empty if they are served."""
+    try:
+        run(workload(seed=seed), seed=seed)
+    except kvsim.SpecError as error:
+        return str(error)
+    return ""
