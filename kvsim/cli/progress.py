@@ -1,11 +1,17 @@
 """A progress bar on stderr, where that is a terminal."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
-Progress = Callable[[int], None]
-"""Told how much is done so far."""
+
+class Progress(Protocol):
+    """Told how much is done so far."""
+
+    def __call__(self, done: int, total: int | None = None, /) -> None:
+        """Show it, and a total that was not known before."""
+        ...
 
 
 @contextmanager
@@ -27,4 +33,4 @@ def progress(what: str, total: int | None) -> Iterator[Progress | None]:
     columns = (bars.SpinnerColumn() if total is None else bars.BarColumn(), count, what, *left)
     with bars.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=total)
-        yield lambda done: bar.update(task, completed=done)
+        yield lambda done, total=None: bar.update(task, completed=done, total=total)

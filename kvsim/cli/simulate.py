@@ -61,7 +61,7 @@ def run_simulate(args: argparse.Namespace) -> Json:
         told.update(done.as_dict(cpu_s=None if args.reproducible else clock.cpu_s))
         _write(done, args, outputs)
 
-    with progress("requests", args.seeds * num_requests) as advance:
+    with progress("requests", num_requests) as on_progress:
         done = api.simulate_seeds(
             _served(args),
             workload,
@@ -70,7 +70,7 @@ def run_simulate(args: argparse.Namespace) -> Json:
             num_workers=args.workers,
             keep_partial=True,
             on_first=on_first,
-            on_progress=None if advance is None else lambda n: advance(round(n * num_requests)),
+            on_progress=on_progress,
             notify=partial(print, file=sys.stderr),
             on_start=clock.start,
         )

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import kvsim
-from kvsim.api import seeding
 from kvsim.cli import main
+from kvsim.planner import seed_runs
 from kvsim.planner.seeds import over_seeds
 from kvsim.planner.sweep_run import run_tasks
 
@@ -177,11 +177,11 @@ def test_small_runs_start_no_process(monkeypatch):
         asked.append(num_workers)
         return run_tasks(todo, *given, num_workers=1, **further)
 
-    monkeypatch.setattr(seeding, "run_tasks", noted)
+    monkeypatch.setattr(seed_runs, "run_tasks", noted)
     run, workload = served()
     kvsim.simulate_seeds(run, workload, range(3))
     kvsim.simulate_seeds(run, workload, range(3), num_workers=2)
-    monkeypatch.setattr(seeding, "WORTH_PROCESSES_S", 0.0)
+    monkeypatch.setattr(seed_runs, "WORTH_PROCESSES_S", 0.0)
     kvsim.simulate_seeds(run, workload, range(3))
 
     assert asked == [1, 2, None]
@@ -210,16 +210,16 @@ def test_seeds_follow_each_other(seeds):
         kvsim.simulate_seeds(*served(), seeds)
 
 
-def test_progress_counts_seeds():
+def test_progress_counts_the_answers_of_all_seeds():
     """
-    The share of the first that is done, then one by one.
+    Those of the first as they come, then seed by seed.
     """
     told = []
 
-    kvsim.simulate_seeds(*served(num_requests=15), range(3), on_progress=told.append)
+    kvsim.simulate_seeds(*served(num_requests=15), range(3), on_progress=lambda *n: told.append(n))
 
     assert told == sorted(told)
-    assert told[-3:] == [1.0, 2, 3]
+    assert told[-3:] == [(15, 45), (30, 45), (45, 45)]
 
 
 def test_ctrl_c_among_the_seeds_keeps_the_first(monkeypatch, capsys):
@@ -231,7 +231,7 @@ def test_ctrl_c_among_the_seeds_keeps_the_first(monkeypatch, capsys):
         yield todo[0], work(shared, todo[0].points)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(seeding, "run_tasks", stopped)
+    monkeypatch.setattr(seed_runs, "run_tasks", stopped)
     assert main(SEEDS) == 130
     result = json.loads(capsys.readouterr().out)
     monkeypatch.undo()
@@ -242,7 +242,7 @@ def test_ctrl_c_among_the_seeds_keeps_the_first(monkeypatch, capsys):
     assert "over_seeds" not in result
     assert result["ttft_s"] == alone["ttft_s"]
     run, workload = served()
-    monkeypatch.setattr(seeding, "run_tasks", stopped)
+    monkeypatch.setattr(seed_runs, "run_tasks", stopped)
     with pytest.raises(KeyboardInterrupt):
         kvsim.simulate_seeds(run, workload, range(3))
     kept = kvsim.simulate_seeds(run, workload, range(3), keep_partial=True)
