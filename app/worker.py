@@ -49,7 +49,7 @@ def serve(jobs: BinaryIO, replies: BinaryIO) -> None:
             work = find if isinstance(job, SearchJob) else do
             send(work(job, lambda served, total: send((served, total))))
         except kvsim.KvsimError as error:
-            send(str(error))
+            send(error.words)
 
 
 def _keep_small() -> None:

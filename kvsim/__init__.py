@@ -126,6 +126,7 @@ if TYPE_CHECKING:
     from kvsim.io.sweep_files import read_sweep
     from kvsim.io.traces import read_trace, write_trace
     from kvsim.io.workloads import named_workload, named_workloads
+    from kvsim.message import Message
     from kvsim.planner.advise import Fix, FixPair
     from kvsim.planner.answer import Plan
     from kvsim.planner.claims import Claim, ClaimName, ClaimVerdict
@@ -332,6 +333,7 @@ _HOMES = {
         "UnsupportedError",
         "WorkerError",
     ),
+    "kvsim.message": ("Message",),
     "kvsim.io.exports": ("report_csv", "report_markdown"),
     "kvsim.io.catalog": (
         "CatalogModel",
@@ -606,6 +608,7 @@ __all__ = [
     "LogEngine",
     "MeasuredTraffic",
     "MemoryBar",
+    "Message",
     "MethodWaste",
     "MetricsPage",
     "MissingExtraError",

@@ -13,6 +13,8 @@ KvsimError
 
 from collections.abc import Sequence
 
+from kvsim.message import Message
+
 LONGEST_MESSAGE = 2000
 """Characters of a message; what follows is cut."""
 
@@ -21,7 +23,8 @@ class KvsimError(Exception):
     """Base of all errors below; catch it at the outer edge only.
 
     A message quotes what users and files say, and goes to terminals and pages: control characters
-    are written out, so that they do nothing there, and its length is bounded.
+    are written out, so that they do nothing there, and its length is bounded. `words` is the same
+    as a `Message` where its rule and values are known apart.
     """
 
     def __init__(self, message: str = "") -> None:
@@ -30,6 +33,8 @@ class KvsimError(Exception):
         )
         cut = len(message) > LONGEST_MESSAGE or len(shown) > LONGEST_MESSAGE
         super().__init__(shown[: LONGEST_MESSAGE - 3] + "..." if cut else shown)
+        is_whole = isinstance(message, Message) and shown == message
+        self.words: str = message if is_whole else str(self)
 
 
 class SpecError(KvsimError, ValueError):
@@ -44,8 +49,15 @@ class UnknownNameError(SpecError):
     """A name that no catalogue holds; the message offers the nearest ones."""
 
     def __init__(self, *, what: str, name: str, nearest: Sequence[str]) -> None:
-        hint = f", did you mean {' or '.join(nearest)}?" if nearest else ""
-        super().__init__(f"{what}={name} is not in the catalogue{hint}")
+        known = {"what": what, "name": name}
+        message = Message("{what}={name} is not in the catalogue", **known)
+        if nearest:
+            message = Message(
+                "{what}={name} is not in the catalogue, did you mean {nearest}?",
+                **known,
+                nearest=" or ".join(nearest),
+            )
+        super().__init__(message)
         self.nearest = tuple(nearest)
 
 
@@ -68,12 +80,19 @@ class CapacityError(KvsimError):
         available_bytes: int,
         estimated_max_model_len: int | None,
     ) -> None:
-        longest = estimated_max_model_len
-        hint = "" if longest is None else f"; the estimated maximum length is {longest}"
-        super().__init__(
-            f"max_model_len={max_model_len} needs {needed_bytes:,} bytes of KV cache for one "
-            f"request, but {max(0, available_bytes):,} are available{hint}"
+        needs = Message(
+            "max_model_len={max_model_len} needs {needed} bytes of KV cache for one request, but "
+            "{available} are available",
+            max_model_len=max_model_len,
+            needed=f"{needed_bytes:,}",
+            available=f"{max(0, available_bytes):,}",
         )
+        if estimated_max_model_len is not None:
+            longest = Message(
+                "the estimated maximum length is {longest}", longest=estimated_max_model_len
+            )
+            needs = Message.of_all((needs, longest))
+        super().__init__(needs)
         self.max_model_len = max_model_len
         self.needed_bytes = needed_bytes
         self.available_bytes = available_bytes

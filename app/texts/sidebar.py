@@ -313,6 +313,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Link values ignored: {values}. Defaults are used in their place.",
         "链接中的以下值无法采用：{values}。已改用默认值。",
     ),
+    "library_original": ("{words}", "英文原文：{words}"),
     "cannot_compute": ("**Cannot compute.** {reason}", "**无法计算。** {reason}"),
     "paste_first": (
         "Paste or upload a config.json, or a GGUF file's start, in the sidebar to see what it "

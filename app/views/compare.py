@@ -8,6 +8,7 @@ import kvsim
 from app import compare_charts, forms, saved, scenario
 from app.compare_charts import signed, spread
 from app.i18n import Text
+from app.said import said
 from app.scenario import Scenario
 from app.text import gib, inert, size, table
 from app.views.plan import CHART, SCHEMA_VERSION
@@ -31,7 +32,7 @@ def show(asked: Scenario, t: Text) -> None:
             told = kvsim.compare([one.scenario() for one in held])
     except kvsim.KvsimError as error:
         _list([""] * len(held), t)
-        st.error(t("cannot_compute", reason=inert(str(error))), icon=":material/error:")
+        st.error(t("cannot_compute", reason=said(error.words, t)), icon=":material/error:")
         return
     _list(list(told.names) if told else [_name(answers[0])], t)
     if told is None:
@@ -132,7 +133,7 @@ def _tables(told: kvsim.Comparison, t: Text) -> None:
     refused = [(i, a.refusal) for i, a in enumerate(told.answers, 1) if a.refusal is not None]
     if refused:
         st.markdown(f"**{t('compare_refusals')}**")
-        st.markdown("\n".join(f"- **{i}**: {inert(reason)}" for i, reason in refused))
+        st.markdown("\n".join(f"- **{i}**: {said(reason, t)}" for i, reason in refused))
 
 
 def _differences(told: kvsim.Comparison, t: Text) -> None:
@@ -157,7 +158,7 @@ def _differences(told: kvsim.Comparison, t: Text) -> None:
             st.markdown(table(header, rows))
         for change in difference.changes:
             if change.alone is None:
-                reason = inert(change.refusal or "")
+                reason = said(change.refusal or "", t)
                 values = {"setting": change.setting, "value": inert(change.value)}
                 st.caption(t("compare_alone_refused", reason=reason, **values))
     if any(len(difference.changes) > 1 for difference in told.differences):

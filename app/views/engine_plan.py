@@ -4,7 +4,8 @@ import streamlit as st
 
 import kvsim
 from app.i18n import Text
-from app.text import gib, inert, size
+from app.said import said
+from app.text import gib, size
 from app.views import advice, memory, verdict
 
 
@@ -34,7 +35,7 @@ def show(plan: kvsim.EnginePlan, t: Text) -> None:
         t=t,
     )
     for reason in judged.reasons:
-        st.caption(t("library_says", words=inert(reason)))
+        st.caption(t("library_says", words=said(reason, t)))
     if not plan.fits:
         advice.fixes(plan.fixes, judged.engine, t)
     memory.bars(memory.device_rows(plan, t), t)
@@ -46,7 +47,7 @@ def show(plan: kvsim.EnginePlan, t: Text) -> None:
 
 def _parts(device: kvsim.DeviceShare, t: Text) -> None:
     rows = [(t("row_free_bytes"), device.free_bytes)]
-    rows += [(f"\u2212 {inert(part.name)}", part.num_bytes) for part in device.parts]
+    rows += [(f"\u2212 {said(part.name, t)}", part.num_bytes) for part in device.parts]
     rows.append((t("row_kv_cache_bytes"), device.cache_bytes))
     memory.intervals(rows, t)
 
@@ -88,6 +89,6 @@ def _host(judged: kvsim.Judged, t: Text) -> None:
     if not judged.host_bytes:
         return
     parts = "; ".join(
-        f"{inert(part.name)} {gib(part.num_bytes.best)}" for part in judged.host_bytes
+        f"{said(part.name, t)} {gib(part.num_bytes.best)}" for part in judged.host_bytes
     )
     st.markdown(t("host_parts", parts=parts))

@@ -6,6 +6,7 @@ import kvsim
 from app import engine_charts, forms, scenario
 from app.engine_charts import FIGURES, Answers
 from app.i18n import Text
+from app.said import said
 from app.scenario import Scenario
 from app.text import gib, inert, size, table
 from app.views import exports
@@ -31,7 +32,7 @@ def show(asked: Scenario, t: Text) -> None:
         ]
         _check(answers)
     except kvsim.KvsimError as error:
-        st.error(t("cannot_compute", reason=inert(str(error))), icon=":material/error:")
+        st.error(t("cannot_compute", reason=said(error.words, t)), icon=":material/error:")
         return
     with words:
         _words(answers, t)
@@ -121,15 +122,12 @@ def _reasons(answers: Answers, t: Text) -> None:
     refusals = [(a.scenario.engine, a.refusal) for a in answers if a.refusal is not None]
     if refusals:
         st.markdown(f"**{t('engines_refusals')}**")
-        lines = [
-            f"- **{engine}**: {inert(refusal.removeprefix(f'{engine}: '))}"
-            for engine, refusal in refusals
-        ]
+        lines = [f"- **{engine}**: {said(refusal, t)}" for engine, refusal in refusals]
         st.markdown("\n".join(lines))
     left_out = [(a.scenario.engine, text) for a in answers for text in a.not_modeled]
     if left_out:
         with st.expander(t("engines_left_out")):
-            st.markdown("\n".join(f"- **{engine}**: {inert(text)}" for engine, text in left_out))
+            st.markdown("\n".join(f"- **{engine}**: {said(text, t)}" for engine, text in left_out))
 
 
 def _download(answers: Answers, t: Text) -> None:

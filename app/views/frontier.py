@@ -8,6 +8,7 @@ import streamlit as st
 import kvsim
 from app import forms, frontier_chart, scenario
 from app.i18n import Text
+from app.said import said
 from app.scenario import Scenario
 from app.text import inert, table
 from app.views.plan import CHART
@@ -34,7 +35,7 @@ def show(asked: Scenario, t: Text) -> None:
     try:
         answer = _map(asked)
     except kvsim.KvsimError as error:
-        st.error(t("cannot_compute", reason=inert(str(error))), icon=":material/error:")
+        st.error(t("cannot_compute", reason=said(error.words, t)), icon=":material/error:")
         return
     _words(answer, t)
     _chart(answer, t)
@@ -110,17 +111,17 @@ def _question(asked: Scenario, t: Text) -> None:
     try:
         solution = _solved(asked, target)
     except kvsim.KvsimError as error:
-        st.error(t("cannot_compute", reason=inert(str(error))), icon=":material/error:")
+        st.error(t("cannot_compute", reason=said(error.words, t)), icon=":material/error:")
         return
     st.markdown(t(f"question_{target}"))
     if solution.value is None:
-        st.warning(inert(solution.reason), icon=":material/cancel:")
+        st.warning(said(solution.reason, t), icon=":material/cancel:")
         return
     value = solution.value
     shown = f"{value:,}" if isinstance(value, int) else inert(str(value))
     st.success(t("question_answer", value=shown), icon=":material/check_circle:")
     st.markdown(t("question_binding", binding=t(f"binding_{solution.binding.name.lower()}")))
-    st.caption(inert(solution.reason))
+    st.caption(said(solution.reason, t))
     if solution.command is not None:
         st.code(solution.command, language="bash", wrap_lines=True)
 

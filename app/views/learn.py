@@ -7,6 +7,7 @@ import streamlit as st
 
 import kvsim
 from app.i18n import Text
+from app.said import said
 from app.scenario import STEP, Scenario
 from app.text import inert
 from app.views import learn_memory, learn_work, tutorial
@@ -38,7 +39,7 @@ def show(asked: Scenario, t: Text) -> None:
     try:
         lesson = _lesson(asked)
     except kvsim.KvsimError as error:
-        st.error(t("cannot_compute", reason=inert(str(error))), icon=":material/error:")
+        st.error(t("cannot_compute", reason=said(error.words, t)), icon=":material/error:")
         return
     st.markdown(t("learn_about", model=inert(lesson.plan.evaluation.deployment.model.name)))
     learn_work.steps(lesson.notes, lesson.walk, t)

@@ -7,6 +7,7 @@ import streamlit as st
 import kvsim
 from app import bars
 from app.i18n import Text
+from app.said import said
 from app.text import gib, inert, size, table
 from app.views.bar_view import draw
 
@@ -91,7 +92,7 @@ def paging(claim: kvsim.Claim, t: Text) -> None:
     st.subheader(t("paging_title"), anchor=False)
     figures = claim.figures
     if not figures:
-        st.caption(inert(claim.reason or ""))
+        st.caption(said(claim.reason or "", t))
         return
     rows = [
         bars.Bar(

@@ -9,8 +9,9 @@ import kvsim
 from app import forms, scenario
 from app.example_log import EXAMPLE
 from app.i18n import Text
+from app.said import said
 from app.scenario import AUTO, MAX_LOG_BYTES, Scenario
-from app.text import gib, inert, table
+from app.text import gib, table
 
 LOG, UPLOAD = "log_text", "log_upload"
 STARTED, CUT = "started", "incomplete"
@@ -31,7 +32,7 @@ def show(_asked: Scenario, t: Text) -> None:
     try:
         explained = _explain(given, model, gpu)
     except kvsim.KvsimError as error:
-        st.error(t("cannot_compute", reason=inert(str(error))), icon=":material/error:")
+        st.error(t("cannot_compute", reason=said(error.words, t)), icon=":material/error:")
         return
     _outcome(explained, t)
     _advice(explained, t)
@@ -116,16 +117,16 @@ def _checks(explained: kvsim.ExplainedLog, t: Text) -> None:
     st.markdown(t("log_checks_about"))
     for check in explained.checks:
         verdict = t("log_explained" if check.is_explained else "log_unexplained")
-        st.markdown(f"**{inert(check.name)}**: {verdict}")
+        st.markdown(f"**{said(check.name, t)}**: {verdict}")
         whole, *parts = (
-            (inert(part.name), *_cells(part.value, check.unit), _source(part.value, t))
+            (said(part.name, t), *_cells(part.value, check.unit), _source(part.value, t))
             for part in (check.whole, *check.parts)
         )
         rest = (t("log_left_over"), *_cells(check.remainder, check.unit), "")
         header = [t("log_column_part"), t(f"column_in_{check.unit}"), t("column_low_high")]
         st.markdown(table([*header, t("column_source")], [*parts, rest, whole], words=1))
         if check.note:
-            st.caption(inert(check.note))
+            st.caption(said(check.note, t))
 
 
 def _cells(value: kvsim.Interval, unit: str) -> tuple[str, str]:

@@ -7,7 +7,8 @@ import streamlit as st
 import kvsim
 from app import charts
 from app.i18n import Text
-from app.text import gib, inert, table
+from app.said import said
+from app.text import gib, table
 
 CHART = {"displaylogo": False, "modeBarButtons": [["toImage"]]}
 
@@ -28,7 +29,7 @@ def intervals(rows: Sequence[tuple[str, kvsim.Interval]], t: Text) -> None:
     """Parts with their low, likely and high, and where they come from."""
     columns = ("part", "low", "likely", "high", "source")
     lines = [
-        (name, gib(part.low), gib(part.best), gib(part.high), inert(part.source))
+        (name, gib(part.low), gib(part.best), gib(part.high), said(part.source, t))
         for name, part in rows
     ]
     st.markdown(table([t(f"column_{name}") for name in columns], lines, words=1))

@@ -11,6 +11,7 @@ import streamlit as st
 import kvsim
 from app import forms, paging_charts
 from app.i18n import Text
+from app.said import said
 from app.scenario import AUTO, Scenario
 from app.talk import PAGING, SEEN_AT_ONCE, Talk
 from app.text import inert, size, table
@@ -54,7 +55,7 @@ def show(asked: Scenario, t: Text) -> None:
     try:
         drawn = _drawn(asked, talk)
     except kvsim.KvsimError as error:
-        st.error(t("cannot_compute", reason=inert(str(error))), icon=":material/error:")
+        st.error(t("cannot_compute", reason=said(error.words, t)), icon=":material/error:")
         return
     _outcome(drawn.paging, t)
     _player(drawn, t)

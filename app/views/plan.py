@@ -7,6 +7,7 @@ import streamlit as st
 import kvsim
 from app import charts
 from app.i18n import Text
+from app.said import said
 from app.scenario import HUB, Scenario
 from app.text import gib, inert, size, table
 from app.views import advice, engine_plan, exports, memory, reasons, side_by_side, verdict
@@ -57,7 +58,7 @@ def show(scenario: Scenario, t: Text) -> None:
         planned = engine_plan.plan_of(asked)
         answer = _answer(scenario) if planned is None else None
     except kvsim.KvsimError as error:
-        st.error(t("cannot_compute", reason=inert(str(error))), icon=":material/error:")
+        st.error(t("cannot_compute", reason=said(error.words, t)), icon=":material/error:")
         return
     if planned is not None:
         engine_plan.show(planned, t)
@@ -148,7 +149,7 @@ def _verdict(plan: kvsim.Plan, t: Text) -> None:
     )
     refusal = e.capacity.best.refusal
     if refusal is not None:
-        st.caption(t("engine_says", words=inert(refusal)))
+        st.caption(t("engine_says", words=said(refusal, t)))
 
 
 def _memory(plan: kvsim.Plan, t: Text) -> None:
@@ -255,5 +256,5 @@ def _close(engine: str, command: str, report: Json, left_out: tuple[str, ...], t
     exports.downloads("plan", {"schema_version": SCHEMA_VERSION, **report}, t)
     st.caption(t("link_hint"))
     st.subheader(t("not_modeled_title"), anchor=False)
-    lines = [f"- {inert(text)}" for text in left_out] or [t("not_modeled_none")]
+    lines = [f"- {said(text, t)}" for text in left_out] or [t("not_modeled_none")]
     st.markdown("\n".join(lines))

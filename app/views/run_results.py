@@ -9,6 +9,7 @@ import kvsim
 from app import run_charts, run_files
 from app.i18n import Text
 from app.job import MOST_EVENTS, Json, Result
+from app.said import said
 from app.text import inert, seconds, size, table
 from app.views.plan import CHART
 
@@ -116,7 +117,7 @@ def _latency(result: Result, t: Text) -> None:
     done = result.done
     kind = "calibrated" if done.is_calibrated else "uncalibrated"
     st.subheader(t(f"latency_title_{kind}"), anchor=False)
-    st.markdown(t(f"latency_about_{kind}", source=inert(done.step_time)))
+    st.markdown(t(f"latency_about_{kind}", source=said(done.step_time, t)))
     rows: list[tuple[str, ...]] = []
     for name in LATENCIES:
         rows += _latency_rows(name, result, t)
@@ -216,7 +217,7 @@ def _events(result: Result, t: Text) -> None:
 
 
 def _not_modeled(result: Result, t: Text) -> None:
-    texts = [inert(text) for text in result.done.not_modeled]
+    texts = [said(text, t) for text in result.done.not_modeled]
     if texts:
         with st.expander(t("run_not_modeled", number=str(len(texts)))):
             st.markdown("\n".join(f"- {text}" for text in texts))

@@ -9,6 +9,7 @@ from app import forms, search_charts, search_fields
 from app.desk import MAX_RUN_S, MAX_RUNS, MAX_WAITING, State, Ticket, desk
 from app.fields import Value
 from app.i18n import Text
+from app.said import said
 from app.scenario import CUSTOM, Scenario
 from app.search_fields import MAX_CANDIDATES, MAX_REQUESTS, Hunt
 from app.search_job import Found, SearchJob
@@ -94,7 +95,7 @@ def _outcome(ticket: Ticket, t: Text) -> Found | None:
     outcome = ticket.outcome
     assert outcome is not None
     if outcome.state is State.REFUSED:
-        st.error(t("cannot_compute", reason=inert(outcome.reason)), icon=":material/error:")
+        st.error(t("cannot_compute", reason=said(outcome.reason, t)), icon=":material/error:")
     elif outcome.state in NOTICES:
         words = t(NOTICES[outcome.state], seconds=str(MAX_RUN_S), runs=str(MAX_RUNS))
         st.warning(words, icon=":material/warning:")
@@ -125,10 +126,10 @@ def _results(found: Found, t: Text) -> None:
     else:
         st.error(t("search_none"), icon=":material/cancel:")
         if result.shortfall is not None:
-            st.markdown(inert(result.shortfall.text))
+            st.markdown(said(result.shortfall.text, t))
     _everyone(result, t)
     for note in result.notes:
-        st.caption(inert(note))
+        st.caption(said(note, t))
     downloads("search", found.report, t)
 
 
@@ -180,7 +181,7 @@ def _front(result: kvsim.SearchResult, t: Text) -> None:
         config=CHART,
         alt=search_charts.pareto_words(result, t),
     )
-    st.caption(t("search_chart_about", source=inert(result.goal.step_time)))
+    st.caption(t("search_chart_about", source=said(result.goal.step_time, t)))
     header = [t("column_setup"), t("column_replicas"), t(f"axis_{result.goal.cost_name}")]
     header += [t("column_capacity"), t("tokens_per_s"), t("column_e2e")]
     rows = [
@@ -207,7 +208,7 @@ def _everyone(result: kvsim.SearchResult, t: Text) -> None:
         (
             inert(search_charts.setup(one)),
             t(f"search_outcome_{_name(one)}"),
-            inert(one.candidate.reason or ""),
+            said(one.candidate.reason or "", t),
         )
         for one in contenders
     ]

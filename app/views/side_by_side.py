@@ -5,7 +5,8 @@ import streamlit as st
 import kvsim
 from app import engine_charts
 from app.i18n import Text
-from app.text import inert, size, table
+from app.said import said
+from app.text import size, table
 
 
 def show(asked: kvsim.Scenario, t: Text) -> None:
@@ -18,7 +19,7 @@ def show(asked: kvsim.Scenario, t: Text) -> None:
     refused = [(a.scenario.engine, a.refusal) for a in answers if a.holding is None and a.refusal]
     st.caption(t("engines_brief_about"))
     if refused:
-        lines = (f"{engine}: {inert(why.removeprefix(f'{engine}: '))}" for engine, why in refused)
+        lines = (f"{engine}: {said(why, t)}" for engine, why in refused)
         st.caption("\n\n".join(lines))
 
 

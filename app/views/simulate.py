@@ -12,8 +12,8 @@ from app.desk import MAX_RUN_S, MAX_RUNS, MAX_WAITING, State, Ticket, desk
 from app.fields import Field, Value
 from app.i18n import Text
 from app.job import MAX_STEPS, Goals, Job, Result
+from app.said import said
 from app.scenario import Scenario
-from app.text import inert
 from app.traffic import (
     ENDINGS,
     GENERATED,
@@ -169,7 +169,7 @@ def _outcome(ticket: Ticket, t: Text) -> Result | None:
     outcome = ticket.outcome
     assert outcome is not None
     if outcome.state is State.REFUSED:
-        reason = t("cannot_compute", reason=inert(outcome.reason))
+        reason = t("cannot_compute", reason=said(outcome.reason, t))
         st.error(reason, icon=":material/error:")
     elif outcome.state in NOTICES:
         words = t(NOTICES[outcome.state], seconds=str(MAX_RUN_S), runs=str(MAX_RUNS))

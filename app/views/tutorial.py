@@ -6,7 +6,8 @@ import streamlit as st
 
 import kvsim
 from app.i18n import Text
-from app.text import inert, seconds, size
+from app.said import said
+from app.text import seconds, size
 
 ICONS = {
     kvsim.ClaimVerdict.TRUE: ("green", ":material/check_circle:"),
@@ -26,7 +27,7 @@ def show(claims: Sequence[kvsim.Claim], measured: kvsim.Lessons, t: Text) -> Non
         key = claim.name.name.lower()
         with st.container(border=True, gap="xsmall"):
             st.markdown(f"**{t(f'claim_{key}')}** {badge(claim, t)}")
-            st.markdown(said(claim, t))
+            st.markdown(claim_words(claim, t))
     st.caption(t("tutorial_scores", source=measured.heads.source))
 
 
@@ -38,10 +39,10 @@ def badge(claim: kvsim.Claim, t: Text) -> str:
     return f":{color}-badge[{icon} {word}]"
 
 
-def said(claim: kvsim.Claim, t: Text) -> str:
+def claim_words(claim: kvsim.Claim, t: Text) -> str:
     """The figures in a sentence, or why there are none."""
     if claim.verdict is kvsim.ClaimVerdict.UNKNOWN:
-        return inert(claim.reason or "")
+        return said(claim.reason or "", t)
     figures = {name: figure(name, value) for name, value in claim.figures.items()}
     return t(f"said_{claim.name.name.lower()}", **figures)
 

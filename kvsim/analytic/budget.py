@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from kvsim.analytic.device_memory import free_bytes, total_bytes
 from kvsim.analytic.overhead import OverheadBytes
 from kvsim.analytic.weights import WeightsBytes
+from kvsim.message import Message
 from kvsim.specs.deployment import Deployment
 from kvsim.specs.overheads import Interval, OverheadModel, exact
 
@@ -52,7 +53,7 @@ def _loaded_bytes(size: int, fmt: str, model: OverheadModel) -> Interval:
         loaded(factor.low, extra.low),
         loaded(factor.best, extra.best),
         loaded(factor.high, extra.high),
-        f"parameters in {fmt}; {factor.source}",
+        Message("parameters in {format}; {source}", format=fmt, source=factor.source),
     )
 
 
@@ -82,7 +83,9 @@ def budget(deployment: Deployment, *, weights: Interval, overheads: OverheadByte
         math.ceil(total.low * engine.gpu_memory_utilization),
         math.ceil(total.best * engine.gpu_memory_utilization),
         math.ceil(total.high * engine.gpu_memory_utilization),
-        f"total x gpu_memory_utilization={engine.gpu_memory_utilization:g}",
+        Message(
+            "total x gpu_memory_utilization={share}", share=f"{engine.gpu_memory_utilization:g}"
+        ),
     )
     if engine.kv_cache_memory_bytes is not None:
         cache = exact(engine.kv_cache_memory_bytes, "kv_cache_memory_bytes")

@@ -7,6 +7,7 @@ from kvsim.analytic.budget import Budget
 from kvsim.analytic.host_memory import HostMemory
 from kvsim.engines.layout import Layout, PagedLayout, Pool, SequenceBytes
 from kvsim.errors import SpecError
+from kvsim.message import Message
 from kvsim.specs.model import ModelSpec
 from kvsim.units import ceil_div, format_gib
 
@@ -145,13 +146,16 @@ def fit(
     held = replicas * capacity.best.max_requests
     reasons = _refused_memory(budget)
     if Cause.NO_CACHE not in reasons and capacity.best.max_requests < share:
-        reasons[Cause.TOO_MANY_REQUESTS] = (
-            f"{concurrent_requests:,} requests of max_model_len are asked for, {held:,} fit"
+        reasons[Cause.TOO_MANY_REQUESTS] = Message(
+            "{asked} requests of max_model_len are asked for, {held} fit",
+            asked=f"{concurrent_requests:,}",
+            held=f"{held:,}",
         )
     if host is not None and not host.fits:
-        reasons[Cause.HOST_MEMORY] = (
-            f"host memory lacks {format_gib(-host.left_bytes.best)}: "
-            f"{format_gib(host.asked_bytes)} are offloaded to it"
+        reasons[Cause.HOST_MEMORY] = Message(
+            "host memory lacks {missing}: {offloaded} are offloaded to it",
+            missing=format_gib(-host.left_bytes.best),
+            offloaded=format_gib(host.asked_bytes),
         )
     verdict = Verdict.DOES_NOT_FIT
     if not reasons:
@@ -172,15 +176,17 @@ def _refused_memory(budget: Budget) -> dict[Cause, str]:
     """Why the budget is none: the engine does not start, or nothing of it is left."""
     reasons: dict[Cause, str] = {}
     if budget.free_bytes.best < budget.usable_bytes.best:
-        reasons[Cause.NOT_FREE] = (
-            f"the engine asks for {format_gib(budget.usable_bytes.best)} at start and finds "
-            f"{format_gib(budget.free_bytes.best)} free: it refuses to start"
+        reasons[Cause.NOT_FREE] = Message(
+            "the engine asks for {usable} at start and finds {free} free: it refuses to start",
+            usable=format_gib(budget.usable_bytes.best),
+            free=format_gib(budget.free_bytes.best),
         )
     if budget.kv_cache_bytes.best <= 0:
         taken = budget.usable_bytes.best - budget.kv_cache_bytes.best
-        reasons[Cause.NO_CACHE] = (
-            f"weights and overheads take {format_gib(taken)} of a budget of "
-            f"{format_gib(budget.usable_bytes.best)}: nothing is left to cache"
+        reasons[Cause.NO_CACHE] = Message(
+            "weights and overheads take {taken} of a budget of {usable}: nothing is left to cache",
+            taken=format_gib(taken),
+            usable=format_gib(budget.usable_bytes.best),
         )
     return reasons
 
@@ -190,5 +196,7 @@ def _doubts(capacity: Capacity, budget: Budget, *, share: int, needed: int) -> d
     if capacity.low.max_requests < share:
         return {Cause.ONLY_LIKELY: "it fits at the likely estimates, not at the cautious ones"}
     if needed > TIGHT_SHARE * budget.kv_cache_bytes.best:
-        return {Cause.NEARLY_FULL: f"more than {TIGHT_SHARE:.0%} of the cache would be taken"}
+        share_taken = f"{TIGHT_SHARE:.0%}"
+        said = Message("more than {share} of the cache would be taken", share=share_taken)
+        return {Cause.NEARLY_FULL: said}
     return {}

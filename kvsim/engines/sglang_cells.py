@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from kvsim.dtypes import BF16, FP8, FP8_DS_MLA, FP16, FP32, INDEX_FP8, DType, model_dtype
 from kvsim.errors import SpecError, UnsupportedError
+from kvsim.message import Message
 from kvsim.specs.attention import (
     CacheBehaviour,
     ChunkedAttention,
@@ -169,7 +170,9 @@ def _latent_bytes(b: LatentAttention, settings: Sglang, dtype: DType) -> int:
 
 
 def _unknown(b: CacheBehaviour) -> UnsupportedError:
-    return UnsupportedError(f"{b.kind}: its layout in sglang is not known")
+    return UnsupportedError(
+        Message("{kind}: its layout in {engine} is not known", kind=b.kind, engine="sglang")
+    )
 
 
 def state_slot(model: ModelSpec, settings: Sglang, *, ranks: int) -> StateSlot:

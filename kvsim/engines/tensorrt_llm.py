@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from kvsim.dtypes import BF16, FP8, FP16, INDEX_FP8, NVFP4, DType
 from kvsim.engines.layout import LayerBytes, SequenceBytes
 from kvsim.errors import SpecError, UnsupportedError
+from kvsim.message import Message
 from kvsim.specs.attention import (
     CacheBehaviour,
     ChunkedAttention,
@@ -243,4 +244,6 @@ def _with_draft(cells: tuple[WindowCells, ...], settings: TensorrtLlm) -> tuple[
 
 
 def _unknown(b: CacheBehaviour) -> UnsupportedError:
-    return UnsupportedError(f"{b.kind}: its layout in tensorrt-llm is not known")
+    return UnsupportedError(
+        Message("{kind}: its layout in {engine} is not known", kind=b.kind, engine="tensorrt-llm")
+    )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from kvsim.engines.tensorrt_llm import TensorrtLlmLayout
 from kvsim.errors import SpecError, UnsupportedError
+from kvsim.message import Message
 from kvsim.units import ceil_div
 
 
@@ -148,7 +149,9 @@ def _hybrid(layout: TensorrtLlmLayout, available: int) -> TensorrtLlmPools:
     host = blocks * (settings.host_cache_size or 0) // primary if primary else 0
     refusal = None
     if not blocks:
-        refusal = f"the states of max_batch_size={settings.max_batch_size} leave no block"
+        refusal = Message(
+            "the states of max_batch_size={slots} leave no block", slots=settings.max_batch_size
+        )
     pool = WindowPool(
         window=None, block_bytes=block_bytes, primary_blocks=blocks, secondary_blocks=host
     )

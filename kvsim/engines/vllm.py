@@ -18,6 +18,7 @@ from kvsim.engines.vllm_specs import (
     MLAAttentionSpec,
     SlidingWindowSpec,
 )
+from kvsim.message import Message
 from kvsim.specs.engine import EngineName, ResolvedVllm, Vllm, resolve_vllm
 from kvsim.specs.hardware import Accelerator
 from kvsim.specs.model import ModelSpec
@@ -155,8 +156,10 @@ class VllmCacheLayout:
         return low
 
     def _refusal(self, longest: int) -> str:
-        hint = f"; at most {longest} tokens fit" if longest else ""
-        return f"one request of max_model_len={self.config.max_model_len} does not fit{hint}"
+        length = self.config.max_model_len
+        said = Message("one request of max_model_len={length} does not fit", length=length)
+        most = Message("at most {longest} tokens fit", longest=longest)
+        return Message.of_all((said, most)) if longest else said
 
     def _blocks(self, spec: KVCacheSpec, num_tokens: int) -> int:
         """Blocks that a sequence of `num_tokens` computed tokens holds in a group."""

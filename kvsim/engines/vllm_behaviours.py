@@ -33,6 +33,7 @@ from kvsim.engines.vllm_specs import (
     SlidingWindowSpec,
 )
 from kvsim.errors import UnsupportedError
+from kvsim.message import Message
 from kvsim.specs.attention import (
     CacheBehaviour,
     ChunkedAttention,
@@ -119,8 +120,8 @@ class LayerSpecs:
         for kind, make in self._kinds.items():
             if isinstance(behaviour, kind):
                 return list(make(self, behaviour, layer, self._format(behaviour, skips=skips)))
-        msg = f"{behaviour.kind}: its layout in vllm is not known"
-        raise UnsupportedError(msg)
+        said = "{kind}: its layout in {engine} is not known"
+        raise UnsupportedError(Message(said, kind=behaviour.kind, engine="vllm"))
 
     def _format(self, behaviour: CacheBehaviour, *, skips: bool) -> VllmFormat:
         windowed = isinstance(behaviour, SlidingWindow) and "sliding_window" in self.skip_layers

@@ -14,6 +14,7 @@ from kvsim.engines.vllm_model import RegisteredCache, register_caches
 from kvsim.engines.vllm_spec_base import KVCacheSpec
 from kvsim.engines.vllm_specs import CircularBufferSpec, MLAAttentionSpec, SlidingWindowMLASpec
 from kvsim.errors import SpecError, UnsupportedError
+from kvsim.message import Message
 from kvsim.specs.attention import FullAttention
 from kvsim.specs.cache_dtype import resolve_dtype
 from kvsim.specs.engine import ResolvedVllm, Vllm, resolve_vllm
@@ -130,16 +131,18 @@ def check_ranks(model: ModelSpec, parallel: Parallelism) -> None:
     heads = [b.num_kv_heads for b in behaviours if isinstance(b, FullAttention)]
     has_heads = bool(heads) or any(isinstance(b, LatentAttention) for b in behaviours)
     if has_heads and model.num_attention_heads % tp:
-        msg = (
-            f"tensor_parallel_size={tp} must divide num_attention_heads={model.num_attention_heads}"
+        msg = Message(
+            "tensor_parallel_size={ranks} must divide num_attention_heads={heads}",
+            ranks=tp,
+            heads=model.num_attention_heads,
         )
         raise SpecError(msg)
     if dcp > 1 and heads and tp // max(heads) < dcp:
-        msg = (
+        text = (
             f"decode_context_parallel_size={dcp} needs as many copies of num_kv_heads={max(heads)}"
             f": tensor_parallel_size={tp} must be >= {dcp * max(heads)}"
         )
-        raise SpecError(msg)
+        raise SpecError(text)
 
 
 def _drafts(model: ModelSpec, engine: Vllm) -> bool:

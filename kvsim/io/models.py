@@ -15,6 +15,7 @@ from kvsim.io.hf_config import model_from_config
 from kvsim.io.hub import MODELSCOPE, fetch_model, is_hub_id
 from kvsim.io.limits import MAX_CONFIG_BYTES, MAX_CONFIG_DEPTH
 from kvsim.io.safetensors import holds_safetensors, read_tensors
+from kvsim.message import Message
 from kvsim.specs.model import ModelSpec
 from kvsim.units import format_bytes
 
@@ -75,10 +76,11 @@ def parse_config(text: str, *, name: str = "config") -> Mapping[str, object]:
         msg = f"{name}: nested deeper than {MAX_CONFIG_DEPTH} levels"
         raise FileError(msg) from None
     except ValueError as error:
-        msg = f"{name} is no valid JSON: {error}"
+        msg = Message("{name} is no valid JSON: {error}", name=name, error=error)
         raise FileError(msg) from None
     if not isinstance(values, dict):
-        msg = f"{name} holds a {type(values).__name__}, a config is an object"
+        kind = type(values).__name__
+        msg = Message("{name} holds a {kind}, a config is an object", name=name, kind=kind)
         raise FileError(msg)
     if _depth(values) > MAX_CONFIG_DEPTH:
         msg = f"{name}: nested deeper than {MAX_CONFIG_DEPTH} levels"

@@ -141,7 +141,7 @@ def paging_speeds(machine: Machine, *, num_tokens: int) -> Claim:
     try:
         rates = [n / machine.seconds(machine.decode(length, n)) for n in (reserved, paged)]
     except SpecError as error:
-        return unknown(name, str(error))
+        return unknown(name, error.words)
     figures = {
         "request_tokens": length,
         "context_tokens": context,

@@ -136,4 +136,4 @@ def _answered(name: ClaimName, rule: Callable[[], Claim]) -> Claim:
     try:
         return rule()
     except SpecError as error:
-        return unknown(name, str(error))
+        return unknown(name, error.words)

@@ -257,7 +257,7 @@ def _alone(
     try:
         told = answer(with_setting(base, other, name))
     except KvsimError as error:
-        return None, str(error)
+        return None, error.words
     return told, told.refusal
 
 

@@ -17,6 +17,7 @@ from kvsim.engines.sglang_pools import sglang_pools
 from kvsim.engines.tensorrt_llm import TensorrtLlmLayout
 from kvsim.engines.tensorrt_llm_pools import tensorrt_llm_pools
 from kvsim.errors import SpecError, UnsupportedError
+from kvsim.message import Message
 from kvsim.planner.plan import deployment_dtype, evaluate
 from kvsim.specs.deployment import Deployment
 from kvsim.specs.engine import EngineName
@@ -86,7 +87,7 @@ def memory_of(
         UnsupportedError: where the rule is not known.
     """
     if name not in MEMORIES:
-        msg = f"{name}: what it takes beside weights and cache is not known"
+        msg = Message("{engine}: what it takes beside weights and cache is not known", engine=name)
         raise UnsupportedError(msg)
     return MEMORIES[name](deployment, layout, facts, num_tokens)
 
@@ -170,7 +171,7 @@ def reserve_of(facts: Facts, name: EngineName) -> EngineReserve:
         UnsupportedError: where that is not known.
     """
     if name not in facts.reserves:
-        msg = f"{name}: what it takes beside weights and cache is not known"
+        msg = Message("{engine}: what it takes beside weights and cache is not known", engine=name)
         raise UnsupportedError(msg)
     return facts.reserves[name]
 
@@ -226,9 +227,10 @@ def _sglang(deployment: Deployment, layout: Layout, facts: Facts, num_tokens: in
         pools = sglang_pools(layout, num_bytes, chunked_prefill_size=chunk)
         return Held(pools.tokens, pools.max_requests(num_tokens), pools.refusal)
 
+    kept_free = Message("kept free (mem_fraction_static {share})", share=f"{fraction:.3f}")
     parts = {
         BEFORE: before,
-        f"{KEPT_FREE} (mem_fraction_static {fraction:.3f})": _share(start, 1 - fraction),
+        kept_free: _share(start, 1 - fraction),
         WEIGHTS: loaded,
         BESIDE: beside,
     }
@@ -250,11 +252,12 @@ def _tensorrt_llm(deployment: Deployment, layout: Layout, facts: Facts, num_toke
         pools = tensorrt_llm_pools(layout, num_bytes)
         return Held(pools.tokens, pools.max_requests(num_tokens), pools.refusal)
 
+    kept_free = Message("kept free (free_gpu_memory_fraction {share})", share=f"{fraction:g}")
     parts = {
         WEIGHTS: loaded,
         BEFORE: before,
         BESIDE: beside,
-        f"{KEPT_FREE} (free_gpu_memory_fraction {fraction:g})": _share(left, 1 - fraction),
+        kept_free: _share(left, 1 - fraction),
     }
     return _at_each_end(free, parts, _share(left, fraction), hold)
 

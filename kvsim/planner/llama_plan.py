@@ -9,6 +9,7 @@ from kvsim.analytic.host_memory import HostMemory
 from kvsim.analytic.weights import Part
 from kvsim.engines.llama_cpp import LlamaCppLayout
 from kvsim.engines.llama_cpp_context import MAX_SLOTS
+from kvsim.message import Message
 from kvsim.planner.engine_memory import (
     BEFORE,
     BESIDE,
@@ -230,16 +231,23 @@ def _verdict(
 ) -> tuple[Verdict, tuple[str, ...]]:
     """The verdict, and a reason for every limit that is passed."""
     lacking = [
-        f"device {index} lacks {format_gib(missing)}: its weights take "
-        f"{format_gib(share.weights_bytes.best)}, its layers' cache "
-        f"{format_gib(share.needed_bytes)}"
+        Message(
+            "device {index} lacks {missing}: its weights take {weights}, its layers' cache {cache}",
+            index=index,
+            missing=format_gib(missing),
+            weights=format_gib(share.weights_bytes.best),
+            cache=format_gib(share.needed_bytes),
+        )
         for index, share in enumerate(shares)
         if (missing := share.missing_bytes) > 0
     ]
     if slots < asked:
-        lacking.append(f"{asked:,} requests of this length are asked for, {slots:,} have a slot")
+        said = "{asked} requests of this length are asked for, {slots} have a slot"
+        lacking.append(Message(said, asked=f"{asked:,}", slots=f"{slots:,}"))
     if host is not None and not host.fits:
-        lacking.append(f"host memory lacks {format_gib(-host.left_bytes.best)}")
+        lacking.append(
+            Message("host memory lacks {missing}", missing=format_gib(-host.left_bytes.best))
+        )
     unsure = []
     if any(share.needed_bytes > share.cache_bytes.low for share in shares):
         unsure.append(ONLY_LIKELY)

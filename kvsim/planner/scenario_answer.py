@@ -7,6 +7,7 @@ from decimal import Decimal
 from kvsim.analytic.capacity import Verdict
 from kvsim.engines.layout import Layout
 from kvsim.errors import KvsimError
+from kvsim.message import Message
 from kvsim.planner.answer import plain
 from kvsim.planner.engine_advice import judge_engine, longest_request, request_tokens
 from kvsim.planner.engine_memory import WEIGHTS, Facts, Held, Memory, memory_of
@@ -157,7 +158,7 @@ def answer(scenario: Scenario, facts: Facts) -> ScenarioAnswer:
         held = HOLDINGS.get(scenario.engine, _pooled)(scenario, layout, facts, num_tokens)
         refusal = held.refusal
     except KvsimError as error:
-        refusal = str(error)
+        refusal = error.words
     return ScenarioAnswer(
         scenario=scenario,
         engine_version=layout.engine_version if layout else None,
@@ -211,7 +212,7 @@ def _vllm(scenario: Scenario, layout: Layout, facts: Facts, num_tokens: int) -> 
         high=high,
         longest_tokens=_longest_served(scenario, facts) or held.best.longest_model_len,
         verdict=told.fit.verdict,
-        refusal=None if told.fit.verdict.fits else "; ".join(told.fit.reasons),
+        refusal=None if told.fit.verdict.fits else Message.of_all(told.fit.reasons),
         not_modeled=tuple(text for text in told.not_modeled if text not in told.layout.not_modeled),
     )
 
@@ -244,7 +245,7 @@ def _pooled(scenario: Scenario, layout: Layout, facts: Facts, num_tokens: int) -
         high=judged.high,
         longest_tokens=longest_request(one, judge),
         verdict=judged.verdict,
-        refusal=None if judged.verdict.fits else "; ".join(judged.reasons),
+        refusal=None if judged.verdict.fits else Message.of_all(judged.reasons),
         not_modeled=tuple(text for text in judged.not_modeled if text not in layout.not_modeled),
     )
 

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Self
 
 from kvsim.errors import KvsimError, SpecError
+from kvsim.message import Message
 from kvsim.planner.fleet import FleetCost, fleet_cost
 from kvsim.planner.plan import Evaluation
 from kvsim.planner.replica import Replica
@@ -84,7 +85,10 @@ class SearchGoal:
         """Where the seconds of a step come from, in words."""
         if self.efficiencies.are_absent:
             return "rooflines of the devices, not calibrated: lower bounds"
-        return f"rooflines of the devices at {self.efficiencies.text}, as measured by the user"
+        return Message(
+            "rooflines of the devices at {shares}, as measured by the user",
+            shares=self.efficiencies.text,
+        )
 
     @property
     def is_calibrated(self) -> bool:
@@ -194,7 +198,7 @@ def refused(index: int, settings: Mapping[str, object], error: KvsimError) -> Ca
         settings=settings,
         deployment=None,
         outcome=SearchOutcome.REFUSED,
-        reason=str(error),
+        reason=error.words,
     )
 
 

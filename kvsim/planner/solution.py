@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from kvsim.analytic.capacity import Cause
 from kvsim.errors import KvsimError
+from kvsim.message import Message
 from kvsim.planner.advise import Fix
 from kvsim.planner.answer import plain
 from kvsim.planner.plan import Evaluation
@@ -85,12 +86,12 @@ class Side:
     def reason(self) -> str:
         """Why it does not fit, in words."""
         if self.evaluation is None:
-            return str(self.error)
+            return "" if self.error is None else self.error.words
         if self.lack is not None and self._plan_fits:
             return self.lack
         fit = self.evaluation.fit
-        lack = (f"{format_bytes(fit.missing_bytes)} of cache missing",) if fit.missing_bytes else ()
-        return "; ".join((*fit.reasons, *lack))
+        lack = (_missing(fit.missing_bytes),) if fit.missing_bytes else ()
+        return Message.of_all((*fit.reasons, *lack)) if fit.reasons or lack else ""
 
     def as_dict(self) -> Json:
         """The plan's summary; figures are null where the engine refuses."""
@@ -106,6 +107,10 @@ class Side:
             "pipeline_parallel_size": parallel.pipeline_parallel_size,
         }
         return summary | {name: None if e is None else read(e) for name, read in FIGURES.items()}
+
+
+def _missing(num_bytes: int) -> Message:
+    return Message("{missing} of cache missing", missing=format_bytes(num_bytes))
 
 
 FIGURES: dict[str, Callable[[Evaluation], object]] = {
@@ -139,7 +144,11 @@ class Shortfall:
     @property
     def text(self) -> str:
         """The shortfall in one sentence."""
-        return f"no value fits, and with {self.nearest.value} still not: {self.nearest.reason}"
+        return Message(
+            "no value fits, and with {value} still not: {reason}",
+            value=self.nearest.value,
+            reason=self.nearest.reason,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,8 +184,10 @@ class Solution:
         if self.shortfall is not None:
             return self.shortfall.text
         if self.beyond is None:
-            return f"{self.value} is the {self.goal} there is"
-        return f"{self.beyond.value} does not fit: {self.beyond.reason}"
+            return Message("{value} is the {goal} there is", value=self.value, goal=self.goal)
+        return Message(
+            "{value} does not fit: {reason}", value=self.beyond.value, reason=self.beyond.reason
+        )
 
     def as_dict(self) -> Json:
         """The answer as plain values."""

@@ -11,6 +11,7 @@ from kvsim.analytic.step_time import Roofline, Span, roofline
 from kvsim.analytic.weights import Part
 from kvsim.dtypes import DType
 from kvsim.errors import SpecError
+from kvsim.message import Message
 from kvsim.sim.batch import Batch
 from kvsim.sim.step_costs import CostForm, StepCosts
 from kvsim.specs.deployment import Deployment
@@ -92,8 +93,14 @@ class RooflineStepTime:
     def source(self) -> str:
         """The device, and what was measured of it, if anything was."""
         if self.efficiencies is None:
-            return f"roofline of {self.device}, not calibrated: a lower bound"
-        return f"roofline of {self.device} at {self.efficiencies.text}, as measured by the user"
+            return Message(
+                "roofline of {device}, not calibrated: a lower bound", device=self.device
+            )
+        return Message(
+            "roofline of {device} at {shares}, as measured by the user",
+            device=self.device,
+            shares=self.efficiencies.text,
+        )
 
     @property
     def is_calibrated(self) -> bool:

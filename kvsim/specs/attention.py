@@ -9,6 +9,7 @@ from typing import ClassVar, Protocol
 
 from kvsim.dtypes import DType
 from kvsim.errors import SpecError
+from kvsim.message import Message
 from kvsim.units import at_most
 
 
@@ -60,9 +61,10 @@ def heads_per_rank(num_kv_heads: int, tensor_parallel_size: int) -> int:
         (4, 1)
     """
     if num_kv_heads % tensor_parallel_size and tensor_parallel_size % num_kv_heads:
-        msg = (
-            f"tensor_parallel_size={tensor_parallel_size} must divide "
-            f"num_kv_heads={num_kv_heads} or be a multiple of it"
+        msg = Message(
+            "tensor_parallel_size={ranks} must divide num_kv_heads={heads} or be a multiple of it",
+            ranks=tensor_parallel_size,
+            heads=num_kv_heads,
         )
         raise SpecError(msg)
     return max(1, num_kv_heads // tensor_parallel_size)

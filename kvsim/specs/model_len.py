@@ -1,6 +1,7 @@
 """The longest context that an engine takes a model for."""
 
 from kvsim.errors import SpecError
+from kvsim.message import Message
 from kvsim.specs.model import ModelSpec
 
 DEFAULT_MODEL_LEN = 2048  # tokens, where a config states no length
@@ -16,6 +17,10 @@ def resolve_max_model_len(asked: int | None, model: ModelSpec) -> int:
     if asked is None:
         return longest or DEFAULT_MODEL_LEN
     if longest is not None and asked > longest:
-        msg = f"max_model_len={asked} must be <= the model's maximum of {longest}"
+        msg = Message(
+            "max_model_len={asked} must be <= the model's maximum of {longest}",
+            asked=asked,
+            longest=longest,
+        )
         raise SpecError(msg)
     return asked

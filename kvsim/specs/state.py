@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from kvsim.dtypes import FP32, DType
 from kvsim.errors import SpecError
+from kvsim.message import Message
 from kvsim.specs.attention import check_positive
 
 
@@ -89,8 +90,11 @@ class RecurrentState:
 
     def _check_divides(self, value: int, tensor_parallel_size: int) -> None:
         if value % tensor_parallel_size:
-            msg = (
-                f"tensor_parallel_size={tensor_parallel_size} must divide the {value} "
-                f"{self.mechanism} heads or channels"
+            msg = Message(
+                "tensor_parallel_size={ranks} must divide the {value} {mechanism} heads or "
+                "channels",
+                ranks=tensor_parallel_size,
+                value=value,
+                mechanism=self.mechanism,
             )
             raise SpecError(msg)

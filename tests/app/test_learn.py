@@ -50,7 +50,7 @@ def test_every_sentence_has_its_verdict(open_page):
     assert len(judged) >= 12
     for claim in judged:
         assert tutorial.badge(claim, t) in shown(app)
-        assert tutorial.said(claim, t) in shown(app)
+        assert tutorial.claim_words(claim, t) in shown(app)
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
@@ -59,7 +59,7 @@ def test_every_sentence_is_sayable_of_every_kind_of_model(model, language):
     """A figure that a text names and a claim lacks would break the page."""
     t = Text(language)
     for claim in claims(model, concurrent_requests=1):
-        assert tutorial.said(claim, t).strip()
+        assert tutorial.claim_words(claim, t).strip()
         assert tutorial.badge(claim, t).startswith(":")
 
 

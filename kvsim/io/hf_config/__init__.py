@@ -19,6 +19,7 @@ from kvsim.io.hf_config.towers import TOWER_SECTIONS, Tower, language_tower
 from kvsim.io.hf_config.traits import transformers_traits
 from kvsim.io.hf_config.vllm import vllm_traits
 from kvsim.io.hf_config.weights import all_weights
+from kvsim.message import Message
 from kvsim.specs.model import ModelSpec
 
 LENGTH_FIELDS = (
@@ -55,7 +56,8 @@ def model_from_config(
     tower = language_tower(top, config, is_complete=is_complete)
     f = tower.fields
     if not f.has(*LAYER_COUNT_FIELDS, *LAYER_LIST_FIELDS, "hybrid_override_pattern"):
-        msg = f"{f.name_of('num_hidden_layers')} is missing: this describes no language model"
+        field = f.name_of("num_hidden_layers")
+        msg = Message("{field} is missing: this describes no language model", field=field)
         raise MissingFieldError(msg)
     of_kinds = f.fork()
     kinds = layer_kinds(of_kinds, tower)

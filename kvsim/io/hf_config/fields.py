@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from kvsim.errors import MissingFieldError, SpecError
 from kvsim.io.limits import MAX_CONFIG_LAYERS, MAX_CONFIG_SIZE
+from kvsim.message import Message
 
 MAX_SHOWN_BITS = 128
 """Longest whole number that a message spells out."""
@@ -93,7 +94,7 @@ class Fields:
         if value is not None:
             return value
         if default is None:
-            msg = f"{self.name_of(aliases[0])} is missing, and it decides"
+            msg = Message("{field} is missing, and it decides", field=self.name_of(aliases[0]))
             raise MissingFieldError(msg)
         return default
 

@@ -9,6 +9,7 @@ from kvsim.io.hf_config.mixers import mixer_groups
 from kvsim.io.hf_config.mlp import mlp_groups
 from kvsim.io.hf_config.sizes import Sizes
 from kvsim.io.hf_config.towers import TOWER_SECTIONS, class_default
+from kvsim.message import Message
 from kvsim.specs.model import Layer, Place, Shard, WeightGroup
 
 UNTIED = frozenset(
@@ -58,7 +59,7 @@ def all_weights(
         except SpecError:  # a tower of its own kind: its fields mean something else
             params = None
         if params is None:
-            left_out.append(f"weights of the {tower}")
+            left_out.append(Message("weights of the {tower}", tower=tower))
         else:
             groups.append(
                 WeightGroup(name=tower, num_params=params, place=Place.FIRST, num_active=0)

@@ -1,0 +1,110 @@
+"""What the library says reaches a Chinese reader in Chinese, whole or quoted as it is."""
+
+import ast
+import pickle
+from dataclasses import replace
+from pathlib import Path
+from string import Formatter
+
+import pytest
+
+import kvsim
+from app import saved
+from app.i18n import Text
+from app.said import chinese, said
+from app.text import inert
+from app.texts.library import CHINESE
+
+LIBRARY = Path(kvsim.__file__).parent
+
+
+def literals():
+    """Every text of the library's source, and the templates among them."""
+    texts, templates = set(), set()
+    for path in LIBRARY.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                texts.add(node.value)
+            match node:
+                case ast.Call(func=ast.Name(id="Message" | "cls"), args=[ast.Constant(value=text)]):
+                    templates.add(text)
+    return texts, templates
+
+
+def placeholders(text):
+    return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+
+
+def test_every_template_has_a_translation():
+    """One without would be quoted in English."""
+    _, templates = literals()
+    assert templates
+    assert not templates - CHINESE.keys()
+
+
+@pytest.mark.parametrize("english", CHINESE)
+def test_a_translation_names_the_same_values(english):
+    """A number that is lost in translation is lost to the reader."""
+    assert placeholders(english) == placeholders(CHINESE[english])
+
+
+def str_of(scenario):
+    return f"{scenario.deployment.model.name}-{scenario.engine}"
+
+
+def scenarios():
+    base = saved.scenario_of(saved.NOTHING).scenario()
+    models = ("llama-3.1-8b", "llama-3.1-405b", "deepseek-v3", "gpt-oss-20b")
+    for model in models:
+        for engine in kvsim.EngineName:
+            deployment = replace(base.deployment, model=kvsim.load_model(model))
+            yield kvsim.Scenario(deployment=deployment, engine=engine)
+
+
+@pytest.mark.parametrize("scenario", list(scenarios()), ids=str_of)
+def test_what_the_pages_quote_has_a_translation(scenario):
+    """Refusals and what figures leave out, in every engine."""
+    answer = kvsim.answer(scenario)
+    words = [*answer.not_modeled, *filter(None, [answer.refusal])]
+    assert [text for text in words if chinese(text) is None] == []
+
+
+def test_a_plan_that_does_not_fit_is_explained():
+    """Its reasons, and where its memory's parts come from."""
+    base = saved.scenario_of(saved.NOTHING).scenario().deployment
+    big = replace(base, model=kvsim.load_model("llama-3.1-405b"))
+    plan = kvsim.plan(big).evaluation
+    budget = plan.budget
+    parts = (budget.weights_bytes, budget.kv_cache_bytes, budget.activation_peak_bytes)
+    words = [*plan.fit.reasons, *(part.source for part in parts)]
+    assert [text for text in words if chinese(text) is None] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{", "不是有效的 JSON"),
+        ("[]", "应为对象"),
+        ('{"model_type": "llama"}', "缺少"),
+    ],
+)
+def test_a_bad_config_is_explained(text, expected):
+    """Pasted JSON that is none, no object, or no model."""
+    with pytest.raises(kvsim.KvsimError) as caught:
+        kvsim.load_model(kvsim.parse_config(text, name="config.json"))
+    assert expected in said(caught.value.words, Text("zh"))
+
+
+def test_what_has_no_translation_is_quoted_whole():
+    """Never half a sentence; also where only a part of it has none."""
+    whole = kvsim.Message("{value} does not fit: {reason}", value=1, reason=kvsim.Message("odd"))
+    assert chinese(whole) is None
+    assert said(whole, Text("zh")) == Text("zh")("library_original", words=inert(whole))
+    assert said(whole, Text("en")) == "1 does not fit\\: odd"
+
+
+def test_a_message_survives_the_way_from_a_worker():
+    """Jobs run in another process."""
+    message = kvsim.Message("{name}={value} must be {{}}", name="a", value="{b}")
+    back = pickle.loads(pickle.dumps(message))
+    assert (back, back.template, back.values) == (message, message.template, message.values)
