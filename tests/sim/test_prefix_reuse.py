@@ -73,6 +73,46 @@ def test_reuse_is_the_longest_common_prefix_with_any_before(texts):
     assert max(rates) == rates[-1]
 
 
+def lru_hits(texts, capacity):
+    """Letters found in a list of prefixes, the longest unused first out; by the definition."""
+    used, found = [], 0
+    for text in texts:
+        prefixes = [text[: n + 1] for n in range(len(text))]
+        found += next((n for n, prefix in enumerate(prefixes) if prefix not in used), len(text))
+        used = [*(prefix for prefix in used if prefix not in prefixes), *reversed(prefixes)]
+        used = used[-capacity:]
+    return found
+
+
+@given(st.lists(st.text("abcdefghij", min_size=1, max_size=6), min_size=1, max_size=12))
+def test_what_one_prompt_alone_has_takes_its_room(texts):
+    """
+    Letters that one prompt alone has are never found, but count as blocks and push others out.
+    """
+    prefixes = [text[:n] for text in texts for n in range(1, len(text) + 1)]
+    sizes = range(1, len(prefixes) + 2)
+
+    reuse = prefix_reuse(prompts(*texts), block_size=4, capacities=[4 * n for n in sizes])
+
+    assert reuse.num_blocks == len(set(prefixes))
+    once = sum(prefixes.count(prefix) == 1 for prefix in set(prefixes))
+    assert reuse.once_blocks == pytest.approx(once / reuse.num_blocks)
+    for point, size in zip(reuse.curve, sizes, strict=True):
+        assert point.token_rate == pytest.approx(lru_hits(texts, size) / len(prefixes))
+
+
+def test_prompts_that_share_nothing_are_not_cut_into_blocks():
+    """
+    Twelve thousand million blocks, of which nobody has one twice: no room for each of them.
+    """
+    long = Request(num_prompt_tokens=10**8, num_output_tokens=1)
+
+    reuse = prefix_reuse(Workload(requests=(long,) * 2000), capacities=[10**9])
+
+    assert (reuse.token_rate, reuse.curve[0].token_rate, reuse.once_blocks) == (0, 0, 1)
+    assert reuse.num_blocks == 2000 * 10**8 // 16
+
+
 PUBLISHED = {
     "conversation": (0.374, 0.409, (0.054, 0.139, 0.291, None, 0.371)),
     "synthetic": (0.651, 0.432, (0.145, 0.315, 0.577, 0.651, None)),
