@@ -62,6 +62,31 @@ def test_the_files_of_an_index(tmp_path):
         read_tensors(index)
 
 
+def test_files_without_an_index(tmp_path):
+    """
+    All of a folder's files are read; the same tensor in two of them is a contradiction.
+    """
+    for name in ("a", "b"):
+        save_file({name: np.zeros(4, np.float16)}, tmp_path / f"{name}.safetensors")
+    assert [tensor.name for tensor in read_tensors(tmp_path)] == ["a", "b"]
+
+    save_file({"a": np.zeros(2, np.float16)}, tmp_path / "c.safetensors")
+    with pytest.raises(kvsim.FileError, match="two files hold this tensor"):
+        read_tensors(tmp_path)
+
+
+@pytest.mark.parametrize("where", [{}, [], "model.safetensors", None])
+def test_an_index_names_files(tmp_path, where):
+    """
+    An index without a map of tensors says nothing.
+    """
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": where}))
+
+    with pytest.raises(kvsim.FileError, match="weight_map must name a file for every tensor"):
+        read_tensors(index)
+
+
 @pytest.mark.parametrize("name", ["../other.safetensors", "/etc/passwd", "..", ""])
 def test_an_index_stays_in_its_folder(tmp_path, name):
     """What it names is not opened elsewhere."""
