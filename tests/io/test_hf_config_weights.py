@@ -195,6 +195,32 @@ def test_compressed_tensors_state_their_scheme():
     assert stored.format.nbytes(32) == 16 + 2
 
 
+@pytest.mark.parametrize(
+    ("weights_of", "tile_bytes"),
+    [
+        ({"num_bits": 8, "type": "float"}, 128 * 128 + 4),
+        ({"num_bits": 8, "type": "int"}, 128 * 128),
+        ({"num_bits": 4, "type": "int", "group_size": 64}, 256 * (32 + 2)),
+        ({"num_bits": 4, "type": "int"}, 512 * (16 + 2)),
+        ({"num_bits": 3, "type": "int"}, None),
+        ({"num_bits": 16, "type": "float"}, None),
+        (None, None),
+    ],
+)
+def test_every_scheme_of_compressed_tensors_has_its_width_or_none(weights_of, tile_bytes):
+    """
+    A scale for each tile in fp8, and for each group in int4, of 32 values where none is stated;
+    what is not known is not guessed.
+    """
+    section = {"quant_method": "compressed-tensors"}
+    if weights_of is not None:
+        section["config_groups"] = {"group_0": {"weights": weights_of}}
+    stored = kvsim.load_model(SIZES | {"model_type": "llama", "quantization_config": section})
+
+    found = None if stored.quantization is None else stored.quantization.format.nbytes(128 * 128)
+    assert found == tile_bytes
+
+
 def test_unknown_quantisation_is_none_of_ours():
     """
     A method that nobody described is not guessed at.
