@@ -6,11 +6,13 @@ import pytest
 
 import kvsim
 from kvsim.analytic.step_time import Roofline
+from kvsim.dtypes import BF16
 from kvsim.engines.llama_cpp import llama_cpp_layout
 from kvsim.engines.llama_cpp_model import compressor_states
 from kvsim.engines.sglang import sglang_layout
 from kvsim.engines.tensorrt_llm import tensorrt_llm_layout
 from kvsim.engines.tensorrt_llm_pools import tensorrt_llm_pools
+from kvsim.engines.transformers import TransformersLayout
 from kvsim.engines.vllm_cache_config import VllmCacheConfig
 from kvsim.errors import UnsupportedError
 from kvsim.specs.latent import CompressedAttention
@@ -19,6 +21,7 @@ from kvsim.specs.parallel import Parallelism
 from kvsim.specs.sglang import Sglang
 from kvsim.specs.state import RecurrentState
 from kvsim.specs.tensorrt_llm import TensorrtLlm
+from kvsim.specs.transformers import Transformers
 from kvsim.units import GiB
 from tests.engines.behaviours import heads, model, window
 from tests.engines.test_pool_arithmetic import POOL
@@ -140,3 +143,15 @@ def test_a_step_takes_as_long_as_the_slower_of_compute_and_memory(
     )
 
     assert line.seconds([(1, 2)]) == seconds
+
+
+def test_a_cache_that_grows_is_not_allocated_at_its_limit():
+    """
+    transformers allocates max_cache_len tokens for a static cache alone.
+    """
+    grows = Transformers(max_cache_len=4096)
+
+    assert (
+        TransformersLayout(model=PLAIN, settings=grows, dtype=BF16).sequence(10).total_bytes
+        == 10 * 4 * TOKEN_BYTES
+    )
