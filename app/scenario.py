@@ -132,6 +132,11 @@ TARGET = Field(name="target", kind=Kind.CHOICE, default=TARGETS[0], options=lamb
 STEP = Field(name="step", kind=Kind.COUNT, default=5, most=8)
 """Tokens of page Learn's sentence that are there."""
 
+IDLE = Field(name="idle", kind=Kind.SWITCH, default=False)
+IDLE_WINDOW = Field(name="idle_window_s", kind=Kind.COUNT, default=600, step=60, most=2_592_000)
+IDLE_RATE = Field(name="idle_rate_per_s", kind=Kind.AMOUNT, default=0.5)
+"""What page Learn asks of conversations between their turns."""
+
 LOG = (
     Field(name="log_model", kind=Kind.CHOICE, default=AUTO, options=served_options),
     Field(name="log_gpu", kind=Kind.CHOICE, default=AUTO, options=device_options),
@@ -152,7 +157,17 @@ COMPARED = Field(
 
 PAGE_FIELDS = {
     field.name: field
-    for field in (COMPARED, FIGURE, STEP, TARGET, *RUN_FIELDS, *SEARCH_FIELDS, *PAGING, *LOG)
+    for field in (
+        COMPARED,
+        FIGURE,
+        STEP,
+        TARGET,
+        *RUN_FIELDS,
+        *SEARCH_FIELDS,
+        *PAGING,
+        *LOG,
+        *(IDLE, IDLE_WINDOW, IDLE_RATE),
+    )
 }
 """Inputs of one page alone; their values stay when the visitor looks at another."""
 

@@ -206,4 +206,46 @@ TEXTS: dict[str, tuple[str, str]] = {
         "每个条形都已计入缩放因子。8 位时最可能的 token 有 **{int8}** 保持不变，4 位为 **{int4}**，"
         "2 位为 **{int2}**：这是一个小模型的结果，而非该模型。",
     ),
+    # idle conversations
+    "idle_title": (
+        "What conversations cost between their turns",
+        "对话在两轮之间的代价",
+    ),
+    "idle_about": (
+        "A history that is kept saves computing it again, and takes memory while nobody writes. "
+        "{requests} requests of a generated chat are served on the sidebar's GPUs to measure how "
+        "long histories stay idle; host memory is what the sidebar states.",
+        "保留历史可省去重新计算，但无人输入时也占用内存。"
+        "此处在侧栏的 GPU 上模拟 {requests} 个生成的聊天请求，测量历史的空闲时间；"
+        "主机内存以侧栏的设定为准。",
+    ),
+    "label_idle": ("Work it out for the chosen model", "按所选模型计算"),
+    "help_idle": ("Serves the chat in a simulation, under a second.", "模拟该聊天负载，不到一秒。"),
+    "label_idle_window_s": ("Keep a history for, seconds", "历史保留时间（秒）"),
+    "help_idle_window_s": (
+        "After its last use; then it is given up.",
+        "自最后一次使用起计，此后即放弃。",
+    ),
+    "label_idle_rate_per_s": ("Requests per second", "每秒请求数"),
+    "help_idle_rate_per_s": ("Of all users together.", "所有用户合计。"),
+    "idle_gpu": ("on the GPUs", "GPU 上"),
+    "idle_host": ("in host memory", "主机内存中"),
+    "idle_disk": ("on disk", "磁盘上"),
+    "idle_beyond": ("without a place", "无处可放"),
+    "idle_window": ("kept for", "保留时间"),
+    "idle_unit": (" s", " 秒"),
+    "idle_kept": ("idle histories", "空闲历史"),
+    "idle_found": ("tokens found again", "再次命中的 token"),
+    "idle_month": ("USD a month on the GPUs", "GPU 上每月美元"),
+    "idle_table": ("Other windows as a table", "以表格查看其他保留时间"),
+    "idle_said": (
+        "Kept for {window} s, idle histories take **{kept}** in the long run; beside the running "
+        "requests the GPUs have {room} free. Of all prompt tokens **{share}** are then found "
+        "again. A mean history of {tokens} tokens is {size}, and takes **{again}** to compute "
+        "again.",
+        "保留 {window} 秒时，空闲历史长期占用 **{kept}**；除运行中的请求外，GPU 还空闲 {room}。"
+        "此时全部提示 token 中有 **{share}** 可再次命中。平均一段历史为 {tokens} 个 token，"
+        "占 {size}，重新计算需要 **{again}**。",
+    ),
+    "idle_source": ("Step times: {source}", "单步时间：{source}"),
 }

@@ -10,7 +10,7 @@ from app.i18n import Text
 from app.said import said
 from app.scenario import STEP, Scenario
 from app.text import inert
-from app.views import learn_memory, learn_work, tutorial
+from app.views import learn_idle, learn_memory, learn_work, tutorial
 
 PROMPT = 16
 LENGTHS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
@@ -50,6 +50,7 @@ def show(asked: Scenario, t: Text) -> None:
     learn_memory.heads(lesson.variants, t)
     learn_memory.paging(_claim(lesson, kvsim.ClaimName.PAGING_FILLS), t)
     learn_memory.bits(lesson.plan, lesson.measured, t)
+    learn_idle.show(asked, t)
     tutorial.show(lesson.claims, lesson.measured, t)
     st.caption(t("link_hint"))
 

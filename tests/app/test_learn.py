@@ -7,7 +7,7 @@ import pytest
 
 import kvsim
 from app.i18n import Text
-from app.text import flops, size
+from app.text import flops, gib, size
 from app.views import learn, tutorial
 
 GOLDEN = Path(__file__).parents[2] / "validation/golden/live/with_and_without.json"
@@ -133,3 +133,26 @@ def test_the_measured_answers_are_the_predicted_ones():
     recorded = json.loads(GOLDEN.read_text("utf-8"))["answers"]
     assert {row["num_prompt_tokens"] for row in recorded} == {learn.PROMPT}
     assert max(row["num_output_tokens"] for row in recorded) == learn.LENGTHS[-1]
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_idle_conversations_are_worked_out_when_asked(open_page, lang):
+    """The link holds the question; the figures are the library's."""
+    app = open_page("learn", lang=lang, idle="true", idle_window_s="60", idle_rate_per_s="2")
+    assert not app.exception
+    deployment = kvsim.Deployment(
+        model=kvsim.load_model("llama-3.1-8b"),
+        accelerator=kvsim.accelerator("H100-SXM5-80GB"),
+        engine=kvsim.Vllm(max_model_len=8192),
+    )
+    chat = kvsim.generate_workload("chat", num_requests=200, arrivals={"rate_per_s": 2.0})
+    (minute,) = kvsim.retention(deployment, chat, window_s=60).windows
+    assert gib(minute.steady_bytes) in shown(app)
+    assert app.query_params["idle_window_s"] == ["60"]
+
+
+def test_no_conversation_is_served_unasked(open_page):
+    """Serving them would slow every visit of the page."""
+    app = open_page("learn")
+    assert app.toggle(key="idle").value is False
+    assert "idle_window_s" not in [number.key for number in app.number_input]
