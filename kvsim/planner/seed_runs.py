@@ -1,11 +1,12 @@
 """Runs that differ in their seed alone: the first one here, the others where it is faster."""
 
+import pickle
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from kvsim.errors import KvsimError, WorkerError
+from kvsim.errors import KvsimError, SpecError, WorkerError
 from kvsim.planner.seeds import Figures
 from kvsim.planner.sweep_run import Backend, Task, run_tasks
 from kvsim.sim.request_arrays import RequestArrays
@@ -36,6 +37,16 @@ class SeedShared:
     run: Run
     workload: Requests | Callable[..., Requests]
     limits: ServiceLimits
+
+    def __post_init__(self) -> None:
+        """SpecError for a function that no process can be sent."""
+        for name in ("run", "workload"):
+            given = getattr(self, name)
+            try:
+                pickle.dumps(given if callable(given) else None)
+            except (pickle.PicklingError, AttributeError, TypeError):
+                msg = f"{name}={str(given)[:60]} must be of a module, or filled in by "
+                raise SpecError(msg + "functools.partial: processes are sent it") from None
 
     def requests(self, seed: int) -> Requests:
         """Those of a seed."""

@@ -210,6 +210,19 @@ def test_seeds_follow_each_other(seeds):
         kvsim.simulate_seeds(*served(), seeds)
 
 
+def test_what_no_process_can_be_sent_is_refused_at_once():
+    """
+    Long work goes to processes: what cannot is refused before any work, short work too.
+    """
+    run, workload = served()
+    rule = "must be of a module, or filled in by functools.partial"
+
+    with pytest.raises(kvsim.SpecError, match=f"run=.* {rule}"):
+        kvsim.simulate_seeds(lambda w, seed, **_: run(w, seed=seed), workload, range(2))
+    with pytest.raises(kvsim.SpecError, match=f"workload=.* {rule}"):
+        kvsim.simulate_seeds(run, lambda seed: workload(seed=seed), range(2))
+
+
 def test_progress_counts_the_answers_of_all_seeds():
     """
     Those of the first as they come, then seed by seed.
