@@ -46,8 +46,8 @@ def simulate_seeds(
         on_start: called before a run's first step, when all is loaded and compiled.
 
     Raises:
-        SpecError: without a seed; for a function that no process can be sent; for a request that the engine would refuse, or could never
-            serve: of the lowest such seed.
+        SpecError: without a seed; for a function that no process can be sent; for a request that
+            the engine would refuse, or could never serve: of the lowest such seed.
         WorkerError: if processes die on one run again and again.
 
     Example:
