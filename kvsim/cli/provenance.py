@@ -14,6 +14,9 @@ Json = dict[str, object]
 HOW_IT_RUNS = frozenset(("form", "backend", "address", "workers", "resume", "reproducible"))
 """Flags that decide where and how a result is computed and shown, never what it is."""
 
+DEFAULT_SEED = 0
+"""Of generated requests, where a command's `--seed` is left out."""
+
 
 def provenance(args: argparse.Namespace, result: Mapping[str, object]) -> Json:
     """What to keep beside a result, so that it can be had again.
@@ -34,11 +37,20 @@ def provenance(args: argparse.Namespace, result: Mapping[str, object]) -> Json:
     }
     if isinstance(inputs.get("model"), str):
         inputs["model"] = api.load_model(args.model)
+    if _seed(args) is not None:
+        inputs["seed"] = _seed(args)
     return {
         "kvsim_version": __version__,
-        "seed": getattr(args, "seed", None),
+        "seed": _seed(args),
         "inputs_sha256": digest(__version__, inputs, result.get("digest")),
     }
+
+
+def _seed(args: argparse.Namespace) -> int | None:
+    """The seed that was given, or that of generated requests where none was; None without any."""
+    stated: int | None = getattr(args, "seed", None)
+    is_generated = hasattr(args, "seed") and getattr(args, "workload", None) is not None
+    return DEFAULT_SEED if stated is None and is_generated else stated
 
 
 def _is_absent(value: object) -> bool:

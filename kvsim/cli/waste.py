@@ -211,6 +211,7 @@ def _methods(report: Json) -> Any:  # noqa: ANN401 - rich is loaded where it is 
         ("running", "right"),
         ("req/s", "right"),
     )
+    table.pad_edge = False  # so that names stay whole on 80 columns
     for method in report["methods"]:
         rate = method["sustained_per_s"]
         table.add_row(

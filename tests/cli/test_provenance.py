@@ -39,6 +39,20 @@ def test_no_seed_where_nothing_is_by_chance(capsys):
     assert result_of(PLAN, capsys)["provenance"]["seed"] is None
 
 
+def test_seed_that_was_left_out_is_stated(capsys):
+    """
+    Generated requests come from a seed, whether it was given or not; a trace's from none.
+    """
+    fleet = ["retention", "llama-3.1-8b", "--gpu", "l4", "--max-model-len", "8192"]
+    fleet += ["--workload", "chat", "--num-requests", "20", "--window-s", "60"]
+
+    left_out = result_of(fleet, capsys)["provenance"]
+    given = result_of([*fleet, "--seed", "0"], capsys)["provenance"]
+
+    assert left_out["seed"] == 0
+    assert left_out == given
+
+
 def test_same_inputs_same_digest(capsys):
     """
     A default that is given in full is the same input.
