@@ -174,9 +174,9 @@ def memory(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 def weights(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Loaded weights against the architecture's."""
     model = kvsim.overhead_model("vllm", "0.11.0")
-    factor, extra = model.weights_factor.best, model.weights_extra_bytes.best / kvsim.GiB
+    extra = model.weights_extra_bytes.best / kvsim.GiB
     loaded = [seen for row in rows if (seen := loaded_of(row)) is not None]
-    errors = [(factor * y.formula_gib + extra) / y.weights_gib - 1 for y in loaded]
+    errors = [(y.formula_gib + extra) / y.weights_gib - 1 for y in loaded]
     yield "## Weights from the architecture"
     yield (
         "Unquantised text-only checkpoints whose config ships, GiB per accelerator. Median error "
@@ -185,7 +185,7 @@ def weights(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield table(
         ("row", "loaded", "predicted", "error"),
         (
-            (y.id, f"{y.weights_gib:.2f}", f"{factor * y.formula_gib + extra:.2f}", f"{e:+.1%}")
+            (y.id, f"{y.weights_gib:.2f}", f"{y.formula_gib + extra:.2f}", f"{e:+.1%}")
             for y, e in zip(loaded, errors, strict=True)
         ),
     )

@@ -34,12 +34,11 @@ FITTED = {
     "activation_floor_gib": ("activation_floor_bytes", kvsim.GiB),
     "non_torch_small_gib": ("non_torch_small_bytes", kvsim.GiB),
     "non_torch_gib": ("non_torch_bytes", kvsim.GiB),
-    "weights_factor": ("weights_factor", 1),
     "weights_extra_gib": ("weights_extra_bytes", kvsim.GiB),
 }
 """Keys of the file, the fields that they fill, and the unit between them."""
 
-WEIGHTS = ("weights_factor", "weights_extra_gib")
+WEIGHTS = ("weights_extra_gib",)
 """What does not depend on the version: every era gets it."""
 
 
@@ -72,16 +71,15 @@ def residual_lines(evidence: Evidence, fitted: kvsim.OverheadModel) -> list[str]
     lines = [
         f"activation peak = {fitted.sampler_copies.best:.3f} x max_num_seqs x vocabulary x 4 B"
         f" + {fitted.token_hidden_bytes.best:.3f} B x max_num_batched_tokens x hidden",
-        f"loaded weights = {fitted.weights_factor.best:.4f} x architecture"
-        f" + {fitted.weights_extra_bytes.best / kvsim.GiB:.4f} GiB",
+        f"loaded weights = derived + {fitted.weights_extra_bytes.best / kvsim.GiB:.4f} GiB",
         "",
         "activation peak, GiB, leave-one-out residual",
     ]
     lines += [f"{leave_one_out(seen, o):+8.3f}  {o.activation_gib:7.2f}  {o.id}" for o in seen]
-    lines += ["", "loaded weights over architecture"]
+    lines += ["", "loaded weights, GiB, less what is derived"]
     for row in evidence.loaded:
-        ratio = row.weights_gib / row.formula_gib
-        lines.append(f"{ratio:8.4f}  {row.weights_gib:7.2f}  {row.id}")
+        rest = row.weights_gib - row.formula_gib
+        lines.append(f"{rest:+8.4f}  {row.weights_gib:7.2f}  {row.id}")
     return lines
 
 

@@ -37,7 +37,7 @@ class Observation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """Weights of one row as loaded and as the architecture has them, GiB."""
+    """Weights of one row as loaded and as they are derived from the architecture, GiB."""
 
     id: str
     weights_gib: float
@@ -104,15 +104,14 @@ def fit(evidence: Evidence, shipped: kvsim.OverheadModel) -> kvsim.OverheadModel
     copies, hidden = activation_coefficients(seen)
     residuals = [0.0, *(leave_one_out(seen, o) for o in seen)]
     source = f"{len(seen)} start-up logs of vLLM 0.6 to 0.11"
-    factor, extra = weights_coefficients(evidence.loaded)
-    extras = [extra, *(y.weights_gib - factor * y.formula_gib for y in evidence.loaded)]
+    extras = [y.weights_gib - y.formula_gib for y in evidence.loaded]
+    extra = median(extras)
     loaded_source = f"{len(evidence.loaded)} logs of unquantised text-only models"
     fitted = replace(
         shipped,
         sampler_copies=_exact(copies, source),
         token_hidden_bytes=_exact(hidden, source),
         activation_floor_bytes=_spread(residuals, 0.0, f"{source}, leave-one-out residuals"),
-        weights_factor=_exact(factor, loaded_source),
         weights_extra_bytes=_spread(extras, extra, loaded_source),
     )
     if shipped.since < NON_TORCH_SINCE:
@@ -167,18 +166,12 @@ def loaded_of(row: Row) -> Loaded | None:
         accelerator=kvsim.accelerator(ANY_DEVICE),
         parallel=kvsim.Parallelism(tensor_parallel_size=row.get("tp") or 1),
     )
-    parts = kvsim.plan(deployment).evaluation.weights
-    formula = sum(part.num_bytes for part in parts) / kvsim.GiB
-    return Loaded(id=row["id"], weights_gib=row["weights_gib"], formula_gib=formula)
-
-
-def weights_coefficients(loaded: Iterable[Loaded]) -> tuple[float, float]:
-    """Loaded over architecture: a factor from the larger half of models, an extra from the rest."""
-    ordered = sorted(loaded, key=lambda row: row.formula_gib)
-    half = len(ordered) // 2
-    factor = max(1.0, median(row.weights_gib / row.formula_gib for row in ordered[half:]))
-    extra = median(row.weights_gib - factor * row.formula_gib for row in ordered[:half])
-    return factor, max(0.0, extra)
+    evaluation = kvsim.plan(deployment).evaluation
+    shipped = kvsim.overhead_model("vllm", evaluation.resolved.engine_version)
+    derived = evaluation.budget.weights_bytes.best - round(shipped.weights_extra_bytes.best)
+    return Loaded(
+        id=row["id"], weights_gib=row["weights_gib"], formula_gib=derived / kvsim.GiB
+    )
 
 
 def _class(

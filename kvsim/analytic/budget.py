@@ -1,7 +1,8 @@
 """From an accelerator's memory to the cache's share of it, as a breakdown."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from kvsim.analytic.device_memory import free_bytes, total_bytes
 from kvsim.analytic.overhead import OverheadBytes
@@ -29,31 +30,43 @@ class Budget:
     kv_cache_bytes: Interval
 
 
-def loaded_stages_bytes(weights: WeightsBytes, model: OverheadModel) -> tuple[Interval, ...]:
-    """What the engine reports after loading, on one rank of every pipeline stage."""
-    return tuple(_loaded_bytes(size, weights.format, model) for size in weights.stage_bytes)
+def loaded_stages_bytes(
+    weights: WeightsBytes, model: OverheadModel, beside: Sequence[Interval]
+) -> tuple[Interval, ...]:
+    """What the engine reports after loading, on one rank of every pipeline stage.
+
+    Args:
+        weights: the tensors.
+        model: how far reports were seen to be from what tensors and the rest add up to.
+        beside: what loading takes beside the tensors, by stage.
+    """
+    return tuple(
+        _loaded_bytes(size, weights.format, model, taken)
+        for size, taken in zip(weights.stage_bytes, beside, strict=True)
+    )
 
 
-def loaded_weights_bytes(weights: WeightsBytes, model: OverheadModel) -> Interval:
-    """What the engine reports after loading: the tensors, and a little on top.
+def loaded_weights_bytes(
+    weights: WeightsBytes, model: OverheadModel, beside: Interval | None = None
+) -> Interval:
+    """What the engine reports after loading: the tensors, and what it keeps beside them.
 
     Source:
         `weights_gib` of unquantised rows in published start-up logs.
     """
-    return _loaded_bytes(weights.total_bytes, weights.format, model)
+    return _loaded_bytes(weights.total_bytes, weights.format, model, beside)
 
 
-def _loaded_bytes(size: int, fmt: str, model: OverheadModel) -> Interval:
-    factor, extra = model.weights_factor, model.weights_extra_bytes
-
-    def loaded(f: float, e: float) -> int:
-        return round(size * f + e)
-
-    return Interval(
-        loaded(factor.low, extra.low),
-        loaded(factor.best, extra.best),
-        loaded(factor.high, extra.high),
-        Message("parameters in {format}; {source}", format=fmt, source=factor.source),
+def _loaded_bytes(size: int, fmt: str, model: OverheadModel, beside: Interval | None) -> Interval:
+    extra = model.weights_extra_bytes
+    loaded = Interval(
+        size + round(extra.low), size + round(extra.best), size + round(extra.high), extra.source
+    )
+    source = extra.source
+    if beside is not None:
+        loaded, source = loaded + beside, f"{beside.source}; {extra.source}"
+    return replace(
+        loaded, source=Message("parameters in {format}; {source}", format=fmt, source=source)
     )
 
 

@@ -84,9 +84,10 @@ def weights_bytes(
     for stage, layers in enumerate(stages):
         parts: dict[str, int] = {}
         for group in model.weights:
-            count = _count(group, layers, stage, len(stages))
+            count = stage_count(group, layers, stage, len(stages))
             if count:
-                share = group_format(group, quantization, dtype).nbytes(_share(group, parallel))
+                num_params = rank_share(group.num_params, group, parallel)
+                share = group_format(group, quantization, dtype).nbytes(num_params)
                 parts[group.name] = parts.get(group.name, 0) + count * share
         candidates.append((sum(parts.values()), -stage, parts))
     _, negative_stage, parts = max(candidates, key=lambda c: c[:2])
@@ -130,7 +131,7 @@ def _covers(quantization: Quantization, group: WeightGroup) -> bool:
     return group.quantized and (not quantization.only or group.name in quantization.only)
 
 
-def _count(group: WeightGroup, layers: range, stage: int, num_stages: int) -> int:
+def stage_count(group: WeightGroup, layers: range, stage: int, num_stages: int) -> int:
     """How often a stage holds a group; a tied table is on the first and on the last stage."""
     if group.place is None:
         return group.count if num_stages == 1 else sum(i in layers for i in group.layers)
@@ -140,13 +141,13 @@ def _count(group: WeightGroup, layers: range, stage: int, num_stages: int) -> in
     return 1 if stage == num_stages - 1 else 0
 
 
-def _share(group: WeightGroup, parallel: Parallelism) -> int:
-    """Parameters of one occurrence on one rank."""
+def rank_share(num_params: int, group: WeightGroup, parallel: Parallelism) -> int:
+    """Of so many parameters of a group, those on one rank."""
     tp = parallel.tensor_parallel_size
     if group.shard is Shard.REPLICATED:
-        return group.num_params
+        return num_params
     if group.shard is Shard.KV_HEADS:
-        return ceil_div(group.num_params, min(tp, group.num_kv_heads))
+        return ceil_div(num_params, min(tp, group.num_kv_heads))
     if group.shard is Shard.EXPERTS and parallel.enable_expert_parallel:
-        return ceil_div(group.num_params, tp * parallel.data_parallel_size)
-    return ceil_div(group.num_params, tp)
+        return ceil_div(num_params, tp * parallel.data_parallel_size)
+    return ceil_div(num_params, tp)

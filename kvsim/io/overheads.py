@@ -66,6 +66,5 @@ def _model(row: dict[str, Any]) -> OverheadModel:
         non_torch_small_bytes=coefficient(row["non_torch_small_gib"], GiB),
         non_torch_bytes=coefficient(row["non_torch_gib"], GiB),
         non_torch_tp_bytes=tuple(coefficient(c, GiB) for c in row["non_torch_tp_gib"]),
-        weights_factor=coefficient(row["weights_factor"]),
         weights_extra_bytes=coefficient(row["weights_extra_gib"], GiB),
     )

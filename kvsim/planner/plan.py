@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from kvsim.analytic.budget import Budget, budget, loaded_stages_bytes, loaded_weights_bytes
+from kvsim.analytic.allocation import beside_tensors
+from kvsim.analytic.budget import Budget, budget, loaded_stages_bytes
 from kvsim.analytic.capacity import Capacity, Fit, capacity, fit
 from kvsim.analytic.compute import Bound, Compute, bound, compute, ridge_point
 from kvsim.analytic.host_memory import HostMemory, host_memory
@@ -152,15 +153,13 @@ def _weights(
         return stated, (), (), ()
     if deployment.engine.kv_cache_memory_bytes is not None and not deployment.model.weights:
         return exact(0, "unknown"), (), (), ("weights: the config does not determine them",)
-    asked = deployment.engine.quantization
-    weights = weights_bytes(
-        deployment.model,
-        parallel=deployment.parallel,
-        dtype=deployment_dtype(deployment),
-        quantization=resolve_quantization(asked, deployment.model),
-    )
-    stages = loaded_stages_bytes(weights, overheads)
-    return loaded_weights_bytes(weights, overheads), stages, weights.parts, ()
+    model, parallel = deployment.model, deployment.parallel
+    quantization = resolve_quantization(deployment.engine.quantization, model)
+    dtype = deployment_dtype(deployment)
+    weights = weights_bytes(model, parallel=parallel, dtype=dtype, quantization=quantization)
+    beside = beside_tensors(model, parallel=parallel, dtype=dtype, quantization=quantization)
+    stages = loaded_stages_bytes(weights, overheads, beside)
+    return stages[weights.stage], stages, weights.parts, ()
 
 
 def work(evaluation: Evaluation) -> ComputeAnswer | None:

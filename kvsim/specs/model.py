@@ -46,8 +46,12 @@ class WeightGroup:
     shard: Shard = Shard.TENSOR
     num_kv_heads: int = 1  # for Shard.KV_HEADS
     quantized: bool = False  # whether a checkpoint's quantisation covers it
+    pieces: tuple[int, ...] = ()  # parameters of each tensor that vLLM makes of it; empty: unknown
 
     def __post_init__(self) -> None:
+        if self.pieces and sum(self.pieces) != self.num_params:
+            msg = f"{self.name}: pieces={self.pieces} must add up to num_params={self.num_params}"
+            raise SpecError(msg)
         if bool(self.layers) == (self.place is not None):
             msg = f"{self.name}: give either the layers that hold it or its place"
             raise SpecError(msg)

@@ -94,8 +94,7 @@ class OverheadModel:
     non_torch_small_bytes: Coefficient  # one accelerator below 30 GiB
     non_torch_bytes: Coefficient  # one accelerator
     non_torch_tp_bytes: tuple[Coefficient, ...]  # tensor_parallel_size 2, and 4 or more
-    weights_factor: Coefficient  # loaded weights over their formula
-    weights_extra_bytes: Coefficient  # and what comes on top
+    weights_extra_bytes: Coefficient  # what a report is over what loading is derived to take
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

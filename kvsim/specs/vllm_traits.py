@@ -7,6 +7,15 @@ from kvsim.specs.state import RecurrentState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RotaryTable:
+    """Cosines and sines that the engine keeps per position, on every rank, beside the weights."""
+
+    num_positions: int
+    width: int  # elements a position, cosines and sines together
+    may_be_float32: bool = False  # else always in the model's dtype
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VllmTraits:
     """What vLLM does with one model that its cache behaviours alone do not say.
 
@@ -26,6 +35,7 @@ class VllmTraits:
     index_pool: int | None = None  # tokens per key of an indexer that pools them (GLM-5-Next)
     checkpoint_alignment: int | None = None  # tokens at which states are checkpointed in prefill
     draft_layers: tuple[tuple[CacheBehaviour, ...], ...] = ()  # what multi-token prediction adds
+    rotary_tables: tuple[RotaryTable, ...] = ()  # one per distinct setting, shared by layers
 
 
 def is_read_through(behaviour: CacheBehaviour, layer: tuple[CacheBehaviour, ...]) -> bool:

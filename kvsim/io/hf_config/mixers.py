@@ -48,9 +48,21 @@ class _Weigher:
             return [self._group("recurrent mixer", _recurrent(self._f, self._sizes, mixer))]
         return []
 
-    def _group(self, name: str, params: int, shard: Shard = Shard.TENSOR) -> WeightGroup:
+    def _group(
+        self,
+        name: str,
+        params: int,
+        shard: Shard = Shard.TENSOR,
+        *,
+        pieces: tuple[int, ...] = (),
+    ) -> WeightGroup:
         return WeightGroup(
-            name=name, num_params=params, layers=self._layers, shard=shard, quantized=True
+            name=name,
+            num_params=params,
+            layers=self._layers,
+            shard=shard,
+            quantized=True,
+            pieces=pieces,
         )
 
     def _full(self, mixer: FullAttention, *, borrows_keys: bool) -> list[WeightGroup]:
@@ -61,29 +73,31 @@ class _Weigher:
         name = "cross attention" if isinstance(mixer, CrossAttention) else "attention"
         one_projection = f.flag("attention_k_eq_v") and type(mixer) is FullAttention
         width = mixer.head_dim if one_projection else mixer.head_dim + mixer.value_head_dim
+        own = 0 if borrows_keys else h * mixer.num_kv_heads * width
         keys_and_values = WeightGroup(
             name=name,
-            num_params=0 if borrows_keys else h * mixer.num_kv_heads * width,
+            num_params=own,
             layers=self._layers,
             shard=Shard.KV_HEADS,
             num_kv_heads=mixer.num_kv_heads,
             quantized=True,
+            pieces=(own,),
         )
-        return [self._group(name, h * ((2 if gated else 1) * queries + values)), keys_and_values]
+        pieces = (h * (2 if gated else 1) * queries, h * values)
+        return [self._group(name, sum(pieces), pieces=pieces), keys_and_values]
 
     def _latent(self, mixer: LatentAttention) -> list[WeightGroup]:
         """MLA: down-projections are whole on every rank, up-projections divide by head."""
         f, h, heads = self._f, self._sizes.hidden_size, mixer.num_attention_heads
         nope, rope = f.whole("qk_nope_head_dim"), mixer.qk_rope_head_dim
         values, rank, q_rank = f.whole("v_head_dim"), mixer.kv_lora_rank, f.size("q_lora_rank")
-        up = rank * heads * (nope + values) + heads * values * h
-        down = h * (rank + rope)
-        if q_rank is None:
-            up += h * heads * (nope + rope)
-        else:
-            down += h * q_rank
-            up += q_rank * heads * (nope + rope)
-        return [self._group("attention", up), self._group("attention", down, Shard.REPLICATED)]
+        queries = (q_rank or h) * heads * (nope + rope)
+        up = (queries, rank * heads * (nope + values), heads * values * h)
+        down = h * (rank + rope + (q_rank or 0))
+        return [
+            self._group("attention", sum(up), pieces=up),
+            self._group("attention", down, Shard.REPLICATED, pieces=(down,)),
+        ]
 
     def _is_shared_key(self, mixer: LatentAttention) -> bool:
         """DeepSeek-V4 caches one vector as key and value, and has no up-projection for it."""

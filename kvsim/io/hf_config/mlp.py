@@ -132,8 +132,26 @@ def _adjusted(f: Fields, width: int) -> int:
 
 
 def _mlp(f: Fields, sizes: Sizes, width: int, layers: tuple[int, ...]) -> WeightGroup:
-    params = _matrices(f, sizes) * sizes.hidden_size * width
-    return WeightGroup(name="mlp", num_params=params, layers=layers, quantized=True)
+    matrices = _matrices(f, sizes)
+    params = matrices * sizes.hidden_size * width
+    return WeightGroup(
+        name="mlp",
+        num_params=params,
+        layers=layers,
+        quantized=True,
+        pieces=_in_and_out(params, matrices),
+    )
+
+
+def _in_and_out(params: int, matrices: int) -> tuple[int, ...]:
+    """Gate and up are one tensor, down is another.
+
+    Source:
+        vLLM `MergedColumnParallelLinear`, model_executor/layers/linear.py, and `FusedMoE`'s
+        `w13_weight` and `w2_weight`, model_executor/layers/fused_moe/layer.py, 0.32.0.
+    """
+    out = params // matrices
+    return (params - out, out)
 
 
 def _sparse_layers(f: Fields, holders: tuple[int, ...]) -> tuple[int, ...]:
@@ -190,6 +208,7 @@ def _experts(f: Fields, sizes: Sizes, layers: tuple[int, ...], experts: int) -> 
             layers=layers,
             shard=Shard.EXPERTS,
             quantized=True,
+            pieces=_in_and_out(experts * one, matrices),
         ),
         WeightGroup(name="router", num_params=h * experts, layers=layers, shard=Shard.REPLICATED),
     ]
@@ -198,7 +217,13 @@ def _experts(f: Fields, sizes: Sizes, layers: tuple[int, ...], experts: int) -> 
     shared = matrices * h * _shared_width(f, sizes, width)
     if shared:
         groups.append(
-            WeightGroup(name="shared experts", num_params=shared, layers=layers, quantized=True)
+            WeightGroup(
+                name="shared experts",
+                num_params=shared,
+                layers=layers,
+                quantized=True,
+                pieces=_in_and_out(shared, matrices),
+            )
         )
     return groups
 

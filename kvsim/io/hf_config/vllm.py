@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from kvsim.io.hf_config.fields import Fields
+from kvsim.io.hf_config.rotary import rotary_tables
 from kvsim.io.limits import MAX_CONFIG_LAYERS
 from kvsim.specs.attention import CacheBehaviour, FullAttention, SlidingWindow
 from kvsim.specs.latent import CompressedAttention, LatentAttention, SlidingLatentAttention
@@ -113,6 +114,7 @@ def vllm_traits(top: Fields, f: Fields, *, model_type: str, layers: Sequence[Lay
         draft_layers=_draft_layers(
             f, architecture, layers, usual=IMPLICIT_DRAFTS.get(model_type, 0)
         ),
+        rotary_tables=rotary_tables(f.fork(), model_type=model_type, layers=layers),
     )
 
 

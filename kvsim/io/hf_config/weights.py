@@ -109,10 +109,14 @@ def _embeddings(f: Fields, top: Fields, sizes: Sizes) -> list[WeightGroup]:
             num_params=table,
             place=Place.FIRST,
             num_active=table if tied else 0,  # tied: the same table is the output head
+            pieces=(table,),
         )
     ]
     if not tied:
-        groups.append(WeightGroup(name="output head", num_params=table, place=Place.LAST))
+        head = WeightGroup(
+            name="output head", num_params=table, place=Place.LAST, pieces=(table,)
+        )
+        groups.append(head)
     positions = f.size("n_positions", "max_target_positions")
     if sizes.family in POSITIONS_IN_ANOTHER_FIELD:
         positions = f.whole("max_position_embeddings")

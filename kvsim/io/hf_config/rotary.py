@@ -1,0 +1,139 @@
+"""Sizes of the rotary tables that vLLM keeps beside a model's weights."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from kvsim.io.hf_config.fields import Fields
+from kvsim.specs.attention import CrossAttention, FullAttention, SharedCache, SlidingWindow
+from kvsim.specs.latent import Indexer, LatentAttention, SlidingLatentAttention
+from kvsim.specs.model import Layer
+from kvsim.specs.vllm_traits import RotaryTable
+
+USUAL_POSITIONS = 8192
+"""Positions where a file states none.
+
+Source: the default of `max_position_embeddings` in vLLM's model classes, 0.32.0.
+"""
+
+WITHOUT_ROTARY = frozenset(
+    (
+        *("bart", "bert", "biogpt", "bloom", "camembert", "electra", "gpt2", "gpt_bigcode"),
+        *("gpt_neo", "jais", "jamba", "kimi_linear", "longt5", "mamba", "mamba2", "marian"),
+        *("falcon_mamba", "mbart", "mpt", "mt5", "nemotron_h", "openai-gpt", "opt", "pegasus"),
+        *("roberta", "rwkv", "t5", "umt5", "whisper", "xglm", "xlm-roberta"),
+    )
+)
+"""Families that know positions otherwise: learned, by a bias, or by recurrence alone."""
+
+MROPE_POSITIONS = 4
+"""Times that a table for images and video is longer than the text.
+
+Source: vLLM `MRotaryEmbedding`, model_executor/layers/rotary_embedding/mrope.py, 0.32.0.
+"""
+
+PLAIN_WINDOWS = frozenset(("gemma3", "olmo3"))
+"""Families whose windows rotate unscaled where the file has one setting for all layers."""
+
+LOCAL_BASES = ("rope_local_base_freq", "local_rope_theta", "swa_rope_theta")
+PARTIAL = ("partial_rotary_factor", "rotary_pct")
+SLIDING, FULL = "sliding_attention", "full_attention"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Rotated:
+    """What some layers rotate: so many elements of a head."""
+
+    kind: str
+    head: int
+    is_latent: bool = False  # the part of a latent's head that is rotated is rotated whole
+    is_indexer: bool = False  # halves are paired, neighbours elsewhere
+
+
+def rotary_tables(
+    f: Fields, *, model_type: str, layers: Sequence[Layer]
+) -> tuple[RotaryTable, ...]:
+    """A table for every distinct setting among the layers; none without a rotation.
+
+    Source:
+        vLLM `get_rope`, model_executor/layers/rotary_embedding, 0.32.0: tables are remembered
+        by width, positions and settings, so that layers share them.
+    """
+    family = model_type.removesuffix("_text")
+    positions_by = f.text("position_embedding_type", default="rope")
+    learned = family in WITHOUT_ROTARY or positions_by not in ("rope", "rotary")
+    if learned or f.flag("alibi") or f.flag("use_alibi"):
+        return ()
+    tables: dict[object, RotaryTable] = {}
+    rotated = {part for layer in layers for part in _parts(f, layer)}
+    for part in sorted(rotated):
+        settings, base = _settings(f, part, family)
+        kind = settings.text("rope_type", "type", default="default") if settings else "default"
+        table = RotaryTable(
+            num_positions=_positions(f, settings, kind),
+            width=part.head if part.is_latent else _width(f, settings, part.head, kind),
+            may_be_float32=part.is_latent and kind == "yarn",
+        )
+        tables[table, kind, base, part.is_indexer] = table
+    return tuple(tables.values())
+
+
+def _parts(f: Fields, layer: Layer) -> Iterator[_Rotated]:
+    """What one layer rotates."""
+    for behaviour in layer:
+        mixer = behaviour.attention if isinstance(behaviour, SharedCache) else behaviour
+        windowed = isinstance(mixer, SlidingWindow | SlidingLatentAttention)
+        kind = SLIDING if windowed else FULL
+        if isinstance(mixer, LatentAttention) and mixer.qk_rope_head_dim:
+            yield _Rotated(kind, mixer.qk_rope_head_dim, is_latent=True)
+            if any(isinstance(b, Indexer) for b in layer):
+                apart = not f.flag("indexer_rope_interleave")
+                yield _Rotated(kind, mixer.qk_rope_head_dim, is_latent=True, is_indexer=apart)
+        elif isinstance(mixer, FullAttention) and not isinstance(mixer, CrossAttention):
+            yield _Rotated(kind, mixer.head_dim)
+
+
+def _settings(f: Fields, part: _Rotated, family: str) -> tuple[Fields | None, float | None]:
+    """The scaling and the base of a kind of layers; newer files have them by kind."""
+    shared = f.section("rope_parameters") or f.section("rope_scaling")
+    base = f.number(*LOCAL_BASES) if part.kind == SLIDING else None
+    own = shared.section(part.kind) if shared is not None else None
+    if own is not None:
+        return own, own.number("rope_theta")
+    if part.kind == SLIDING and family in PLAIN_WINDOWS:
+        return None, base or f.number("rope_theta")
+    stated = shared.number("rope_theta") if shared is not None else None
+    return shared, base or stated or f.number("rope_theta")
+
+
+def _positions(f: Fields, settings: Fields | None, kind: str) -> int:
+    """Positions of one table.
+
+    Source:
+        vLLM `_compute_cos_sin_cache` of every class in rotary_embedding, 0.32.0.
+    """
+    stated = f.size("max_position_embeddings", "n_positions") or USUAL_POSITIONS
+    if settings is None:
+        return stated
+    factor = settings.number("factor") or 1.0
+    original = settings.size("original_max_position_embeddings")
+    original = original or f.size("original_max_position_embeddings")
+    positions = stated
+    if kind in ("longrope", "su"):  # one table for short texts, one for long, in one tensor
+        positions = stated + (original or stated)
+    elif kind == "yarn":
+        positions = math.ceil((original or stated) * factor)
+    elif kind in ("linear", "dynamic"):
+        positions = math.ceil(stated * factor)
+    return positions * (MROPE_POSITIONS if settings.has("mrope_section") else 1)
+
+
+def _width(f: Fields, settings: Fields | None, head: int, kind: str) -> int:
+    """Elements of a head that are rotated; a proportional rotation keeps a row for all."""
+    if kind == "proportional":
+        return head
+    own = settings.number(*PARTIAL) if settings is not None else None
+    factor = own or f.number(*PARTIAL)
+    if factor is not None:
+        return int(head * factor)
+    return f.size("rotary_dim") or head
