@@ -20,6 +20,9 @@ NON_TORCH_SINCE = (0, 7)
 ANY_DEVICE = "H100-SXM5-80GB"
 LOGIT_BYTES = 4
 SMALL_DEVICE_GIB = 30
+CHECKPOINT_POSITIONS = {"meta-llama/Meta-Llama-3-8B": 8192}
+"""`max_position_embeddings` of checkpoints that differ from their architecture's in it."""
+
 ENOUGH_ROWS = 2  # fewer say nothing about a spread
 
 
@@ -162,7 +165,7 @@ def loaded_of(row: Row) -> Loaded | None:
     if row["engine"] != "vllm" or model.is_multimodal or model.quantization is not None:
         return None
     deployment = kvsim.Deployment(
-        model=model,
+        model=_of_checkpoint(model, row["model"]),
         accelerator=kvsim.accelerator(ANY_DEVICE),
         parallel=kvsim.Parallelism(tensor_parallel_size=row.get("tp") or 1),
     )
@@ -172,6 +175,15 @@ def loaded_of(row: Row) -> Loaded | None:
     return Loaded(
         id=row["id"], weights_gib=row["weights_gib"], formula_gib=derived / kvsim.GiB
     )
+
+
+def _of_checkpoint(model: kvsim.ModelSpec, name: str) -> kvsim.ModelSpec:
+    """The architecture with a checkpoint's own length of its rotary tables."""
+    positions = CHECKPOINT_POSITIONS.get(name)
+    if positions is None:
+        return model
+    tables = tuple(replace(t, num_positions=positions) for t in model.vllm.rotary_tables)
+    return replace(model, vllm=replace(model.vllm, rotary_tables=tables))
 
 
 def _class(
