@@ -172,9 +172,7 @@ def loaded_of(row: Row) -> Loaded | None:
     evaluation = kvsim.plan(deployment).evaluation
     shipped = kvsim.overhead_model("vllm", evaluation.resolved.engine_version)
     derived = evaluation.budget.weights_bytes.best - round(shipped.weights_extra_bytes.best)
-    return Loaded(
-        id=row["id"], weights_gib=row["weights_gib"], formula_gib=derived / kvsim.GiB
-    )
+    return Loaded(id=row["id"], weights_gib=row["weights_gib"], formula_gib=derived / kvsim.GiB)
 
 
 def _of_checkpoint(model: kvsim.ModelSpec, name: str) -> kvsim.ModelSpec:

@@ -95,9 +95,7 @@ def _stage_tensors(
     plain = [g for g in known if group_format(g, quantization, dtype) is dtype]
     stages = parallel.stage_layers(model.num_layers)
     for stage, layers in enumerate(stages):
-        outside = [
-            g for g in plain if g.place and stage_count(g, layers, stage, len(stages))
-        ]
+        outside = [g for g in plain if g.place and stage_count(g, layers, stage, len(stages))]
         first = [g for g in outside if g.name != "output head"]
         last = [g for g in outside if g.name == "output head"]
         by_layer: dict[int, list[WeightGroup]] = {i: [] for i in layers}
@@ -106,9 +104,7 @@ def _stage_tensors(
                 if i in by_layer:
                     by_layer[i].append(group)
         order = [first, *by_layer.values(), last]
-        yield tuple(
-            dtype.nbytes(n) for groups in order for n in _rank_tensors(groups, parallel)
-        )
+        yield tuple(dtype.nbytes(n) for groups in order for n in _rank_tensors(groups, parallel))
 
 
 def _rank_tensors(groups: Sequence[WeightGroup], parallel: Parallelism) -> list[int]:

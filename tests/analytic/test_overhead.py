@@ -113,7 +113,6 @@ def test_every_coefficient_is_ordered_and_says_where_it_is_from(model):
         model.non_torch_small_bytes,
         model.non_torch_bytes,
         *model.non_torch_tp_bytes,
-        model.weights_factor,
         model.weights_extra_bytes,
     ]
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-import kvsim
 from validation.fit import OVERHEADS, refitted, render
 from validation.fit import main as fit_overheads
 from validation.overhead_fit import evidence_of, loaded_of
@@ -19,8 +18,8 @@ from validation.recorded.measured_versions import vllm_version
 ROWS = Path(__file__).parents[2] / "validation/golden/measured/measured_open.jsonl"
 ANOTHER_RANK = {"vl-i13061-r1distill14b-4090x2", "vl-i21348-qwen3-235b"}
 NOT_THE_WEIGHTS_ALONE = {
-    "vl-i13061-r1distill14b-4090x2",  # 1.1 %: read as a drop of free memory on two ranks
-    "vl-qwen25-05b-eager",  # 6 %, 0.06 GiB: a 2026 build that counts more than weights
+    "vl-radeon-llama8b",  # ROCm: vLLM prints the drop of free memory, whole segments and all
+    "vl-qwen25-05b-eager",  # 7 %, 0.06 GiB: a 2026 build on a device that is not stated
 }
 
 
@@ -155,39 +154,28 @@ def test_rows_that_do_not_say_enough_are_not_predicted(rows):
 
 def test_weights_follow_from_the_architecture(rows):
     """
-    Unquantised text-only checkpoints whose config ships: to one percent, but for two logs whose
-    figure is not of weights alone.
+    Unquantised text-only checkpoints whose config ships: to half a part in a thousand, or the
+    last digit that was printed, but for two logs whose figure is not of torch's tensors alone.
     """
-    model = kvsim.overhead_model("vllm", "0.11.0")
     loaded = [seen for row in rows if (seen := loaded_of(row)) is not None]
-    extra = model.weights_extra_bytes.best / kvsim.GiB
     far = {
         y.id
         for y in loaded
-        if abs(model.weights_factor.best * y.formula_gib + extra - y.weights_gib)
-        > 0.01 * y.weights_gib
+        if abs(y.formula_gib - y.weights_gib) > max(0.0005 * y.weights_gib, 0.005)
     }
 
     assert len(loaded) >= 10
     assert far <= NOT_THE_WEIGHTS_ALONE
 
 
-def test_the_two_far_logs_count_more_than_their_checkpoint_holds(rows):
+def test_the_two_far_logs_count_more_than_torch_allocates(rows):
     """
-    No formula can agree: the published parameters in bf16 are less than the figure by 1.4 and 7 %.
+    One is of ROCm, where the drop of free memory is printed; both are 66 to 68 MiB above.
     """
-    parameters = {  # as the hub states them for the checkpoints' files
-        "vl-i13061-r1distill14b-4090x2": 14_770_033_664,
-        "vl-qwen25-05b-eager": 494_032_768,
-    }
     loaded = {y.id: y for row in rows if (y := loaded_of(row)) is not None}
 
-    assert set(parameters) == NOT_THE_WEIGHTS_ALONE
-    for name, count in parameters.items():
-        ranks = 2 if name.endswith("x2") else 1
-        held = count * 2 / ranks / kvsim.GiB
-        assert loaded[name].formula_gib == pytest.approx(held, rel=1e-3)
-        assert loaded[name].weights_gib > 1.013 * held
+    for name in NOT_THE_WEIGHTS_ALONE:
+        assert 0.06 < loaded[name].weights_gib - loaded[name].formula_gib < 0.07
 
 
 def test_the_shipped_overheads_are_what_the_script_writes(rows):

@@ -113,9 +113,7 @@ def _embeddings(f: Fields, top: Fields, sizes: Sizes) -> list[WeightGroup]:
         )
     ]
     if not tied:
-        head = WeightGroup(
-            name="output head", num_params=table, place=Place.LAST, pieces=(table,)
-        )
+        head = WeightGroup(name="output head", num_params=table, place=Place.LAST, pieces=(table,))
         groups.append(head)
     positions = f.size("n_positions", "max_target_positions")
     if sizes.family in POSITIONS_IN_ANOTHER_FIELD:
