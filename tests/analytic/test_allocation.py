@@ -1,4 +1,4 @@
-"""What loading takes beside the tensors: rotary tables by config, blocks that torch leaves whole."""
+"""What loading takes beside the tensors: rotary tables, and blocks that torch leaves whole."""
 
 import pytest
 
