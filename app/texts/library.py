@@ -197,6 +197,11 @@ CHINESE: dict[str, str] = {
         "单步时间未校准：重新计算历史所需的时间为下界"
     ),
     "no price is known for this device: state one for costs": "不知道该设备的价格，因此不给出成本",
+    "the workload lasts {seconds} s: its own mean over longer windows is that of a tier that still "
+    "fills, and what it does not show returning is taken to stay away": (
+        "该负载持续 {seconds} 秒：对更长的保留时间，它自身的均值取自仍在填充的层级；"
+        "未见再次用到的历史按不再返回计"
+    ),
     # claims
     "a rank holds a part of the layers or tokens": "每个 rank 只持有一部分层或 token",
     "not one request of max_model_len fits": "连一个 max_model_len 的请求也放不下",

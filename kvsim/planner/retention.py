@@ -8,6 +8,7 @@ import numpy as np
 
 from kvsim.engines.vllm_offload import OffloadCapacity, vllm_offload
 from kvsim.errors import SpecError
+from kvsim.message import Message
 from kvsim.planner.plan import Evaluation
 from kvsim.planner.retention_answer import (
     HistoryTransfer,
@@ -237,8 +238,11 @@ def _notes(question: RetentionQuestion, kept: Histories, done: Simulation) -> tu
         notes.append("no prompt begins with what an earlier one left: nothing returns")
     if longest > MOST_FILLING * seconds:
         notes.append(
-            f"the workload lasts {seconds:,.0f} s: its own mean over longer windows is that of a "
-            "tier that still fills, and what it does not show returning is taken to stay away"
+            Message(
+                "the workload lasts {seconds} s: its own mean over longer windows is that of a "
+                "tier that still fills, and what it does not show returning is taken to stay away",
+                seconds=f"{seconds:,.0f}",
+            )
         )
     if any(request.after is not None for request in question.workload):
         notes.append("requests wait for answers: idle times are from arrival to arrival")

@@ -148,7 +148,7 @@ def test_idle_conversations_are_worked_out_when_asked(open_page, lang):
     chat = kvsim.generate_workload("chat", num_requests=200, arrivals={"rate_per_s": 2.0})
     (minute,) = kvsim.retention(deployment, chat, window_s=60).windows
     assert gib(minute.steady_bytes) in shown(app)
-    assert app.query_params["idle_window_s"] == ["60"]
+    assert app.query_params["idle_window_s"] == "60"
 
 
 def test_no_conversation_is_served_unasked(open_page):
