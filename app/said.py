@@ -20,6 +20,11 @@ def said(words: str, t: Text) -> str:
     return inert(translated)
 
 
+def words_of(words: str, t: Text) -> str:
+    """The same as plain text, for where names and numbers stand beside words; else as it is."""
+    return words if t.language == "en" else chinese(words) or words
+
+
 def chinese(words: str) -> str | None:
     """The sentence in Chinese; None where it, or a sentence within it, has no translation.
 

@@ -141,7 +141,7 @@ if TYPE_CHECKING:
     from kvsim.planner.explained_log import ExplainedLog
     from kvsim.planner.fleet import Fleet, FleetCost, FleetRun
     from kvsim.planner.frontier import Frontier
-    from kvsim.planner.log_advice import Advice
+    from kvsim.planner.log_change import Advice
     from kvsim.planner.paging import PagedRequest, Paging
     from kvsim.planner.plan_grid import PlanGrid
     from kvsim.planner.reconciliation import Check, Part
@@ -485,7 +485,7 @@ _HOMES = {
     "kvsim.io.commands": ("engine_commands", "engine_line", "parse_command", "vllm_serve"),
     "kvsim.specs.launch": ("LaunchCommand",),
     "kvsim.planner.explained_log": ("ExplainedLog",),
-    "kvsim.planner.log_advice": ("Advice",),
+    "kvsim.planner.log_change": ("Advice",),
     "kvsim.planner.reconciliation": ("Check", "Part"),
     "kvsim.planner.run_comparison": ("Change", "RunComparison"),
     "kvsim.planner.running_server": ("RunningServer",),

@@ -2,6 +2,8 @@
 
 # ruff: noqa: RUF001 - Chinese has commas, colons and brackets of its own
 
+from app.texts.library_log import LOG_SENTENCES
+
 CHINESE: dict[str, str] = {
     "{first}; {rest}": "{first}；{rest}",
     # errors
@@ -205,4 +207,5 @@ CHINESE: dict[str, str] = {
     # claims
     "a rank holds a part of the layers or tokens": "每个 rank 只持有一部分层或 token",
     "not one request of max_model_len fits": "连一个 max_model_len 的请求也放不下",
+    **LOG_SENTENCES,
 }

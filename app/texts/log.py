@@ -57,7 +57,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "log_explained": ("explained", "已解释"),
     "log_unexplained": ("**not explained**", "**未能解释**"),
     "log_left_over": ("left over", "剩余"),
-    "log_printed": ("printed", "日志打印"),
+    "log_printed": ("printed", "日志"),
     "log_predicted": ("predicted", "预测"),
     "log_column_part": ("part", "部分"),
     "column_in_bytes": ("memory", "显存"),

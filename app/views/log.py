@@ -9,7 +9,7 @@ import kvsim
 from app import forms, scenario
 from app.example_log import EXAMPLE
 from app.i18n import Text
-from app.said import said
+from app.said import said, words_of
 from app.scenario import AUTO, MAX_LOG_BYTES, Scenario
 from app.text import gib, table
 
@@ -98,7 +98,7 @@ def _outcome(explained: kvsim.ExplainedLog, t: Text) -> None:
     else:
         st.warning(words, icon=":material/warning:")
     for each in explained.asks:
-        st.text(t("log_asks", ask=each))
+        st.text(t("log_asks", ask=words_of(each, t)))
 
 
 def _advice(explained: kvsim.ExplainedLog, t: Text) -> None:
@@ -106,8 +106,9 @@ def _advice(explained: kvsim.ExplainedLog, t: Text) -> None:
         return
     st.subheader(t("log_advice"), anchor=False)
     for each in explained.advice:
-        st.code(f"{each.knob}: {each.change}", language=None, wrap_lines=True)
-        st.text(each.why)
+        knob, change = (words_of(words, t) for words in (each.knob, each.change))
+        st.code(f"{knob}: {change}", language=None, wrap_lines=True)
+        st.markdown(said(each.why, t))
 
 
 def _checks(explained: kvsim.ExplainedLog, t: Text) -> None:
@@ -142,7 +143,7 @@ def _source(value: kvsim.Interval, t: Text) -> str:
 
 def _not_checked(explained: kvsim.ExplainedLog, t: Text) -> None:
     for each in explained.not_checked:
-        st.text(t("log_not_checked", reason=each))
+        st.text(t("log_not_checked", reason=words_of(each, t)))
 
 
 def _read(log: kvsim.EngineLog, t: Text) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from kvsim.planner.log_advice import Advice
+from kvsim.planner.log_change import Advice
 from kvsim.planner.reconciliation import Check
 from kvsim.planner.running_server import RunningServer
 from kvsim.specs.calibration import Calibration

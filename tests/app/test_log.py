@@ -4,6 +4,8 @@ import pytest
 
 import kvsim
 from app.example_log import EXAMPLE
+from app.i18n import Text
+from app.said import words_of
 from app.scenario import MAX_LOG_BYTES
 from app.text import gib
 from app.views import log
@@ -48,7 +50,10 @@ def test_the_example_is_explained(open_page, lang):
     memory = next(check for check in explained.checks if check.unit == "bytes")
     for part in (memory.whole, *memory.parts):
         assert any(gib(part.value.best) in shown for shown in tables)
-    advised = [f"{each.knob}: {each.change}" for each in explained.advice]
+    page = Text(lang)
+    advised = [
+        f"{words_of(each.knob, page)}: {words_of(each.change, page)}" for each in explained.advice
+    ]
     assert advised
     assert [code.value for code in app.code] == advised
     assert app.warning[0].value in ("The engine refused to start.", "引擎拒绝启动。")

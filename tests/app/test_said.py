@@ -10,6 +10,7 @@ import pytest
 
 import kvsim
 from app import saved
+from app.example_log import EXAMPLE
 from app.i18n import Text
 from app.said import chinese, said
 from app.text import inert
@@ -108,3 +109,32 @@ def test_a_message_survives_the_way_from_a_worker():
     message = kvsim.Message("{name}={value} must be {{}}", name="a", value="{b}")
     back = pickle.loads(pickle.dumps(message))
     assert (back, back.template, back.values) == (message, message.template, message.values)
+
+
+def advised():
+    """What every rule of advice writes: the words of its fields, and the reasons it hands on."""
+    for name in ("log_advice", "vllm_log_advice"):
+        for node in ast.walk(ast.parse((LIBRARY / f"planner/{name}.py").read_text("utf-8"))):
+            match node:
+                case ast.keyword(arg="change" | "why", value=value):
+                    yield from (n.value for n in ast.walk(value) if isinstance(n, ast.Constant))
+                case ast.Assign(targets=[ast.Name(id="change" | "why")], value=value):
+                    yield from (n.value for n in ast.walk(value) if isinstance(n, ast.Constant))
+                case ast.Call(func=ast.Name(id="_lower_seqs" | "_lower_utilization")):
+                    yield from (a.value for a in node.args if isinstance(a, ast.Constant))
+
+
+def test_advice_after_a_log_has_a_translation():
+    """Sentences, not the values of flags."""
+    sentences = {text for text in advised() if isinstance(text, str) and " " in text}
+    assert len(sentences) > 20
+    assert not sentences - CHINESE.keys()
+
+
+def test_the_figures_of_a_log_have_chinese_names():
+    """Those of the page's own example: checks, their parts and notes."""
+    explained = kvsim.explain_log(EXAMPLE)
+    words = [each.note for each in explained.checks if each.note]
+    for check in explained.checks:
+        words += [check.name, check.whole.name, *(part.name for part in check.parts)]
+    assert [text for text in words if chinese(text) is None] == []
