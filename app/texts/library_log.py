@@ -64,6 +64,16 @@ LOG_SENTENCES: dict[str, str] = {
     "graphs and activations need what the pool took": "图与激活需要被池占用的显存",
     "graphs and activations grow with them": "图与激活随之增长",
     # parts of a log's figures
+    "cache": "缓存",
+    "non-torch": "torch 之外",
+    "device memory x gpu_memory_utilization={share}": "设备显存 x gpu_memory_utilization={share}",
+    "blocks of {tokens} tokens take {size} bytes on a rank": (
+        "每 {tokens} 个 token 的块在一个 rank 上占 {size} 字节"
+    ),
+    "{groups} groups of layers share the blocks": "{groups} 组层共用这些块",
+    "ranks outnumber the KV heads: each head is kept {copies} times": (
+        "rank 多于 KV 头：每个头保存 {copies} 份"
+    ),
     "full cache": "全量缓存",
     "window cache": "窗口缓存",
     "cache over devices": "各设备的缓存合计",

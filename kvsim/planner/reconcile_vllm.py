@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from kvsim.engines.vllm import VllmCacheLayout, vllm_cache_layout
 from kvsim.errors import KvsimError, UnsupportedError
+from kvsim.message import Message
 from kvsim.planner.reconcile_vllm_memory import reconcile_memory
 from kvsim.planner.reconciliation import Findings, Part, numbers, printed, scaled, whole_number
 from kvsim.planner.vllm_log import (
@@ -182,9 +183,15 @@ def _group_tokens(layout: VllmCacheLayout, num_bytes: int) -> int:
 def _token_note(layout: VllmCacheLayout, log: EngineLog, *, is_many: bool) -> str:
     """In words, why the tokens are what they are."""
     groups = _num_groups(layout)
-    words = [f"blocks of {layout.block_size} tokens take {layout.block_bytes:,} bytes on a rank"]
+    words: list[str] = [
+        Message(
+            "blocks of {tokens} tokens take {size} bytes on a rank",
+            tokens=layout.block_size,
+            size=f"{layout.block_bytes:,}",
+        )
+    ]
     if groups > 1:
-        words.append(f"{groups} groups of layers share the blocks")
+        words.append(Message("{groups} groups of layers share the blocks", groups=groups))
     padding = layout.sequence(layout.block_size).layers
     if any("padding" in layer.kind for layer in padding):
         words.append("narrower groups are padded to the widest")
@@ -192,12 +199,16 @@ def _token_note(layout: VllmCacheLayout, log: EngineLog, *, is_many: bool) -> st
         words.append("one block is the null block, which the printed figure counts")
     copies = {n for n in layout.cache.replicas if n > 1}
     if copies:
-        words.append(f"ranks outnumber the KV heads: each head is kept {max(copies)} times")
+        words.append(
+            Message(
+                "ranks outnumber the KV heads: each head is kept {copies} times", copies=max(copies)
+            )
+        )
     if is_many:
         words.append("the rank with the least memory decides for all")
     if "attention_block_size" in log.measured:
         words.append("blocks are as large as a recurrent state's page")
-    return "; ".join(words)
+    return Message.of_all(words)
 
 
 def _stored(log: EngineLog, facts: VllmFacts, layout: VllmCacheLayout) -> VllmCacheLayout:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from kvsim.analytic.overhead import activation_peak_bytes, cuda_graph_bytes, non_torch_bytes
 from kvsim.engines.vllm import VllmCacheLayout
 from kvsim.errors import KvsimError
+from kvsim.message import Message
 from kvsim.planner.reconciliation import (
     Findings,
     Part,
@@ -79,7 +80,7 @@ def _share(log: EngineLog, device: Interval | None) -> Part | None:
         used = OLD_UTILIZATION
     if device is None or used is None:
         return None
-    name = f"device memory x gpu_memory_utilization={used:g}"
+    name = Message("device memory x gpu_memory_utilization={share}", share=f"{used:g}")
     return Part(name=name, value=scaled(device, used))
 
 
