@@ -50,7 +50,7 @@ def solve(
         >>> deployment = Deployment(model=load_model("qwen3-32b"), accelerator=h100)
         >>> answer = solve(deployment, "max_model_len")
         >>> answer.value, str(answer.binding), answer.beyond.value
-        (37280, 'kv cache memory', 37281)
+        (37792, 'kv cache memory', 37793)
     """
     coefficients = overheads or overhead_model(EngineName.VLLM, deployment.engine.engine_version)
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import cache
 
 from kvsim.analytic.answer_cost import AnswerCost, answer_costs
 from kvsim.analytic.compute import position_flops
@@ -116,6 +117,7 @@ def work_claims(
     model = machine.evaluation.deployment.model
     lengths = [max(1, num_output_tokens // part) for part in (4, 2, 1)]
 
+    @cache
     def doubled() -> tuple[AnswerCost, ...]:
         costs = answer_costs(model, num_prompt_tokens=num_prompt_tokens, lengths=lengths)
         by_length = {cost.num_output_tokens: cost for cost in costs}

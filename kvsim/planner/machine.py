@@ -25,7 +25,7 @@ class Machine:
         """Weights over all ranks; pipeline stages are taken as alike."""
         parallel = self.evaluation.deployment.parallel
         ranks = parallel.tensor_parallel_size * parallel.pipeline_parallel_size
-        return self.evaluation.budget.weights_bytes.best * ranks
+        return self.evaluation.tensor_bytes * ranks
 
     def cache_bytes(
         self, num_tokens: int, *, kv_dtype: DType | None = None, tensor_parallel_size: int = 1

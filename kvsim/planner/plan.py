@@ -38,6 +38,17 @@ class Evaluation:
     not_modeled: tuple[str, ...]
 
     @property
+    def tensor_bytes(self) -> int:
+        """What a step reads of the weights: the tensors on a rank of the heaviest stage.
+
+        What loading takes beside them is not read; all of it is where the user stated one figure.
+        """
+        if not self.weights:
+            return self.budget.weights_bytes.best
+        held = sum(part.num_bytes for part in self.weights)
+        return max(0, held - self.deployment.weights_on_host_bytes)
+
+    @property
     def why(self) -> tuple[StageWhy, ...]:
         """What rounding, padding, copies and the null block each cost, per pipeline stage."""
         return explain_stages(self.layout, max(0, self.budget.kv_cache_bytes.best))
@@ -198,7 +209,7 @@ def _compute(evaluation: Evaluation, *, batch_size: int) -> Compute:
     return compute(
         deployment.model,
         weights=evaluation.weights,
-        weights_bytes=evaluation.budget.weights_bytes.best * ranks,
+        weights_bytes=evaluation.tensor_bytes * ranks,
         num_tokens=evaluation.resolved.max_model_len,
         cache_bytes=evaluation.capacity.request.total_bytes * ranks,
         batch_size=batch_size,

@@ -128,7 +128,7 @@ def ready_replica(
             deployment,
             cache.settings.max_model_len if workload is None else longest_tokens(workload),
             weights=evaluation.weights,
-            rank_weights_bytes=evaluation.budget.weights_bytes.best,
+            rank_weights_bytes=evaluation.tensor_bytes,
             kv_dtype=deployment_cache_dtype(deployment),
             dtype=deployment_dtype(deployment),
             settings=cache.settings,

@@ -141,3 +141,37 @@ def test_the_plan_says_what_was_counted():
     assert (
         "32.0 MiB of rotary tables" in kvsim.plan(deployment).evaluation.budget.weights_bytes.source
     )
+
+
+def test_settings_listed_layer_by_layer_have_a_table_each():
+    """
+    Step-3.5 lists bases and rotated shares: equal entries share a table.
+    """
+    listed = {"rope_theta": [5e6, 1e4], "partial_rotary_factors": [0.5, 1.0]}
+    assert tables(**listed) == [(8192, 128), (8192, 64)]
+    assert tables(rope_theta=[1e4, 1e4]) == [(8192, 128)]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"rope_theta": [5e6]},
+        {"rope_theta": "large"},
+        {"rope_theta": [None, {}]},
+        {"rope_scaling": {"type": "yarn", "factor": -4.0}},
+        {"rope_scaling": {"type": "yarn", "factor": 1e14}},
+        {"position_embedding_type": 7},
+    ],
+)
+def test_a_rotation_of_unknown_form_refuses_no_model(odd):
+    """
+    A cache does not depend on it.
+    """
+    assert tables(**odd) == []
+
+
+def test_no_share_rotates_more_than_the_head():
+    """
+    Whatever the file says.
+    """
+    assert tables(partial_rotary_factor=1e308) == [(8192, 128)]

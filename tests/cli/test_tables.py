@@ -80,7 +80,7 @@ def test_waste_of_a_chat_shows_every_method(shown):
     text, result = shown("waste", "--chat", "--num-requests", "20")
 
     for row in result["reports"][0]["methods"]:
-        line = next(line for line in text.splitlines() if line.startswith(f"  {row['method']} "))
+        line = next(line for line in text.splitlines() if line.startswith(f" {row['method']} "))
         assert f"{row['used']:.1%}" in line
 
 

@@ -4,7 +4,9 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from kvsim.errors import SpecError
 from kvsim.io.hf_config.fields import Fields
+from kvsim.io.limits import MAX_CONFIG_SIZE
 from kvsim.specs.attention import CrossAttention, FullAttention, SharedCache, SlidingWindow
 from kvsim.specs.latent import Indexer, LatentAttention, SlidingLatentAttention
 from kvsim.specs.model import Layer
@@ -35,6 +37,9 @@ Source: vLLM `MRotaryEmbedding`, model_executor/layers/rotary_embedding/mrope.py
 PLAIN_WINDOWS = frozenset(("gemma3", "olmo3"))
 """Families whose windows rotate unscaled where the file has one setting for all layers."""
 
+LISTED = {"rope_theta": "rope_theta", "partial_rotary_factor": "partial_rotary_factors"}
+"""Settings, and the fields that may list them layer by layer."""
+
 LOCAL_BASES = ("rope_local_base_freq", "local_rope_theta", "swa_rope_theta")
 PARTIAL = ("partial_rotary_factor", "rotary_pct")
 SLIDING, FULL = "sliding_attention", "full_attention"
@@ -55,27 +60,47 @@ def rotary_tables(
 ) -> tuple[RotaryTable, ...]:
     """A table for every distinct setting among the layers; none without a rotation.
 
+    None, too, where a rotation is stated in a form that is not known: the tables are small, and
+    a cache does not depend on them.
+
     Source:
         vLLM `get_rope`, model_executor/layers/rotary_embedding, 0.32.0: tables are remembered
         by width, positions and settings, so that layers share them.
     """
-    family = model_type.removesuffix("_text")
+    try:
+        return _tables(f, model_type.removesuffix("_text"), layers)
+    except SpecError:
+        return ()
+
+
+def _tables(f: Fields, family: str, layers: Sequence[Layer]) -> tuple[RotaryTable, ...]:
     positions_by = f.text("position_embedding_type", default="rope")
     learned = family in WITHOUT_ROTARY or positions_by not in ("rope", "rotary")
     if learned or f.flag("alibi") or f.flag("use_alibi"):
         return ()
     tables: dict[object, RotaryTable] = {}
-    rotated = {part for layer in layers for part in _parts(f, layer)}
-    for part in sorted(rotated):
-        settings, base = _settings(f, part, family)
+    rotated = {(part, _own(f, i)) for i, layer in enumerate(layers) for part in _parts(f, layer)}
+    for part, own in sorted(rotated):
+        stated = f.overlaid(dict(own), "")
+        settings, base = _settings(stated, part, family)
         kind = settings.text("rope_type", "type", default="default") if settings else "default"
         table = RotaryTable(
-            num_positions=_positions(f, settings, kind),
-            width=part.head if part.is_latent else _width(f, settings, part.head, kind),
+            num_positions=_positions(stated, settings, kind),
+            width=part.head if part.is_latent else _width(stated, settings, part.head, kind),
             may_be_float32=part.is_latent and kind == "yarn",
         )
         tables[table, kind, base, part.is_indexer] = table
     return tuple(tables.values())
+
+
+def _own(f: Fields, index: int) -> tuple[tuple[str, float], ...]:
+    """What lists of the config state for one layer (Step-3.5)."""
+    lists = ((name, f.raw(listed)) for name, listed in LISTED.items())
+    own = [(name, each[index : index + 1]) for name, each in lists if isinstance(each, list)]
+    if not all(len(one) == 1 and isinstance(one[0], int | float) for _, one in own):
+        msg = f"{', '.join(LISTED.values())} must be numbers, one a layer"
+        raise SpecError(msg)
+    return tuple((name, one[0]) for name, one in own)
 
 
 def _parts(f: Fields, layer: Layer) -> Iterator[_Rotated]:
@@ -118,14 +143,17 @@ def _positions(f: Fields, settings: Fields | None, kind: str) -> int:
     factor = settings.number("factor") or 1.0
     original = settings.size("original_max_position_embeddings")
     original = original or f.size("original_max_position_embeddings")
-    positions = stated
+    positions: float = stated
     if kind in ("longrope", "su"):  # one table for short texts, one for long, in one tensor
         positions = stated + (original or stated)
     elif kind == "yarn":
-        positions = math.ceil((original or stated) * factor)
+        positions = (original or stated) * factor
     elif kind in ("linear", "dynamic"):
-        positions = math.ceil(stated * factor)
-    return positions * (MROPE_POSITIONS if settings.has("mrope_section") else 1)
+        positions = stated * factor
+    if not 1 <= positions <= MAX_CONFIG_SIZE:
+        msg = f"{settings.name_of('factor')}={factor:g} leaves no possible number of positions"
+        raise SpecError(msg)
+    return math.ceil(positions) * (MROPE_POSITIONS if settings.has("mrope_section") else 1)
 
 
 def _width(f: Fields, settings: Fields | None, head: int, kind: str) -> int:
@@ -135,5 +163,5 @@ def _width(f: Fields, settings: Fields | None, head: int, kind: str) -> int:
     own = settings.number(*PARTIAL) if settings is not None else None
     factor = own or f.number(*PARTIAL)
     if factor is not None:
-        return int(head * factor)
+        return int(head * min(max(factor, 0.0), 1.0))
     return f.size("rotary_dim") or head
