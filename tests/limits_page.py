@@ -38,6 +38,8 @@ ROWS = (
     ("/metrics page", "bytes", limits.MAX_METRICS_BYTES, REFUSED),
     ("", "any count", limits.MAX_COUNT, REFUSED),
     ("benchmark result", "bytes", limits.MAX_BENCH_BYTES, REFUSED),
+    ("", "requests", limits.MAX_BENCH_REQUESTS, REFUSED),
+    ("", "any number", limits.MAX_BENCH_NUMBER, REFUSED),
     ("step table", "bytes", limits.MAX_STEP_TABLE_BYTES, REFUSED),
     ("sweep file, scenario file, price list", "bytes", limits.MAX_TOML_BYTES, REFUSED),
     ("calibration file", "bytes", limits.MAX_CALIBRATION_BYTES, REFUSED),

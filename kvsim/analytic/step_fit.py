@@ -168,6 +168,8 @@ def _fit(steps: Floats) -> StepLine:
         for chosen in combinations(range(4), count):
             terms = np.zeros(4)
             scale = columns[:, chosen].max(axis=0)
+            if not scale.all():
+                continue  # nobody took a part of this kind
             solved = np.linalg.lstsq(columns[:, chosen] / scale, wanted, rcond=None)[0]
             terms[list(chosen)] = solved / scale
             error = float(np.sum((columns @ terms - wanted) ** 2))

@@ -5,14 +5,14 @@ Source:
 """
 
 from collections.abc import Mapping
-from math import isfinite
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from kvsim.errors import FileError, SpecError
 from kvsim.io.bounded import parse_json, read_text
-from kvsim.io.limits import MAX_BENCH_BYTES
+from kvsim.io.limits import MAX_BENCH_BYTES, MAX_BENCH_NUMBER, MAX_BENCH_REQUESTS
+from kvsim.io.numbers import finite
 from kvsim.specs.bench import BenchRequest, BenchResult
 
 AT_ONCE = "inf"
@@ -60,7 +60,7 @@ def parse_bench(row: Row, *, name: str = "bench") -> BenchResult:
         model_id=str(row.get("model_id") or "unknown model")[:200],
         backend=str(row.get("backend") or row.get("endpoint_type") or "unknown backend")[:100],
         duration_s=_number(row, "duration", name),
-        num_completed=_whole(row, "completed", name),
+        num_completed=_whole(row, "completed", name, most=MAX_BENCH_REQUESTS),
         total_input_tokens=_whole(row, "total_input_tokens", name),
         total_output_tokens=_whole(row, "total_output_tokens", name),
         rate_per_s=None if rate in (AT_ONCE, None) else _positive(row, "request_rate", name),
@@ -131,11 +131,11 @@ def _seconds(value: object, key: str, name: str) -> float:
 
 def _number(row: Row, key: str, name: str) -> float:
     value = row.get(key)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not isfinite(value) or value < 0:  # type: ignore[arg-type,operator]
-        msg = f"{name}: {key}={str(value)[:40]} must be a number >= 0"
+    number = finite(value)
+    if number is None or not 0 <= number <= MAX_BENCH_NUMBER:
+        msg = f"{name}: {key}={str(value)[:40]} must be a number from 0 to {MAX_BENCH_NUMBER:,}"
         raise SpecError(msg)
-    return float(value)  # type: ignore[arg-type]
+    return number
 
 
 def _positive(row: Row, key: str, name: str) -> float:
@@ -146,10 +146,10 @@ def _positive(row: Row, key: str, name: str) -> float:
     return value
 
 
-def _whole(row: Row, key: str, name: str, least: int = 0) -> int:
+def _whole(row: Row, key: str, name: str, least: int = 0, *, most: int = MAX_BENCH_NUMBER) -> int:
     value = _number(row, key, name)
-    if value != value // 1 or value < least:
-        msg = f"{name}: {key}={value:g} must be a whole number >= {least}"
+    if value != value // 1 or not least <= value <= most:
+        msg = f"{name}: {key}={value:g} must be a whole number from {least} to {most:,}"
         raise SpecError(msg)
     return int(value)
 

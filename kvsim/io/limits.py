@@ -65,6 +65,12 @@ MAX_COUNT = 10**15
 MAX_BENCH_BYTES = 256 * MiB
 """Of a benchmark's result file; one of 10,000 requests of 200 tokens, with details, has 40 MiB."""
 
+MAX_BENCH_REQUESTS = 100_000
+"""Of a benchmark: half an hour at 50 a second."""
+
+MAX_BENCH_NUMBER = 2**40
+"""Any number of it: tokens, requests, seconds since 1970."""
+
 MAX_STEP_TABLE_BYTES = MiB
 """Of a step-time file."""
 

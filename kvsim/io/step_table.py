@@ -7,7 +7,6 @@ A JSON object: `schema_version`, `source`, `num_steps`, `line`, `residuals`, `po
 import json
 from collections.abc import Mapping
 from dataclasses import fields
-from math import isfinite
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +14,7 @@ from typing import Any, TypeVar
 from kvsim.errors import FileError, SpecError
 from kvsim.io.bounded import read_json
 from kvsim.io.limits import MAX_STEP_TABLE_BYTES
+from kvsim.io.numbers import finite
 from kvsim.specs.step_table import Residuals, StepLine, StepPoint, StepTable
 
 SCHEMA_VERSION = 1
@@ -75,8 +75,8 @@ def _values(spec: type[T], row: object, where: str) -> T:
 
 
 def _number(value: object, where: str) -> float:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not isfinite(value) or value < 0:  # type: ignore[arg-type,operator]
+    number = finite(value)
+    if number is None or number < 0:
         msg = f"{where}={str(value)[:40]} must be a number >= 0"
         raise SpecError(msg)
-    return float(value)  # type: ignore[arg-type]
+    return number

@@ -19,7 +19,7 @@ RUNS = {
     "model": "llama-3.1-8b",
     "gpu": "h100",
     "max_model_len": 4096,
-    "num_requests": 100,
+    "num_requests": 20_000,
     "max_num_seqs": [8, 16],
     "seed": [0, 1, 2, 3, 4, 5],
 }

@@ -1,11 +1,11 @@
 """Fields: one JSON object of a config, read by name and alias, checked, and remembered."""
 
-import math
 from collections.abc import Mapping
 from types import MappingProxyType
 
 from kvsim.errors import MissingFieldError, SpecError
 from kvsim.io.limits import MAX_CONFIG_LAYERS, MAX_CONFIG_SIZE
+from kvsim.io.numbers import finite
 from kvsim.message import Message
 
 MAX_SHOWN_BITS = 128
@@ -122,14 +122,11 @@ class Fields:
         value = self.raw(*aliases)
         if value is None:
             return None
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or not math.isfinite(value)
-        ):
+        number = finite(value)
+        if number is None:
             msg = f"{self._stated_name(*aliases)}={show(value)} must be a finite number"
             raise SpecError(msg)
-        return float(value)
+        return number
 
     def flag(self, *aliases: str, default: bool = False) -> bool:
         """A boolean; the default if absent."""
