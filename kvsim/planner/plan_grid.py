@@ -203,7 +203,8 @@ def _fill(grid: PlanGrid, where: tuple[int, int, int], places: Ints, found: Eval
     concurrency = np.where(blocks > 0, best.num_gpu_blocks / counted, 0.0)
     usable = best.num_gpu_blocks - best.reserved_blocks
     replicas = found.deployment.parallel.data_parallel_size
-    per_replica = max(0, usable) // counted
+    starts = Cause.NOT_FREE not in found.fit.causes
+    per_replica = (max(0, usable) if starts else 0) // counted
     figures = {
         "answered": True,
         "kv_cache_bytes": found.budget.kv_cache_bytes.best,

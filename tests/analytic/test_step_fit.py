@@ -174,7 +174,7 @@ def test_a_benchmark_is_a_workload(served, tmp_path, capsys):
         ({"itls": [[0.1]]}, "itls=1 values must be 150, as many as input_lens"),
         ({"start_times": "x"}, "start_times must be a list"),
         ({"request_rate": 0}, "request_rate=0 must be > 0"),
-        ({"max_concurrency": 0.5}, "max_concurrency=0.5 must be a whole number >= 1"),
+        ({"max_concurrency": 0.5}, "max_concurrency=0.5 must be a whole number from 1"),
         ({"ttfts": [float("nan")] * 150}, "ttfts=nan must be a number"),
     ],
 )

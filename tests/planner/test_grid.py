@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import kvsim
@@ -94,6 +94,15 @@ def test_cache_bytes_are_those_of_the_scalar_function(
     ),
     lengths=LENGTHS | st.lists(st.integers(1, 20), min_size=1, max_size=6),
     requests=st.lists(st.integers(1, 500), min_size=1, max_size=3),
+)
+@example(  # the engine does not start: too little memory is free
+    name="llama-2-7b",
+    gpu="Apple M1 Pro 16GB",
+    kv_cache_dtype="auto",
+    degrees=(1, 1, 1),
+    changes={"kv_cache_memory_bytes": 2**33},
+    lengths=[1],
+    requests=[1],
 )
 def test_plans_are_those_of_the_scalar_function(
     *, name, gpu, kv_cache_dtype, degrees, changes, lengths, requests
