@@ -22,11 +22,12 @@ READY = (
 
 
 def pytest_collection_modifyitems(items):
-    """Everything in this folder needs the browser; without one it is skipped, but never in CI."""
+    """All of this folder is slow and needs the browser; without one it is skipped, never in CI."""
     here = Path(__file__).parent
     for item in items:
         if item.path.is_relative_to(here):
             item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.slow)
             if CHROMIUM is None and os.environ.get("CI") != "true":
                 item.add_marker(pytest.mark.skip(reason=HINT))
 

@@ -61,6 +61,7 @@ def test_static_cache_is_allocated_at_once():
         (49, {"cache_implementation": STATIC, "max_cache_len": 48}, "max_cache_len=48"),
         (3, {"cache_implementation": STATIC}, "max_cache_len must be given"),
         (3, {"num_decoded_tokens": 3}, "num_decoded_tokens=3"),
+        (3, {"num_decoded_tokens": -1}, "num_decoded_tokens=-1"),
     ],
 )
 def test_impossible_lengths_are_refused(num_tokens, settings, named):

@@ -75,6 +75,9 @@ def test_degrees_fill_the_devices_they_leave():
     """
     assert Parallelism(pipeline_parallel_size=2).over(8).tensor_parallel_size == 4
     assert Parallelism(tensor_parallel_size=4).over(4).tensor_parallel_size == 4
+    for unfit in (2, 8):
+        with pytest.raises(kvsim.SpecError, match=f"num_gpus={unfit} must be the product"):
+            Parallelism(tensor_parallel_size=4).over(unfit)
 
 
 def test_an_offload_is_stated_in_gib():
