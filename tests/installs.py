@@ -183,8 +183,9 @@ HEAD = """\
 from it without a package index into an empty environment, and uses it in a folder that is no
 checkout: `import kvsim`, `kvsim plan`, `python -m kvsim`, a compiled simulation, a sweep, the
 recorded validation, and what each extra adds. What needs an extra that is missing must exit with 4
-and name it. The versions are the newest that fit together on that day. With `--suite` the tests
-that need neither torch nor a browser run there too.
+and name it. The versions are the newest that fit together on that day, but for what `--with` asked
+for: that is in brackets. With `--suite` the tests that need neither torch nor a browser run there
+too.
 
 Seen on {machine}.
 
@@ -215,9 +216,9 @@ def run_suite(environment):
     return lines[-1], failed
 
 
-def try_one(python, extra, *, wheel, suite):
+def try_one(python, extra, *, wheel, suite, asked):
     """One environment from nothing to its checks."""
-    more = SUITE_EXTRAS if suite else ()
+    more = (*asked, *(SUITE_EXTRAS if suite else ()))
     with tempfile.TemporaryDirectory() as folder:
         house = Path(folder, "wheelhouse")
         gather(python, wheel, extra, house, more=more)
@@ -228,6 +229,7 @@ def try_one(python, extra, *, wheel, suite):
             "date": dt.datetime.now(tz=dt.UTC).date().isoformat(),
             "python": environment.run(environment.python, "-V").stdout.split()[-1],
             "extra": extra,
+            "asked": list(asked),
             "wheelhouse_bytes": num_bytes,
             "versions": environment.versions,
             "num_checks": len(checks),
@@ -243,12 +245,19 @@ def failed(row):
     return [*row["failures"], *row.get("suite_failures", ())]
 
 
+def shown_versions(row):
+    """What was installed there, and in brackets what was asked for in place of the newest."""
+    versions = ", ".join(f"{name} {version}" for name, version in row["versions"].items())
+    asked = ", ".join(row.get("asked", ()))
+    return f"{versions} ({asked})" if asked else versions
+
+
 def page(record):
     """docs/installs.md of a record."""
     rows = [
         f"| {row['date']} | {row['python']} | {row['extra'] or 'none'} "
         f"| {row['wheelhouse_bytes'] / 1e6:.0f} MB | "
-        f"{', '.join(f'{k} {v}' for k, v in row['versions'].items())} | "
+        f"{shown_versions(row)} | "
         f"{row['num_checks'] - len(row['failures'])} of {row['num_checks']} | "
         f"{row.get('suite', 'not run')} |"
         for row in record["rows"]
@@ -262,6 +271,14 @@ def main():
     parser = argparse.ArgumentParser(prog="python -m tests.installs", description=__doc__)
     parser.add_argument("--python", nargs="+", default=[sys.executable], metavar="PATH")
     parser.add_argument("--extra", nargs="+", default=list(EXTRAS), choices=EXTRAS)
+    parser.add_argument(
+        "--with",
+        dest="asked",
+        nargs="+",
+        default=[],
+        metavar="REQUIREMENT",
+        help="in place of the newest: torch==2.13.0 takes the CPU build of an index that has one",
+    )
     parser.add_argument("--suite", action="store_true", help="run the tests there too")
     parser.add_argument("--record", action="store_true", help="add the rows to docs/installs.md")
     args = parser.parse_args()
@@ -270,7 +287,7 @@ def main():
         rows = []
         for python in args.python:
             for extra in args.extra:
-                row = try_one(python, extra, wheel=wheel, suite=args.suite)
+                row = try_one(python, extra, wheel=wheel, suite=args.suite, asked=args.asked)
                 print(json.dumps(row), flush=True)
                 rows.append(row)
     if args.record:
