@@ -15,7 +15,7 @@ from validation.live.device import Cpu
 from validation.live.ladder import TOLERANCE, climb, differing, judges
 from validation.live.predicted import predict
 from validation.live.rung import Outcome, Rung, Status
-from validation.live.subject import from_config
+from validation.live.subject import cache_word, from_config
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "validation/golden/live/transformers.json"
@@ -208,6 +208,32 @@ def test_a_model_that_keeps_no_cache_is_bad_input(tmp_path, capsys):
 
     assert live("--config", str(path), *SMALL) == 2
     assert capsys.readouterr().err == "validation: OpenAIGPTLMHeadModel takes no cache\n"
+
+
+class Before524:
+    def forward(self, input_ids, past_key_values=None):
+        """As transformers 5.23 has it."""
+
+
+class Since524:
+    def forward(self, input_ids, cache=None):
+        """As transformers 5.24 has it."""
+
+
+class Mamba:
+    def forward(self, input_ids, cache_params=None):
+        """As its models have it up to 5.23."""
+
+
+@pytest.mark.parametrize(
+    ("model", "word"),
+    [(Before524(), "past_key_values"), (Since524(), "cache"), (Mamba(), "cache_params")],
+)
+def test_a_cache_is_handed_over_under_the_models_own_word(model, word):
+    """
+    transformers 5.24 renamed the argument; each version's models are measured.
+    """
+    assert cache_word(model) == word
 
 
 def test_a_config_of_a_user_runs(tmp_path, capsys):

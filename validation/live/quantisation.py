@@ -19,7 +19,7 @@ from validation.live import device as devices
 from validation.live.caches import new_cache
 from validation.live.extras import load
 from validation.live.provenance import provenance
-from validation.live.subject import Subject, from_config, from_name
+from validation.live.subject import Subject, cache_word, from_config, from_name
 
 SCHEMA_VERSION = 1
 CONFIG = {
@@ -150,8 +150,9 @@ def predictions(subject: Subject, ids: Any, stored: Format) -> Any:  # noqa: ANN
         return update(round_trip(keys, stored), round_trip(values, stored), *args, **kwargs)
 
     cache.update = stores
+    taken = {cache_word(subject.model): cache}
     with torch.no_grad():
-        logits = subject.model(input_ids=ids, past_key_values=cache, use_cache=True).logits
+        logits = subject.model(input_ids=ids, **taken, use_cache=True).logits
     return torch.log_softmax(logits.float(), dim=-1)
 
 

@@ -18,6 +18,9 @@ MAPPINGS = (
     "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING",
     "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING",
 )
+CACHE_WORDS = ("past_key_values", "cache_params", "cache")
+"""Under what models take and return their cache: transformers before 5.24, Mamba's, since 5.24."""
+
 HELD_APART = "__float__"
 """How a config writes an infinite number that JSON has no word for."""
 
@@ -96,13 +99,13 @@ class Generation:
 
 
 def cache_word(model: Any) -> str:  # noqa: ANN401 - a transformers model
-    """The argument under which a model takes its cache.
+    """The argument under which a model takes its cache, and its output returns it.
 
     Raises:
         UnsupportedError: for a model that takes none: it cannot generate with a cache.
     """
     taken = inspect.signature(type(model).forward).parameters
-    for word in ("past_key_values", "cache_params"):
+    for word in CACHE_WORDS:
         if word in taken:
             return word
     msg = f"{type(model).__name__} takes no cache"

@@ -18,7 +18,7 @@ from validation.live import device as devices
 from validation.live.device import Device
 from validation.live.extras import load
 from validation.live.provenance import provenance
-from validation.live.subject import Subject, from_config, from_name, read_config
+from validation.live.subject import Subject, cache_word, from_config, from_name, read_config
 
 SCHEMA_VERSION = 1
 EXIT_SAME, EXIT_DIFFERENT = 0, 3
@@ -184,14 +184,15 @@ def generate(
     """Tokens, seconds to the first, seconds of the others."""
     torch = load("torch")
     tokens, given, cache = [], ids, None
+    word = cache_word(subject.model)
     stamps = [time.perf_counter()]
     with torch.no_grad():
         for _ in range(length):
             out = subject.model(
-                input_ids=given, past_key_values=cache, use_cache=uses_cache, logits_to_keep=1
+                input_ids=given, **{word: cache}, use_cache=uses_cache, logits_to_keep=1
             )
             token = out.logits[:, -1:].argmax(-1)
-            cache = out.past_key_values if uses_cache else None
+            cache = getattr(out, word) if uses_cache else None
             given = token if uses_cache else torch.cat([given, token], dim=1)
             tokens.append(token)
             if len(tokens) == 1:
