@@ -7,7 +7,7 @@ from kvsim import api
 from kvsim.cli import tables
 from kvsim.cli.flags import add_fields, from_args
 from kvsim.specs.deployment import Deployment
-from kvsim.specs.engine import Vllm
+from kvsim.specs.engine import EngineName, Vllm
 from kvsim.specs.parallel import Parallelism
 from kvsim.units import format_bytes
 
@@ -53,6 +53,8 @@ def run_claims(args: argparse.Namespace) -> Json:
         num_output_tokens=args.num_output_tokens,
     )
     return {
+        "engine": str(EngineName.VLLM),
+        "engine_version": deployment.engine.engine_version,
         "model": deployment.model.name,
         "gpu": deployment.accelerator.name,
         "num_gpus": parallel.num_ranks,

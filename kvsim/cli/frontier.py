@@ -6,6 +6,7 @@ from typing import Any
 from kvsim import api
 from kvsim.cli import tables
 from kvsim.cli.deployments import deployment_from
+from kvsim.specs.engine import EngineName
 from kvsim.units import ceil_div
 
 Json = dict[str, Any]
@@ -29,6 +30,8 @@ def run_frontier(args: argparse.Namespace) -> Json:
     deployment = deployment_from(args)
     edge = api.frontier(deployment, concurrent_requests=args.concurrent_requests)
     return {
+        "engine": str(EngineName.VLLM),
+        "engine_version": deployment.engine.engine_version,
         "model": deployment.model.name,
         "gpu": deployment.accelerator.name,
         "num_gpus": deployment.parallel.num_ranks,

@@ -11,20 +11,26 @@ from kvsim.specs.digest import digest
 
 Json = dict[str, object]
 
-HOW_IT_RUNS = frozenset(("form", "backend", "address", "workers", "resume", "reproducible"))
+HOW_IT_RUNS = frozenset(
+    ("form", "backend", "address", "workers", "resume", "reproducible", "scheduler")
+)
 """Flags that decide where and how a result is computed and shown, never what it is."""
 
 DEFAULT_SEED = 0
 """Of generated requests, where a command's `--seed` is left out."""
 
+SIMULATE = "simulate"
+"""Mode of a sweep whose grid has its seeds."""
+
 
 def provenance(args: argparse.Namespace, result: Mapping[str, object]) -> Json:
     """What to keep beside a result, so that it can be had again.
 
-    Equal digests mean equal results: it covers this version, the command and its flags, the model
-    as it was understood, the bytes of every file that was read, and what the result itself
-    digested (a sweep: the traces that its grid names). A page that was fetched from a running
-    server is covered by its address alone.
+    Equal digests mean equal results; where something is drawn by chance, with one version of numpy,
+    whose generator draws. The digest covers this version, the command and its flags, the model as
+    it was understood, the bytes of every file that was read, and what the result itself digested
+    (a sweep: the traces that its grid names). A page that was fetched from a running server is
+    covered by its address alone.
 
     Args:
         args: what was parsed.
@@ -39,11 +45,19 @@ def provenance(args: argparse.Namespace, result: Mapping[str, object]) -> Json:
         inputs["model"] = api.load_model(args.model)
     if _seed(args) is not None:
         inputs["seed"] = _seed(args)
+    is_drawn = _seed(args) is not None or result.get("mode") == SIMULATE
     return {
         "kvsim_version": __version__,
+        "numpy_version": _numpy_version() if is_drawn else None,
         "seed": _seed(args),
         "inputs_sha256": digest(__version__, inputs, result.get("digest")),
     }
+
+
+def _numpy_version() -> str:
+    from importlib.metadata import version  # noqa: PLC0415 - slow to load
+
+    return version("numpy")
 
 
 def _seed(args: argparse.Namespace) -> int | None:

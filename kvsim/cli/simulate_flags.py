@@ -137,7 +137,7 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--reproducible",
         action="store_true",
-        help="leave the run's own speed out: equal inputs then give equal bytes",
+        help="leave out how fast it ran, and by which scheduler: equal inputs give equal bytes",
     )
     for name in TABLES:
         flag = "--output" if name == TABLES[0] else f"--output-{name}"

@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from kvsim import __version__
@@ -34,9 +35,21 @@ def test_result_says_version_and_seed(capsys):
 
 def test_no_seed_where_nothing_is_by_chance(capsys):
     """
-    A plan has no seed.
+    A plan has no seed, and needs no generator.
     """
-    assert result_of(PLAN, capsys)["provenance"]["seed"] is None
+    whence = result_of(PLAN, capsys)["provenance"]
+
+    assert (whence["seed"], whence["numpy_version"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "argv", [[*SIMULATE, "--num-requests", "5"], [*SWEEP, "--simulate", "--grid=num_requests=5"]]
+)
+def test_what_is_by_chance_names_the_generators_version(argv, capsys):
+    """
+    A seed gives the same numbers on one version of numpy; on another it may not.
+    """
+    assert result_of(argv, capsys)["provenance"]["numpy_version"] == np.__version__
 
 
 def test_seed_that_was_left_out_is_stated(capsys):
@@ -146,15 +159,53 @@ def test_equal_inputs_give_equal_bytes():
     assert len(seen) == 1
 
 
-@pytest.mark.parametrize("mode", [[], ["--simulate", "--grid=num_requests=20"]])
-def test_sweep_is_the_same_on_any_number_of_processes(mode, capsys):
-    """
-    A sweep's JSON says what was found, not who found it.
-    """
-    grid = [*SWEEP, *mode, "--json"]
-    printed = []
-    for workers in ("1", "2"):
-        main([*grid, "--workers", workers])
-        printed.append(capsys.readouterr().out)
+def printed(argv, capsys):
+    main([*argv, "--json"])
+    return capsys.readouterr().out
 
-    assert printed[0] == printed[1]
+
+WORKERS = {
+    "plans": SWEEP,
+    "simulations": [*SWEEP, "--simulate", "--grid=num_requests=20"],
+    "seeds": [*SIMULATE, "--num-requests", "20", "--seeds", "3", "--reproducible"],
+    "search": [
+        *("search", "llama-3.1-8b", "--gpus", "l4,h100", "--workload", "chat", "--rate", "4"),
+        *("--num-requests", "20", "--slo-e2e-s", "60"),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", WORKERS)
+def test_the_bytes_are_the_same_on_any_number_of_processes(name, capsys):
+    """
+    The JSON says what was found, not who found it.
+    """
+    one, two = (printed([*WORKERS[name], "--workers", count], capsys) for count in ("1", "2"))
+
+    assert one == two != ""
+
+
+def test_the_bytes_are_the_same_by_either_scheduler(capsys):
+    """
+    The compiled twin and the reference it is tested against give one result.
+    """
+    argv = [*SIMULATE, "--num-requests", "20", "--reproducible"]
+    seen = {
+        printed([*argv, "--scheduler", name], capsys) for name in ("auto", "compiled", "reference")
+    }
+
+    assert len(seen) == 1
+
+
+def test_the_bytes_of_a_stream_are_the_same_each_time(tmp_path, capsys):
+    """
+    A stream's speed is left out too, where equal bytes are wanted.
+    """
+    trace = tmp_path / "a.csv"
+    trace.write_text(TRACE.format(20))
+    argv = [*SIMULATE, "--no-enable-prefix-caching", "--step-time", "0.1", "--trace", str(trace)]
+    argv += ["--reproducible", "--stream"]
+    first, second = (printed([*argv, str(tmp_path / name)], capsys) for name in ("s", "t"))
+
+    assert first == second
+    assert json.loads(first)["simulated_requests_per_s"] is None

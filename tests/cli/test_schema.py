@@ -99,6 +99,19 @@ def test_json_keeps_its_schema(name, argv, capsys):
     assert list(result)[:2] == ["schema_version", "provenance"]
 
 
+@pytest.mark.parametrize("path", sorted(SCHEMAS.glob("*.schema.json")), ids=lambda p: p.name)
+def test_every_result_says_where_it_comes_from(path):
+    """
+    Version, seed and a digest of the inputs are promised, not only printed.
+    """
+    schema = json.loads(path.read_text())
+    for form in schema.get("oneOf", [schema]):
+        promised = form["properties"]["provenance"]
+
+        assert {"schema_version", "provenance"} <= set(form["required"])
+        assert set(promised["required"]) == set(promised["properties"])
+
+
 def test_every_json_command_has_a_schema():
     """
     A command that prints JSON publishes what it prints.
