@@ -42,6 +42,7 @@ def bars(rows: Sequence[Bar], *, log: bool = False, mark: Mark | None = None) ->
         "text": [row.label for row in shown],
         "textposition": "auto",
         "insidetextanchor": "start",
+        "textangle": 0,
         "insidetextfont": {"size": 13, "color": inks},
         "outsidetextfont": {"size": 13},
         "marker": {"color": [row.color for row in shown]},

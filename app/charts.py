@@ -41,6 +41,7 @@ STYLES = {
 }
 BAR_HEIGHT, ROW_HEIGHT = 130, 64
 NEAR_THE_LEFT = 0.4  # share of the chart: a label there would be cut off on its left
+LABEL_SPAN = 4  # of a number beside its mark on the axis of lengths, as a factor, on a phone
 CHART_HEIGHT = 150  # of axis, legend and the lines' labels
 BEYOND = Style(color=DANGER, pattern="/", hatch="#E58A4D")
 
@@ -297,11 +298,20 @@ def _crossing(length: int, g: Growth, t: Text) -> Figure:
         "x": [length],
         "y": [_in_gib(g.weights_bytes)],
         "text": [f"{length:,}"],
-        "textposition": "bottom right" if length < g.context else "top left",
+        "textposition": _clear_side(length, g),
         "textfont": {"size": 13},
         "marker": {"color": DANGER, "size": 13, "line": {"color": PAPER, "width": 2}},
         "hovertemplate": f"{label}<extra></extra>",
     }
+
+
+def _clear_side(length: int, g: Growth) -> str:
+    """Where a crossing's label meets neither the edges nor the line at the visitor's context."""
+    shortest, longest = g.one.lengths[0], g.one.lengths[-1]
+    if length < LABEL_SPAN * shortest:
+        return "bottom right"
+    is_left = length < g.context or length * LABEL_SPAN > longest
+    return "top left" if is_left else "bottom right"
 
 
 def _upright(length: int) -> Figure:

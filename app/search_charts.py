@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import kvsim
 from app.charts import Figure
 from app.i18n import Text
-from app.text import seconds
+from app.text import between, inert, seconds
 
 FRONT, OTHER = "#0072B2", "#8A949E"
 HEIGHT = 420
@@ -27,11 +27,11 @@ def pareto(result: kvsim.SearchResult, t: Text) -> Figure:
         "data": [
             dots.of(others, name=t("search_others"), color=OTHER, symbol="circle-open"),
             dots.of(front, name=t("search_front"), color=FRONT, symbol="diamond")
-            | {"mode": "lines+markers", "line": {"color": FRONT, "width": 1, "dash": "dot"}},
+            | {"mode": "lines+markers+text", "line": {"color": FRONT, "width": 1, "dash": "dot"}},
         ],
         "layout": {
             "height": HEIGHT,
-            "margin": {"l": 0, "r": 0, "t": 8, "b": 0},
+            "margin": {"l": 0, "r": 8, "t": 24, "b": 0},
             "xaxis": _axis(
                 t(f"axis_{result.goal.cost_name}"), [middle(one, result) for one in able]
             ),
@@ -79,9 +79,12 @@ class _Dots:
             "name": name,
             "x": [middle(one, result) for one in shown],
             "y": [latency_s(one, result) for one in shown],
-            "text": [setup(one) for one in shown],
+            "text": [str(one.candidate.index) for one in shown],
+            "textposition": "top center",
+            "cliponaxis": False,
+            "hovertext": [setup(one) for one in shown],
             "customdata": [[usd(one, result), round(n)] for one, n in told],
-            "hovertemplate": f"%{{text}}<br>%{{customdata[0]}}<br>%{{y:.3g}} s<br>"
+            "hovertemplate": f"%{{hovertext}}<br>%{{customdata[0]}}<br>%{{y:.3g}} s<br>"
             f"%{{customdata[1]:,}} {self.t('tokens_per_s')}<extra></extra>",
             "marker": {
                 "size": sizes,
@@ -106,6 +109,14 @@ def pareto_words(result: kvsim.SearchResult, t: Text) -> str:
         for one in result.members
     ]
     return " ".join([t("search_front_words", count=str(len(said))), *said])
+
+
+def numbered(one: kvsim.Contender) -> str:
+    """The same as Markdown after the candidate's number, by which reasons and the picture call it.
+
+    Numbers are those of the exports.
+    """
+    return f"**{one.candidate.index}** {inert(setup(one))}"
 
 
 def setup(one: kvsim.Contender) -> str:
@@ -133,7 +144,7 @@ def usd(one: kvsim.Contender, result: kvsim.SearchResult) -> str:
     """The ranked cost as its range."""
     digits = 0 if result.goal.cost_name == "usd_per_month" else 3
     low, high = (f"{end:,.{digits}f}" for end in ends(one, result))
-    return f"${low}" if low == high else f"${low} … ${high}"
+    return f"${low}" if low == high else between(f"${low}", f"${high}")
 
 
 def latency_s(one: kvsim.Contender, result: kvsim.SearchResult) -> float:

@@ -40,6 +40,19 @@ def seconds(value: float) -> str:
     return f"{value * 1000:,.1f}{NO_BREAK}ms" if value < 1 else f"{value:,.2f}{NO_BREAK}s"
 
 
+def between(low: str, high: str) -> str:
+    """A range; a unit that both ends have stands once, and a line breaks at most after the dots.
+
+    Example:
+        >>> between("18.0\u00a0ms", "18.1\u00a0ms").replace(NO_BREAK, " ")
+        '18.0 … 18.1 ms'
+    """
+    amount, _, unit = low.partition(NO_BREAK)
+    if unit and high.endswith(NO_BREAK + unit):
+        low = amount
+    return f"{low}{NO_BREAK}… {high}"
+
+
 def signed(value: float, write: Callable[[float], str]) -> str:
     """A difference as that function writes amounts, with its sign.
 

@@ -121,7 +121,11 @@ class Traffic:
             path.write_bytes(trace.content)
             workload = kvsim.read_trace(path, limit=self.num_requests + 1)
         if len(workload) > self.num_requests:
-            source = f"{workload.source}, first {self.num_requests:,} requests"
+            source = kvsim.Message(
+                "{source}, first {requests} requests",
+                source=workload.source,
+                requests=f"{self.num_requests:,}",
+            )
             first = workload.requests[: self.num_requests]
             workload = replace(workload, requests=first, source=source)
         return workload if self.pace_per_s is None else workload.at_rate(self.pace_per_s)

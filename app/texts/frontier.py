@@ -57,7 +57,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "最小的显存使用比例。",
     ),
     "question_num_gpu_blocks": ("The fewest blocks.", "最少的缓存块数。"),
-    "question_answer": ("**{value}**", "**{value}**"),
+    "question_answer": ("**{target} = {value}**", "**{target} = {value}**"),
     "question_binding": ("What binds: **{binding}**.", "限制因素是**{binding}**。"),
     "binding_cache": ("cache memory", "缓存显存"),
     "binding_weights": ("weights and overheads", "权重与开销"),

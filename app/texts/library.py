@@ -3,6 +3,7 @@
 # ruff: noqa: RUF001 - Chinese has commas, colons and brackets of its own
 
 from app.texts.library_log import LOG_SENTENCES
+from app.texts.library_sources import SOURCES
 
 CHINESE: dict[str, str] = {
     "{first}; {rest}": "{first}；{rest}",
@@ -34,7 +35,7 @@ CHINESE: dict[str, str] = {
         "tensor_parallel_size={ranks} 必须能整除 {mechanism} 的 {value} 个头或通道"
     ),
     "{kind}: its layout in {engine} is not known": "{kind}：它在 {engine} 中的布局未知",
-    "{engine}: what it takes beside weights and cache is not known": (
+    "what {engine} takes beside weights and cache is not known": (
         "{engine} 在权重与缓存之外占用多少显存，尚无依据"
     ),
     "mem_fraction_static must be given: its default depends on the vision tower": (
@@ -111,29 +112,6 @@ CHINESE: dict[str, str] = {
     "activation peak": "激活峰值",
     "outside torch": "torch 之外",
     "CUDA graphs": "CUDA graph",
-    # sources
-    "difference of its parts": "各部分之差",
-    "sum of its parts": "各部分之和",
-    "tensors on this device": "该设备上的张量",
-    "total that torch was seen to report": "实测 torch 报告的总量",
-    "total x gpu_memory_utilization={share}": "总量 × gpu_memory_utilization={share}",
-    "start-up logs of vLLM 0.21 and later": "vLLM 0.21 及更新版本的启动日志",
-    "logits in bf16 and float32; two logs of 2026 show 1.1 and 1.2 copies": (
-        "bf16 与 float32 的 logits；2026 年的两份日志显示为 1.1 与 1.2 份"
-    ),
-    "multimodal rows; 36 GiB where the encoder is profiled at full size": (
-        "多模态行；编码器按最大尺寸试运行时为 36 GiB"
-    ),
-    "parameters in {format}; {source}": "{format} 格式的参数；{source}",
-    "10 logs of unquantised text-only models": "10 份未量化纯文本模型的日志",
-    "roofline of {device}, not calibrated: a lower bound": "{device} 的 roofline，未校准：为下界",
-    "roofline of {device} at {shares}, as measured by the user": (
-        "{device} 的 roofline，按用户实测的 {shares}"
-    ),
-    "rooflines of the devices, not calibrated: lower bounds": "各设备的 roofline，未校准：为下界",
-    "rooflines of the devices at {shares}, as measured by the user": (
-        "各设备的 roofline，按用户实测的 {shares}"
-    ),
     # what is left out
     "weights of the {tower}": "{tower} 的权重",
     "compute buffers: llama.cpp measures them on its worst-case graph": (
@@ -175,6 +153,16 @@ CHINESE: dict[str, str] = {
     "steps of replicas that wait for each other: experts are shared between them": (
         "副本之间相互等待的步骤：它们共享专家"
     ),
+    # what became of a search's candidates
+    "candidate {index} is better than this one can be": "候选 {index} 优于它所能达到的最好结果",
+    "candidate {index} is as good in all and better in something": (
+        "候选 {index} 各项都不差，且至少一项更好"
+    ),
+    "none is as good in all and better in something": "没有候选各项都不差且至少一项更好",
+    "at most {most} of the requests can keep the limits, {asked} must, even if each is alone": (
+        "即使逐个单独处理，也至多有 {most} 的请求能满足限制，而要求为 {asked}"
+    ),
+    "the search was stopped before": "搜索在处理它之前已停止",
     # notes of a search and of retention
     "another rate stretches all gaps alike, those between a conversation's turns too": (
         "改变速率会同等拉伸所有间隔，对话各轮之间的间隔也不例外"
@@ -208,4 +196,5 @@ CHINESE: dict[str, str] = {
     "a rank holds a part of the layers or tokens": "每个 rank 只持有一部分层或 token",
     "not one request of max_model_len fits": "连一个 max_model_len 的请求也放不下",
     **LOG_SENTENCES,
+    **SOURCES,
 }

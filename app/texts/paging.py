@@ -14,7 +14,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "同一批请求还用同样大小、为每个请求预留一整段的显存处理一遍。",
     ),
     "paging_more": ("Lengths, arrivals and seed", "长度、到达与随机种子"),
-    "label_reservation": ("Reserved beside it", "右侧的预留方式"),
+    "label_reservation": ("Reserved beside it", "对照的预留方式"),
     "help_reservation": (
         "What a request reserves without paging. `static` and `orca-max`: the longest length, in "
         "partitions or from buddies; `orca-pow2`: the answer's length as the next power of two; "

@@ -108,8 +108,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     # results
     "search_none": ("No candidate keeps the goal", "没有候选能达到目标"),
     "search_cheapest": (
-        "The cheapest that keeps the goal: **{setup}**",
-        "达到目标的最便宜方案为 **{setup}**",
+        "The cheapest that keeps the goal: candidate {setup}",
+        "达到目标的最便宜方案：候选 {setup}",
     ),
     "axis_usd_per_month": ("USD per month", "每月美元"),
     "axis_usd_per_million_tokens": ("USD per million tokens", "每百万 token 美元"),
@@ -131,9 +131,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         "费用与延迟（未校准）",
     ),
     "search_chart_about": (
-        "Larger marks have more throughput. Whoever is on the front is beaten by nobody in cost, "
-        "throughput and latency at once. Step times: {source}.",
-        "标记越大吞吐越高。前沿上的方案在费用、吞吐与延迟上不会同时被他者超越。步时：{source}。",
+        "Numbers are those of the candidates below; larger marks have more throughput. Whoever is "
+        "on the front is beaten by nobody in cost, throughput and latency at once. Step times: "
+        "{source}.",
+        "数字为下表中候选的编号；标记越大吞吐越高。前沿上的方案在费用、吞吐与延迟上"
+        "不会同时被他者超越。步时：{source}。",
     ),
     "search_front": ("front", "前沿"),
     "search_others": ("beaten by another", "被他者超越"),
@@ -148,9 +150,9 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "search_front_table": ("The front as a table", "前沿（表格）"),
     "search_everyone": ("All {count} candidates", "全部 {count} 个候选"),
-    "column_setup": ("of each replica", "每个副本"),
+    "column_setup": ("candidate: devices, weights, cache", "候选：设备、权重、缓存"),
     "column_replicas": ("replicas", "副本"),
-    "column_capacity": ("requests per s", "每秒请求数"),
+    "column_capacity": ("requests per second", "每秒请求数"),
     "column_e2e": ("to last token", "末 token"),
     "column_outcome": ("outcome", "结果"),
     "column_reason": ("why", "原因"),

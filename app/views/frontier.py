@@ -119,7 +119,9 @@ def _question(asked: Scenario, t: Text) -> None:
         return
     value = solution.value
     shown = f"{value:,}" if isinstance(value, int) else inert(str(value))
-    st.success(t("question_answer", value=shown), icon=":material/check_circle:")
+    st.success(
+        t("question_answer", target=inert(target), value=shown), icon=":material/check_circle:"
+    )
     st.markdown(t("question_binding", binding=t(f"binding_{solution.binding.name.lower()}")))
     st.caption(said(solution.reason, t))
     if solution.command is not None:

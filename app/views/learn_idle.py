@@ -9,7 +9,7 @@ from app import bars, forms, scenario
 from app.i18n import Text
 from app.said import said
 from app.scenario import Scenario
-from app.text import gib, inert, seconds, table
+from app.text import between, gib, seconds, table
 from app.views.bar_view import draw
 
 WORKLOAD, NUM_REQUESTS = "chat", 200
@@ -99,4 +99,4 @@ def _windows(study: kvsim.RetentionStudy, t: Text) -> None:
 def _month(row: kvsim.RetentionWindow) -> str:
     """The device's share, which alone has a price here."""
     cost = row.usd_per_month["gpu"]
-    return "" if cost is None else inert(f"{cost[0]:,.0f} … {cost[1]:,.0f}")
+    return "" if cost is None else between(*(f"{end:,.0f}" for end in cost))

@@ -147,4 +147,6 @@ def bits(plan: kvsim.Plan, measured: kvsim.Lessons, t: Text) -> None:
     st.markdown(
         t("bits_said", int8=agreement["int8"], int4=agreement["int4"], int2=agreement["int2"])
     )
-    st.caption(t("measured_source", model=measured.formats_model, source=measured.formats_source))
+    st.caption(
+        t("measured_source", model=said(measured.formats_model, t), source=measured.formats_source)
+    )

@@ -8,6 +8,7 @@ import streamlit as st
 import kvsim
 from app import bars, learn_charts
 from app.i18n import Text
+from app.said import said
 from app.scenario import STEP
 from app.text import flops, seconds, size, table
 from app.views.bar_view import draw
@@ -168,7 +169,9 @@ def answer(costs: Sequence[kvsim.AnswerCost], measured: kvsim.Lessons, t: Text) 
             uncached=f"{measured.uncached_exponent:.2f}",
         )
     )
-    st.caption(t("measured_source", model=measured.answers_model, source=measured.answers_source))
+    st.caption(
+        t("measured_source", model=said(measured.answers_model, t), source=measured.answers_source)
+    )
     rows = [
         (
             t("curve_cached" if row.uses_cache else "curve_uncached"),

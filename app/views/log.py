@@ -11,7 +11,7 @@ from app.example_log import EXAMPLE
 from app.i18n import Text
 from app.said import said, words_of
 from app.scenario import AUTO, MAX_LOG_BYTES, Scenario
-from app.text import gib, table
+from app.text import between, gib, inert, table
 
 LOG, UPLOAD = "log_text", "log_upload"
 STARTED, CUT = "started", "incomplete"
@@ -105,10 +105,16 @@ def _advice(explained: kvsim.ExplainedLog, t: Text) -> None:
     if not explained.advice:
         return
     st.subheader(t("log_advice"), anchor=False)
-    for each in explained.advice:
-        knob, change = (words_of(words, t) for words in (each.knob, each.change))
-        st.code(f"{knob}: {change}", language=None, wrap_lines=True)
-        st.markdown(said(each.why, t))
+    lines = [
+        t(
+            "log_advised",
+            knob=inert(words_of(each.knob, t)),
+            change=inert(words_of(each.change, t)),
+            why=said(each.why, t),
+        )
+        for each in explained.advice
+    ]
+    st.markdown("\n".join(lines))
 
 
 def _checks(explained: kvsim.ExplainedLog, t: Text) -> None:
@@ -116,9 +122,10 @@ def _checks(explained: kvsim.ExplainedLog, t: Text) -> None:
         return
     st.subheader(t("log_checks"), anchor=False)
     st.markdown(t("log_checks_about"))
-    for check in explained.checks:
+    memory_first = sorted(explained.checks, key=lambda check: check.unit != "bytes")
+    for check in memory_first:
         verdict = t("log_explained" if check.is_explained else "log_unexplained")
-        st.markdown(f"**{said(check.name, t)}**: {verdict}")
+        st.markdown(t("log_check", name=said(check.name, t), verdict=verdict))
         whole, *parts = (
             (said(part.name, t), *_cells(part.value, check.unit), _source(part.value, t))
             for part in (check.whole, *check.parts)
@@ -133,8 +140,8 @@ def _checks(explained: kvsim.ExplainedLog, t: Text) -> None:
 def _cells(value: kvsim.Interval, unit: str) -> tuple[str, str]:
     """The likely value, and the range that it lies in where there is one."""
     shown = gib if unit == "bytes" else "{:,}".format
-    spread = "" if value.low == value.high else f"{shown(value.low)} … {shown(value.high)}"
-    return shown(value.best), spread
+    ends = "" if value.low == value.high else between(shown(value.low), shown(value.high))
+    return shown(value.best), ends
 
 
 def _source(value: kvsim.Interval, t: Text) -> str:

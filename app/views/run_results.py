@@ -10,7 +10,7 @@ from app import run_charts, run_files
 from app.i18n import Text
 from app.job import MOST_EVENTS, Json, Result
 from app.said import said
-from app.text import inert, seconds, size, table
+from app.text import between, seconds, size, table
 from app.views.plan import CHART
 
 LATENCIES = ("ttft_s", "queue_s", "tpot_s", "itl_s", "e2e_s")
@@ -50,7 +50,7 @@ def _summary(result: Result, t: Text) -> None:
         st.warning(words, icon=":material/warning:")
     else:
         st.success(t("run_done", **counts), icon=":material/check_circle:")
-    st.caption(t("run_source", source=inert(figures["workload"])))
+    st.caption(t("run_source", source=said(figures["workload"], t)))
     served = t("of_all", total=f"{done.num_requests:,}")
     pool = t("of_all", total=f"{done.num_gpu_blocks:,}")
     again = t("tokens_again", tokens=f"{figures['recomputed_tokens']:,}")
@@ -147,7 +147,7 @@ def _latency_rows(name: str, result: Result, t: Text) -> list[tuple[str, ...]]:
         (f"**{label}**", *(seconds(cell.mean) for cell in cells)),
         (
             t("row_interval", confidence=f"{result.spread.confidence:.0%}"),
-            *(f"{seconds(cell.low)} … {seconds(cell.high)}" for cell in cells),
+            *(between(seconds(cell.low), seconds(cell.high)) for cell in cells),
         ),
     ]
 

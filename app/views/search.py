@@ -140,7 +140,7 @@ def _best(result: kvsim.SearchResult, t: Text) -> None:
     replicas = shown["replicas"]
     per_replica = shown["gpus_per_replica"]
     st.success(
-        t("search_cheapest", setup=inert(search_charts.setup(best))), icon=":material/check_circle:"
+        t("search_cheapest", setup=search_charts.numbered(best)), icon=":material/check_circle:"
     )
     spare = result.goal.spare
     figures = {
@@ -186,7 +186,7 @@ def _front(result: kvsim.SearchResult, t: Text) -> None:
     header += [t("column_capacity"), t("tokens_per_s"), t("column_e2e")]
     rows = [
         (
-            inert(search_charts.setup(one)),
+            search_charts.numbered(one),
             ""
             if one.found is None or one.found["replicas"] is None
             else str(one.found["replicas"]),
@@ -206,7 +206,7 @@ def _everyone(result: kvsim.SearchResult, t: Text) -> None:
     contenders = result.contenders.values()
     rows = [
         (
-            inert(search_charts.setup(one)),
+            search_charts.numbered(one),
             t(f"search_outcome_{_name(one)}"),
             said(one.candidate.reason or "", t),
         )

@@ -28,7 +28,7 @@ def show(claims: Sequence[kvsim.Claim], measured: kvsim.Lessons, t: Text) -> Non
         with st.container(border=True, gap="xsmall"):
             st.markdown(f"**{t(f'claim_{key}')}** {badge(claim, t)}")
             st.markdown(claim_words(claim, t))
-    st.caption(t("tutorial_scores", source=measured.heads.source))
+    st.caption(t("tutorial_scores", source=said(measured.heads.source, t)))
 
 
 def badge(claim: kvsim.Claim, t: Text) -> str:

@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from kvsim.analytic.weights import group_format, rank_share, stage_count
 from kvsim.dtypes import FP32, DType
+from kvsim.message import Message
 from kvsim.specs.model import ModelSpec, Quantization, Shard, WeightGroup
 from kvsim.specs.overheads import Interval, exact
 from kvsim.specs.parallel import Parallelism
@@ -69,7 +70,8 @@ def rotary_bytes(model: ModelSpec, dtype: DType) -> Interval:
     best = sum(
         (FP32 if t.may_be_float32 else dtype).nbytes(t.num_positions * t.width) for t in tables
     )
-    return Interval(min(low, best), best, best, f"{best / MiB:.1f} MiB of rotary tables")
+    source = Message("{size} of rotary tables", size=f"{best / MiB:.1f} MiB")
+    return Interval(min(low, best), best, best, source)
 
 
 @lru_cache(maxsize=256)

@@ -64,7 +64,7 @@ def _loaded_bytes(size: int, fmt: str, model: OverheadModel, beside: Interval | 
     )
     source = extra.source
     if beside is not None:
-        loaded, source = loaded + beside, f"{beside.source}; {extra.source}"
+        loaded, source = loaded + beside, Message.of_all((beside.source, extra.source))
     return replace(
         loaded, source=Message("parameters in {format}; {source}", format=fmt, source=source)
     )

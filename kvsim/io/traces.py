@@ -19,6 +19,7 @@ from kvsim.io.trace_rows import (
     own_row,
     plain_name,
 )
+from kvsim.message import Message
 from kvsim.specs.workload import Request, Workload
 
 PARQUET_BATCH_ROWS = 65_536
@@ -211,9 +212,9 @@ def read_trace(
     """
     reader = TraceReader(path=Path(path), skip_bad=skip_bad)
     requests = tuple(_first(reader.requests(), limit, on_progress))
-    source = f"{reader.path.name}, {reader.format_name} format"
+    source = Message("{name}, {format} format", name=reader.path.name, format=reader.format_name)
     if reader.num_bad:
-        source += f", {reader.num_bad} bad lines left out"
+        source = Message("{source}, {bad} bad lines left out", source=source, bad=reader.num_bad)
     return Workload(requests=requests, name=reader.path.name, source=source)
 
 

@@ -87,7 +87,7 @@ def memory_of(
         UnsupportedError: where the rule is not known.
     """
     if name not in MEMORIES:
-        msg = Message("{engine}: what it takes beside weights and cache is not known", engine=name)
+        msg = Message("what {engine} takes beside weights and cache is not known", engine=name)
         raise UnsupportedError(msg)
     return MEMORIES[name](deployment, layout, facts, num_tokens)
 
@@ -171,7 +171,7 @@ def reserve_of(facts: Facts, name: EngineName) -> EngineReserve:
         UnsupportedError: where that is not known.
     """
     if name not in facts.reserves:
-        msg = Message("{engine}: what it takes beside weights and cache is not known", engine=name)
+        msg = Message("what {engine} takes beside weights and cache is not known", engine=name)
         raise UnsupportedError(msg)
     return facts.reserves[name]
 
@@ -198,7 +198,7 @@ def _vllm(deployment: Deployment, layout: Layout, facts: Facts, num_tokens: int)
         low=Held(held.low.kv_cache_tokens, held.low.max_requests),
         best=Held(held.best.kv_cache_tokens, held.best.max_requests),
         high=Held(held.high.kv_cache_tokens, held.high.max_requests),
-        refusal=None if told.fit.verdict.fits else "; ".join(told.fit.reasons),
+        refusal=None if told.fit.verdict.fits else Message.of_all(told.fit.reasons),
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from kvsim.message import Message
 from kvsim.planner.search_candidate import Candidate, SearchGoal, SearchOutcome, ranked_cost
 from kvsim.planner.search_front import Objectives, dominator, front, throughput_level
 from kvsim.planner.search_rows import Found, cells_of, number
@@ -116,8 +117,12 @@ class Search:
         for index in self.open:
             bounds = self.candidates[index].bounds
             if bounds is not None and bounds.most_share < limits.slo_share:
-                reason = f"at most {bounds.most_share:.2%} of the requests can keep the limits, "
-                reason += f"{limits.slo_share:.2%} must, even if each is alone"
+                reason = Message(
+                    "at most {most} of the requests can keep the limits, {asked} must, even if "
+                    "each is alone",
+                    most=f"{bounds.most_share:.2%}",
+                    asked=f"{limits.slo_share:.2%}",
+                )
                 self._settle(index, SearchOutcome.TOO_SLOW, reason)
 
     def _promising(self, waiting: Sequence[int]) -> list[int]:
@@ -131,7 +136,7 @@ class Search:
                 continue
             winner = dominator(self.best_case(index), self.objectives)
             if winner is not None:
-                reason = f"candidate {winner} is better than this one can be"
+                reason = Message("candidate {index} is better than this one can be", index=winner)
                 self._settle(index, SearchOutcome.OVERTAKEN, reason)
 
     def _nearest(self) -> list[int]:
@@ -153,7 +158,9 @@ class Search:
                     index, SearchOutcome.FRONT, "none is as good in all and better in something"
                 )
             else:
-                reason = f"candidate {winner} is as good in all and better in something"
+                reason = Message(
+                    "candidate {index} is as good in all and better in something", index=winner
+                )
                 self._settle(index, SearchOutcome.DOMINATED, reason)
         for index in self.open:
             self._settle(index, SearchOutcome.NOT_REACHED, "the search was stopped before")

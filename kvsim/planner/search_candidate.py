@@ -209,6 +209,6 @@ def unfit(index: int, settings: Mapping[str, object], evaluation: Evaluation) ->
         settings=settings,
         deployment=evaluation.deployment,
         outcome=SearchOutcome.DOES_NOT_FIT,
-        reason="; ".join(evaluation.fit.reasons),
+        reason=Message.of_all(evaluation.fit.reasons),
         missing_bytes=evaluation.fit.missing_bytes,
     )

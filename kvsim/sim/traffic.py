@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kvsim.errors import SpecError
+from kvsim.message import Message
 from kvsim.sim.closed_loop import closed_loop, settled_s
 from kvsim.sim.lengths import sample_lengths
 from kvsim.specs.attention import check_positive
@@ -50,8 +51,12 @@ def generate(traffic: Traffic, generator: np.random.Generator, *, num_requests: 
     return Workload(
         requests=tuple(requests[:num_requests]),
         name=traffic.name,
-        source=f"{traffic.name}: {num_requests} generated requests, "
-        f"{traffic.arrivals.process} arrivals",
+        source=Message(
+            "{name}: {requests} generated requests, {process} arrivals",
+            name=traffic.name,
+            requests=num_requests,
+            process=traffic.arrivals.process,
+        ),
     )
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from kvsim.message import Message
 from kvsim.specs.bench import BenchResult
 from kvsim.specs.workload import PoissonTraffic, Request, Workload
 
@@ -29,10 +30,14 @@ def poisson_workload(traffic: PoissonTraffic, generator: np.random.Generator) ->
         Request(arrival_s=float(arrival), num_prompt_tokens=int(p), num_output_tokens=int(o))
         for arrival, p, o in zip(arrivals, prompts, outputs, strict=True)
     )
-    rate = "at once" if traffic.rate_per_s is None else f"{traffic.rate_per_s:g} per s"
-    return Workload(
-        requests=tuple(requests), name="poisson", source=f"{n} generated requests, {rate}"
-    )
+    source = Message("{requests} generated requests, {rate}", requests=n, rate=_rate(traffic))
+    return Workload(requests=tuple(requests), name="poisson", source=source)
+
+
+def _rate(traffic: PoissonTraffic) -> Message:
+    if traffic.rate_per_s is None:
+        return Message("at once")
+    return Message("{rate} per s", rate=f"{traffic.rate_per_s:g}")
 
 
 def bench_workload(result: BenchResult, generator: np.random.Generator) -> Workload:

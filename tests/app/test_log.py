@@ -7,7 +7,7 @@ from app.example_log import EXAMPLE
 from app.i18n import Text
 from app.said import words_of
 from app.scenario import MAX_LOG_BYTES
-from app.text import gib
+from app.text import gib, inert
 from app.views import log
 
 UNKNOWN_MODEL = EXAMPLE.replace("meta-llama/Llama-3.1-8B-Instruct", "acme/<b>x</b>")
@@ -51,11 +51,11 @@ def test_the_example_is_explained(open_page, lang):
     for part in (memory.whole, *memory.parts):
         assert any(gib(part.value.best) in shown for shown in tables)
     page = Text(lang)
-    advised = [
-        f"{words_of(each.knob, page)}: {words_of(each.change, page)}" for each in explained.advice
-    ]
-    assert advised
-    assert [code.value for code in app.code] == advised
+    (advised,) = (text.value for text in app.markdown if text.value.startswith("- "))
+    assert len(explained.advice) == advised.count("\n") + 1
+    for each in explained.advice:
+        for words in (each.knob, each.change, each.why):
+            assert inert(words_of(words, page)) in advised
     assert app.warning[0].value in ("The engine refused to start.", "引擎拒绝启动。")
 
 

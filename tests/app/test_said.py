@@ -2,6 +2,7 @@
 
 import ast
 import pickle
+import re
 from dataclasses import replace
 from pathlib import Path
 from string import Formatter
@@ -47,6 +48,16 @@ def test_every_template_has_a_translation():
 def test_a_translation_names_the_same_values(english):
     """A number that is lost in translation is lost to the reader."""
     assert placeholders(english) == placeholders(CHINESE[english])
+
+
+def test_the_sources_in_the_data_files_have_a_translation():
+    """Table, caption and tooltip quote where a figure comes from."""
+    written = (LIBRARY / "io/data/overheads.toml").read_text("utf-8")
+    lessons = kvsim.lessons()
+    models = {lessons.answers_model, lessons.formats_model, lessons.heads.source}
+    sources = set(re.findall(r'source = "(.+?)"', written))
+    assert sources
+    assert not (models | sources) - CHINESE.keys()
 
 
 def str_of(scenario):

@@ -76,7 +76,7 @@ def test_a_search_shows_the_cheapest_and_the_front(open_page, lang):
     values = [metric.value for metric in app.metric]
     assert search_charts.usd(found.result.members[0], found.result) in values
     (chart,) = app.get("plotly_chart")
-    assert json.loads(chart.proto.spec)["data"][1]["text"] == [
+    assert json.loads(chart.proto.spec)["data"][1]["hovertext"] == [
         search_charts.setup(one) for one in found.result.members
     ]
     label = {"en": "uncalibrated", "zh": "未校准"}[lang]

@@ -11,7 +11,7 @@ from app.desk import desk
 from app.i18n import Text
 from app.job import Goals, Job, do
 from app.scenario import FIELDS, of
-from app.text import seconds, signed
+from app.text import between, seconds, signed
 from app.views.simulate import TICKETS
 from tests.app.asked import traffic
 
@@ -80,7 +80,7 @@ def test_a_run_shows_its_figures(open_page):
     for name in ("ttft_s.p50", "tpot_s.p99", "itl_s.p90", "e2e_s.mean"):
         figure = spread.figures[name]
         assert seconds(figure.mean) in table
-        assert f"{seconds(figure.low)} … {seconds(figure.high)}" in table
+        assert between(seconds(figure.low), seconds(figure.high)) in table
 
 
 def test_one_run_has_no_interval(open_page):
