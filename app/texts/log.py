@@ -48,7 +48,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "log_asks": ("Choose above to check more: {ask}", "在上方选择后可以核对更多：{ask}"),
     # what makes it up
     "log_advice": ("What to change", "如何调整"),
-    "log_advised": ("- **{knob}** {change} · {why}", "- **{knob}** {change} · {why}"),
+    "log_advised": ("- **{knob}**: {change} · {why}", "- **{knob}**：{change} · {why}"),
     "log_check": ("**{name}**: {verdict}", "**{name}**：{verdict}"),
     "log_checks": ("What the figures are made of", "各数字的构成"),
     "log_checks_about": (

@@ -133,8 +133,9 @@ TEXTS: dict[str, tuple[str, str]] = {
     "part_used": ("holds tokens", "存有 token"),
     "part_reserved": ("for tokens to come", "留给后续 token"),
     "part_internal": ("never used", "永不使用"),
-    "part_external": ("unusable though others wait", "有人等待却用不上"),
-    "part_free": ("free, nobody waits", "空闲且无人等待"),
+    # a zero-width space: where a header may be broken
+    "part_external": ("unusable though others wait", "有人等待\u200b却用不上"),
+    "part_free": ("free, nobody waits", "空闲且\u200b无人等待"),
     "column_method": ("method", "方式"),
     "column_running": ("running", "平均运行"),
     "download_frames": ("Frames as JSON", "下载各帧（JSON）"),
