@@ -10,7 +10,7 @@ from typing import Any
 
 import kvsim
 from validation.accuracy import GOLDEN
-from validation.live.provenance import REQUIRED
+from validation.live.provenance import REQUIRED, SCHEMA_VERSION
 
 LIVE = GOLDEN / "live"
 KINDS = {
@@ -79,6 +79,8 @@ def problem_of(record: object) -> str | None:
     """What is wrong with a record; None if nothing is."""
     if not isinstance(record, Mapping):
         return "not an object"
+    if record.get("schema_version") != SCHEMA_VERSION:
+        return f"schema_version={record.get('schema_version')} must be {SCHEMA_VERSION}"
     kind = record.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
         return f"kind={kind} must be one of {', '.join(KINDS)}"

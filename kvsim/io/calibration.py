@@ -15,6 +15,7 @@ from typing import Any
 from kvsim.errors import FileError, SpecError
 from kvsim.io.bounded import read_json
 from kvsim.io.limits import MAX_CALIBRATION_BYTES
+from kvsim.io.versions import VERSION, check_version
 from kvsim.specs.calibration import Calibration
 from kvsim.specs.overheads import Interval, Overheads, exact
 
@@ -22,7 +23,7 @@ SCHEMA_VERSION = 1
 LARGEST_BYTES = 2**60
 FIGURES = tuple(f.name for f in fields(Overheads))
 DEGREES = ("tensor_parallel_size", "pipeline_parallel_size")
-KEYS = {"schema_version", "provenance", "measured", *DEGREES}
+KEYS = {VERSION, "provenance", "measured", *DEGREES}
 ENDS = ("low", "best", "high")
 
 
@@ -39,9 +40,7 @@ def read_calibration(path: str | PathLike[str]) -> Calibration:
 
 def parse_calibration(content: object, *, name: str = "calibration") -> Calibration:
     """The calibration that a decoded JSON object describes; `name` is the file's, for errors."""
-    if not isinstance(content, dict) or content.get("schema_version") != SCHEMA_VERSION:
-        msg = f"{name}: must be an object with schema_version {SCHEMA_VERSION}"
-        raise FileError(msg)
+    content = check_version(content, SCHEMA_VERSION, name=name)
     if unknown := sorted(set(content) - KEYS):
         msg = f"{name}: {unknown[0][:40]!r} must be one of {', '.join(sorted(KEYS))}"
         raise SpecError(msg)
@@ -78,7 +77,7 @@ def calibration_dict(calibration: Calibration) -> Mapping[str, object]:
     """The calibration as the plain values of its file."""
     degrees = {key: getattr(calibration, key) for key in DEGREES}
     return {
-        "schema_version": SCHEMA_VERSION,
+        VERSION: SCHEMA_VERSION,
         "provenance": dict(calibration.provenance),
         "measured": {k: _plain(getattr(calibration.overheads, k)) for k in calibration.measured},
         **{key: value for key, value in degrees.items() if value is not None},

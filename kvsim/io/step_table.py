@@ -15,6 +15,7 @@ from kvsim.errors import FileError, SpecError
 from kvsim.io.bounded import read_json
 from kvsim.io.limits import MAX_STEP_TABLE_BYTES
 from kvsim.io.numbers import finite
+from kvsim.io.versions import VERSION, check_version
 from kvsim.specs.step_table import Residuals, StepLine, StepPoint, StepTable
 
 SCHEMA_VERSION = 1
@@ -28,7 +29,7 @@ def write_step_table(table: StepTable, path: str | PathLike[str]) -> None:
     Raises:
         FileError: if it cannot be written.
     """
-    text = json.dumps({"schema_version": SCHEMA_VERSION, **table.as_dict()}, indent=1)
+    text = json.dumps({VERSION: SCHEMA_VERSION, **table.as_dict()}, indent=1)
     try:
         Path(path).write_text(text + "\n", "utf-8")
     except OSError as error:
@@ -44,10 +45,8 @@ def read_step_table(path: str | PathLike[str]) -> StepTable:
         SpecError: for a figure that is missing or impossible.
     """
     file = Path(path)
-    content = read_json(file, most_bytes=MAX_STEP_TABLE_BYTES, what="step-time file")
-    if not isinstance(content, dict) or content.get("schema_version") != SCHEMA_VERSION:
-        msg = f"{file.name}: must be an object with schema_version {SCHEMA_VERSION}"
-        raise FileError(msg)
+    held = read_json(file, most_bytes=MAX_STEP_TABLE_BYTES, what="step-time file")
+    content = check_version(held, SCHEMA_VERSION, name=file.name)
     points, notes = content.get("points"), content.get("not_modeled", [])
     if not isinstance(points, list) or not isinstance(notes, list):
         msg = f"{file.name}: points and not_modeled must be lists"

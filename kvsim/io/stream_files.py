@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 from kvsim.errors import FileError, SpecError
 from kvsim.io.bounded import read_json
 from kvsim.io.limits import MAX_TOML_BYTES
+from kvsim.io.versions import VERSION, check_version, whose
 
 if TYPE_CHECKING:
     from polars import DataFrame
 
 Arrays = Mapping[str, NDArray[Any]]
 
+SCHEMA_VERSION = 1  # of a stream's description
 DESCRIPTION, STATE = "stream.json", "state.npz"
 LENGTH = "length."
 """Before a column's name: its bytes, among the arrays of the state."""
@@ -67,15 +69,18 @@ class StreamStore:
             raise SpecError(msg)
         if STATE in names:
             return self._restore()
-        described = {"digest": digest, "run": about}
+        described = {VERSION: SCHEMA_VERSION, "digest": digest, "run": about}
         self._write(DESCRIPTION, json.dumps(described, indent=1).encode() + b"\n")
         return None
 
     def _check_ours(self, digest: str) -> None:
         path = self.folder / DESCRIPTION
         held = read_json(path, most_bytes=MAX_TOML_BYTES, what="description of a stream")
-        if not isinstance(held, dict) or held.get("digest") != digest:
-            msg = f"stream={self.folder} is another run's: name another folder, or remove it"
+        found = check_version(held, SCHEMA_VERSION, name=path.name, unstated=1)
+        if found.get("digest") != digest:
+            run = found.get("run")
+            owner = whose("run", run.get("kvsim") if isinstance(run, dict) else None)
+            msg = f"stream={self.folder} is {owner}: name another folder, or remove it"
             raise SpecError(msg)
 
     def _restore(self) -> Arrays:

@@ -15,6 +15,7 @@ from kvsim.errors import FileError, SpecError
 from kvsim.io.bounded import read_json, read_toml
 from kvsim.io.frames import escaped
 from kvsim.io.limits import MAX_TOML_BYTES
+from kvsim.io.versions import VERSION, check_version, whose
 from kvsim.specs.sweep import SweepGrid, sweep_grid
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ Cell = str | int | float | bool | None
 Rows = Sequence[Sequence[Cell]]
 Columns = Mapping[str, type]
 
+SCHEMA_VERSION = 1  # of a sweep's description
 PARQUET, CSV = ".parquet", ".csv"
 ROW_GROUP = 2**16  # rows
 MODES = {"plan": False, "simulate": True}
@@ -97,7 +99,8 @@ class SweepStore:
             if held["complete"] and self.output.exists():
                 return Kept(frozenset(), held["complete"])
         elif self._holds_anything():
-            msg = f"output={self.output} is another sweep's: name another file, or remove it"
+            owner = whose("sweep", held["sweep"].get("kvsim"))
+            msg = f"output={self.output} is {owner}: name another file, or remove it"
             raise SpecError(msg)
         self._describe(digest, sweep, complete=None)
         try:
@@ -169,7 +172,8 @@ class SweepStore:
     def _describe(
         self, digest: str, sweep: Mapping[str, object], *, complete: Mapping[str, object] | None
     ) -> None:
-        description = {"digest": digest, "complete": complete, "sweep": sweep}
+        about = {"digest": digest, "complete": complete, "sweep": sweep}
+        description = {VERSION: SCHEMA_VERSION, **about}
         self._write(self.description, json.dumps(description, indent=1).encode() + b"\n")
 
     def _part(self, index: int) -> Path:
@@ -227,10 +231,11 @@ def read_description(output: str | PathLike[str]) -> dict[str, Any] | None:
     if not path.exists():
         return None
     held = read_json(path, most_bytes=MAX_TOML_BYTES, what="description of a sweep")
-    if not isinstance(held, dict) or not {"digest", "complete", "sweep"} <= set(held):
+    found = check_version(held, SCHEMA_VERSION, name=path.name, unstated=1)
+    if not {"digest", "complete", "sweep"} <= set(found) or not isinstance(found["sweep"], dict):
         msg = f"{path}: is no description of a sweep"
         raise FileError(msg)
-    return held
+    return found
 
 
 def _frame(columns: Columns, rows: Rows) -> "DataFrame":

@@ -203,7 +203,7 @@ def test_results_of_two_models_are_not_one_line(served):
     [
         ("", "bench.json: "),
         ("[]", "must be a JSON object"),
-        ('{"schema_version": 2}', "schema_version 1"),
+        ('{"schema_version": 2}', "schema_version=2 must be 1: a newer kvsim"),
         ('{"schema_version": 1, "points": []}', "line must hold objects"),
     ],
 )

@@ -190,6 +190,21 @@ def test_another_runs_folder_is_refused(trace, tmp_path):
         stream(order(trace, tmp_path / "s"))
 
 
+def test_a_stream_of_another_kvsim_says_so(trace, tmp_path):
+    """Its state is not gone on from by other rules; a description of a later form is not read."""
+    given = order(trace, tmp_path / "s")
+    stream(given)
+    path = tmp_path / "s" / "stream.json"
+    held = json.loads(path.read_text())
+    path.write_text(json.dumps({**held, "digest": "", "run": {**held["run"], "kvsim": "0.0.1"}}))
+    with pytest.raises(kvsim.SpecError, match=r"is of kvsim 0\.0\.1, whose rules may differ"):
+        stream(given)
+
+    path.write_text(json.dumps({**held, "schema_version": 2}))
+    with pytest.raises(kvsim.FileError, match="schema_version=2 must be 1: a newer kvsim"):
+        stream(given)
+
+
 def test_a_state_of_other_records_is_another_runs(trace, tmp_path, monkeypatch):
     """Another kvsim may keep something else."""
     given = order(trace, tmp_path / "s")

@@ -167,9 +167,17 @@ def test_bad_flags_are_one_line(capsys, argv, words):
     assert words in error
 
 
-def test_a_broken_description_is_said(capsys, file, tmp_path):
-    """A file beside the output that is none of ours is not guessed at."""
-    (tmp_path / "table.csv.sweep.json").write_text("[1]")
+@pytest.mark.parametrize(
+    ("held", "words"),
+    [
+        ("[1]", "table.csv.sweep.json: must be an object with schema_version 1"),
+        ("{}", "is no description of a sweep"),
+        ('{"schema_version": 2}', "schema_version=2 must be 1: a newer kvsim wrote it"),
+    ],
+)
+def test_a_description_that_cannot_be_read_is_said(capsys, file, tmp_path, held, words):
+    """A file beside the output that is none of ours, or not yet ours, is not guessed at."""
+    (tmp_path / "table.csv.sweep.json").write_text(held)
     code, error = error_of(capsys, file, "--output", tmp_path / "table.csv")
     assert code == 2
-    assert "is no description of a sweep" in error
+    assert words in error

@@ -197,6 +197,32 @@ def test_another_sweeps_output_is_refused(tmp_path):
     assert foreign.read_text() == "mine\n"
 
 
+def test_a_sweep_of_another_kvsim_says_so(tmp_path):
+    """What changed between two versions is in neither's digest by name: the reason is said."""
+    output = tmp_path / "table.csv"
+    kvsim.sweep(PLANS, output=output)
+    path = tmp_path / "table.csv.sweep.json"
+    held = json.loads(path.read_text())
+    path.write_text(
+        json.dumps({**held, "digest": "", "sweep": {**held["sweep"], "kvsim": "0.0.1"}})
+    )
+
+    with pytest.raises(kvsim.SpecError, match=r"is of kvsim 0\.0\.1, whose rules may differ"):
+        kvsim.sweep(PLANS, output=output)
+
+
+def test_a_description_that_states_no_version_is_the_first_ones(tmp_path):
+    """Descriptions had no `schema_version` at first; their sweeps still go on."""
+    output = tmp_path / "table.csv"
+    whole = kvsim.sweep(PLANS, output=output)
+    path = tmp_path / "table.csv.sweep.json"
+    held = json.loads(path.read_text())
+    assert held.pop("schema_version") == 1
+    path.write_text(json.dumps(held))
+
+    assert kvsim.sweep(PLANS, output=output, resume=True).num_reused == whole.num_computed
+
+
 def test_a_changed_model_is_another_sweep(tmp_path):
     """A config that was edited in between must not be mixed with the old one's rows."""
     config = json.loads((ROOT / "validation/golden/configs/llama-3.1-8b.json").read_text())

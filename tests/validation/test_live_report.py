@@ -79,6 +79,7 @@ def test_a_record_is_added_once(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
+        ({"schema_version": 2}, "schema_version=2 must be 1"),
         ({"kind": "x"}, "kind=x must be one of"),
         ({"provenance": None}, "provenance is missing"),
         ({"provenance": {"seed": 0}}, "provenance.date"),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import kvsim
 
+SCHEMA_VERSION = 1  # of a live record
 PACKAGES = ("torch", "transformers", "optimum-quanto", "hqq")
 REQUIRED = ("command", "date", "device", "kvsim", "python", "seed", "versions")
 """What a record must say of itself."""

@@ -18,10 +18,9 @@ import kvsim
 from validation.live import device as devices
 from validation.live.caches import new_cache
 from validation.live.extras import load
-from validation.live.provenance import provenance
+from validation.live.provenance import SCHEMA_VERSION, provenance
 from validation.live.subject import Subject, cache_word, from_config, from_name
 
-SCHEMA_VERSION = 1
 CONFIG = {
     "model_type": "llama",
     "hidden_size": 128,

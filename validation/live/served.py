@@ -8,11 +8,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from validation.live.provenance import provenance
+from validation.live.provenance import SCHEMA_VERSION, provenance
 from validation.live.rung import Status
 from validation.live.server import ServerError
 
-SCHEMA_VERSION = 1
 EXIT_EXACT, EXIT_WRONG = 0, 3
 START_S = 600.0
 

@@ -14,10 +14,9 @@ from validation.live import device as devices
 from validation.live.architectures import ARCHITECTURES, Architecture, find, load_rows, resized
 from validation.live.extras import load
 from validation.live.ladder import JUDGED_BYTES, Outcome, Rung, Status, climb
-from validation.live.provenance import provenance
+from validation.live.provenance import SCHEMA_VERSION, provenance
 from validation.live.subject import Subject, from_config, from_name, read_config
 
-SCHEMA_VERSION = 1
 EXIT_EXACT, EXIT_WRONG = 0, 3
 PROMPTS, BATCHES, DECODED = (16, 48), (1, 3), 3
 STATIC_SPARE = 8

@@ -17,10 +17,9 @@ import kvsim
 from validation.live import device as devices
 from validation.live.device import Device
 from validation.live.extras import load
-from validation.live.provenance import provenance
+from validation.live.provenance import SCHEMA_VERSION, provenance
 from validation.live.subject import Subject, cache_word, from_config, from_name, read_config
 
-SCHEMA_VERSION = 1
 EXIT_SAME, EXIT_DIFFERENT = 0, 3
 LENGTHS = (64, 128, 256, 512)
 PROMPT = 16
