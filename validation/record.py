@@ -92,6 +92,10 @@ def problem_of(record: object) -> str | None:
     missing += [name for name in KINDS[kind] if name not in record]
     if missing:
         return f"{', '.join(missing)} must be given"
+    return _lacking_rows(record)
+
+
+def _lacking_rows(record: Mapping[str, Any]) -> str | None:
     for rows, needed in ROWS.items():
         for number, row in enumerate(record.get(rows, [])):
             lacking = [name for name in needed if not isinstance(row, Mapping) or name not in row]
