@@ -8,7 +8,8 @@ from hypothesis import settings
 settings.register_profile("kvsim", deadline=None)  # a busy machine is slow, not wrong
 settings.load_profile("kvsim")
 
-collect_ignore = ["planner/sweep_on_ray.py", "sim/vllm_offload_oracle.py"]
+collect_ignore = ["planner/search_on_ray.py", "planner/sweep_on_ray.py"]
+collect_ignore += ["sim/vllm_offload_oracle.py"]
 """Run by tests in a process of their own, where ray or vLLM is."""
 
 SLOW_PAGES = {"watermark.md"}

@@ -2,7 +2,7 @@
 
 import json
 
-from tests.installs import PAGE, RECORD, page
+from tests.installs.page import PAGE, RECORD, page
 
 
 def test_the_page_is_what_was_recorded():
