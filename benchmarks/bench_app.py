@@ -110,7 +110,7 @@ def measure(benchmark, visited, label, name, values):
     benchmark.extra_info["largest_websocket_kb"] = round(max(kilobytes), 1)
 
 
-PAGES = ("plan", "frontier", "engines", "compare", "paging", "learn", "log")
+PAGES = ("plan", "frontier", "engines", "compare", "search", "paging", "learn", "log")
 
 
 @pytest.mark.benchmark(timer=server_cpu_s)

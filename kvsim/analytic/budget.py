@@ -29,6 +29,17 @@ class Budget:
     cuda_graph_bytes: Interval
     kv_cache_bytes: Interval
 
+    @property
+    def leaves_cache(self) -> bool:
+        """Whether the engine would start, and have memory left to cache in."""
+        is_free = self.free_bytes.best >= self.usable_bytes.best
+        return is_free and self.kv_cache_bytes.best > 0
+
+    @property
+    def weights_take_all(self) -> bool:
+        """Whether nothing would be left even without overheads."""
+        return self.kv_cache_bytes.best <= 0 and self.weights_bytes.best >= self.usable_bytes.best
+
 
 def loaded_stages_bytes(
     weights: WeightsBytes, model: OverheadModel, beside: Sequence[Interval]

@@ -1,6 +1,7 @@
 """Bytes of weights that one rank holds, by role; the pipeline's heaviest stage decides."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from kvsim.analytic.tensor_weights import divides, tensor_weights
 from kvsim.dtypes import DType, weight_format
@@ -79,6 +80,14 @@ def weights_bytes(
     if not model.weights:
         msg = f"weights_bytes must be given: {model.weights_unknown or 'no weights are described'}"
         raise SpecError(msg)
+    return _of_config(model, parallel=parallel, dtype=dtype, quantization=quantization)
+
+
+@lru_cache(maxsize=256)
+def _of_config(
+    model: ModelSpec, *, parallel: Parallelism, dtype: DType, quantization: Quantization | None
+) -> WeightsBytes:
+    """Bytes by the roles and shapes that the config tells; advice asks for the same many times."""
     stages = parallel.stage_layers(model.num_layers)
     candidates = []
     for stage, layers in enumerate(stages):
@@ -134,7 +143,7 @@ def _covers(quantization: Quantization, group: WeightGroup) -> bool:
 def stage_count(group: WeightGroup, layers: range, stage: int, num_stages: int) -> int:
     """How often a stage holds a group; a tied table is on the first and on the last stage."""
     if group.place is None:
-        return group.count if num_stages == 1 else sum(i in layers for i in group.layers)
+        return group.count if num_stages == 1 else sum(map(layers.__contains__, group.layers))
     if group.place is Place.FIRST:
         tied_head = group.name == "embedding" and group.active > 0 and stage == num_stages - 1
         return 1 if stage == 0 or tied_head else 0

@@ -17,10 +17,7 @@ from kvsim.planner.advise import best_pair, fixes, more_users
 from kvsim.planner.answer import Plan
 from kvsim.planner.cache_layout import cache_layout
 from kvsim.planner.changes import Kinds
-from kvsim.planner.plan import (
-    Evaluation,
-    evaluate,
-)
+from kvsim.planner.plan import Judge
 from kvsim.specs.deployment import Deployment
 from kvsim.specs.engine import EngineName, Vllm
 from kvsim.specs.hardware import Accelerator
@@ -217,13 +214,10 @@ def plan(
         True
     """
     coefficients = overheads or overhead_model(EngineName.VLLM, deployment.engine.engine_version)
-
-    def judged(changed: Deployment, requests: int) -> Evaluation:
-        return evaluate(changed, coefficients, concurrent_requests=requests)
-
-    evaluation = judged(deployment, concurrent_requests)
+    judge = Judge(coefficients)
+    evaluation = judge(deployment, concurrent_requests)
     devices = catalog_accelerators() if accelerators is None else accelerators
-    kinds = Kinds(evaluation, judged, devices)
+    kinds = Kinds(evaluation, judge, devices)
     fits = evaluation.fit.verdict.fits
     singles = () if fits else fixes(kinds)
     return Plan(

@@ -10,7 +10,7 @@ from kvsim.planner import solve as inverse
 from kvsim.planner.axes import Question
 from kvsim.planner.frontier import REFERENCE_TOKENS, Frontier, grid_lengths, grid_requests
 from kvsim.planner.frontier import frontier as edge
-from kvsim.planner.plan import Evaluation, evaluate
+from kvsim.planner.plan import Evaluation, Judge, evaluate
 from kvsim.planner.solution import Solution
 from kvsim.specs.deployment import Deployment
 from kvsim.specs.engine import EngineName
@@ -53,14 +53,10 @@ def solve(
         (37792, 'kv cache memory', 37793)
     """
     coefficients = overheads or overhead_model(EngineName.VLLM, deployment.engine.engine_version)
-
-    def judge(changed: Deployment, requests: int) -> Evaluation:
-        return evaluate(changed, coefficients, concurrent_requests=requests)
-
     question = Question(
         deployment=deployment,
         concurrent_requests=concurrent_requests,
-        judge=judge,
+        judge=Judge(coefficients),
         accelerators=_like(deployment.accelerator) if accelerators is None else accelerators,
     )
     return inverse.solve(target, question, command=vllm_serve)

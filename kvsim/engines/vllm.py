@@ -199,6 +199,23 @@ def vllm_cache_layout(
         UnsupportedError: for a format or a layout that vLLM does not have.
     """
     resolved = resolve_vllm(engine, model=model, accelerator=accelerator, parallel=parallel)
+    return resolved_layout(model, engine, resolved, parallel, accelerator=accelerator)
+
+
+def resolved_layout(
+    model: ModelSpec,
+    engine: Vllm,
+    resolved: ResolvedVllm,
+    parallel: Parallelism,
+    *,
+    accelerator: Accelerator | None,
+) -> VllmCacheLayout:
+    """The cache under settings that are resolved already.
+
+    Raises:
+        SpecError: if the heads do not divide over the ranks.
+        UnsupportedError: for a format or a layout that vLLM does not have.
+    """
     cache = build_cache(model, engine, resolved, parallel, device_of(accelerator))
     encoder_tokens = model.num_encoder_tokens or cache.config.max_encoder_tokens
     return _laid_out(cache, encoder_tokens)

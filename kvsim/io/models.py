@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from os import PathLike
 from pathlib import Path
 from typing import NoReturn
@@ -55,6 +56,12 @@ def read_model(source: str | PathLike[str] | Mapping[str, object]) -> ModelSpec:
         if is_hub_id(str(source)):
             return _from_hub(str(source))
         raise UnknownNameError(what="model", name=_short(source), nearest=error.nearest) from None
+    return _of_catalog(entry.id)
+
+
+@cache  # one object per model: layouts are remembered by it
+def _of_catalog(model_id: str) -> ModelSpec:
+    entry = find_model(model_id)
     spec = model_from_config(entry.config, name=entry.id, is_complete=True)
     return spec.with_hub_id(entry.hub_id)
 

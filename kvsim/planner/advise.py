@@ -1,10 +1,17 @@
 """Advice: the nearest changes that make a plan fit, or hold more; each was tried."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from kvsim.planner.changes import RANKS, Change, Kinds, judged
+from kvsim.errors import KvsimError
+from kvsim.planner.changes import RANKS, Change, Kind, Kinds
 from kvsim.planner.plan import Evaluation
+
+Cost = tuple[float, int]
+"""Devices, then the rank of what is given up."""
+
+NO_BOUND = (math.inf, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +44,7 @@ class FixPair:
 
 def fixes(kinds: Kinds) -> tuple[Fix, ...]:
     """Single changes after which what is asked fits, one of each kind, the cheapest kinds first."""
-    return tuple(_found(kinds, kinds.to_fit(), lambda e: e.fit.verdict.fits))
+    return tuple(_found(kinds, kinds.to_fit(), lambda _: True))
 
 
 def more_users(kinds: Kinds) -> tuple[Fix, ...]:
@@ -45,7 +52,7 @@ def more_users(kinds: Kinds) -> tuple[Fix, ...]:
     now = kinds.evaluation.fit.max_requests
 
     def is_better(changed: Evaluation) -> bool:
-        return changed.fit.verdict.fits and changed.fit.max_requests > now
+        return changed.fit.max_requests > now
 
     return tuple(_found(kinds, kinds.to_hold_more(), is_better))
 
@@ -57,48 +64,56 @@ def best_pair(kinds: Kinds) -> FixPair | None:
     costs the devices that it takes, then what its dearer half costs.
     """
     best: FixPair | None = None
+    below = NO_BOUND
     for first in kinds.halves():
-        least = first.deployment.parallel.num_ranks, RANKS[first.setting]
-        if best is not None and least >= _cost(best):
+        if _cost(first, first.setting) >= below:
             continue  # no second change makes it cheaper
-        pair = _completed(first, kinds)
-        if pair is not None and (best is None or _cost(pair) < _cost(best)):
+        for pair in _cheaper_pairs(first, kinds, below):
             best = pair
+            below = pair.then.num_gpus, max(RANKS[pair.first_setting], RANKS[pair.then.setting])
     return best
 
 
-def _completed(first: Change, kinds: Kinds) -> FixPair | None:
-    changed = judged(first, kinds.evaluate)
-    if changed is None:
-        return None
-    rest = Kinds(changed, kinds.evaluate, kinds.accelerators)
-    found = _found(rest, rest.to_fit(), lambda e: e.fit.verdict.fits)
-    pairs = (
-        FixPair(
-            first_setting=first.setting,
-            first_value=first.value,
-            first_cost=first.cost,
-            then=second,
-        )
-        for second in found
-        if second.setting != first.setting
-    )
-    return min(pairs, key=_cost, default=None)
+def _cheaper_pairs(first: Change, kinds: Kinds, below: Cost) -> Iterator[FixPair]:
+    """Pairs that cost less than all before them."""
+    try:
+        changed = kinds.judge(first.deployment, first.concurrent_requests)
+    except KvsimError:
+        return
+    rest = Kinds(changed, kinds.judge, kinds.accelerators)
+    for kind in rest.to_fit():
+        if kind.setting == first.setting or _cost(first, kind.setting) >= below:
+            continue
+        for second in kind.changes:
+            cost = _cost(second, first.setting)
+            if cost >= below:
+                break  # nor are the next ones of a kind cheaper
+            fitting = kinds.judge.fitting(second.deployment, second.concurrent_requests)
+            if fitting is not None:
+                below = cost
+                yield FixPair(
+                    first_setting=first.setting,
+                    first_value=first.value,
+                    first_cost=first.cost,
+                    then=_fix(second, fitting, before=changed),
+                )
+                break
 
 
-def _cost(pair: FixPair) -> tuple[int, int]:
-    return pair.then.num_gpus, max(RANKS[pair.first_setting], RANKS[pair.then.setting])
+def _cost(change: Change, beside: str) -> Cost:
+    """Of a change and one of another setting: the devices, then what the dearer one costs."""
+    return change.deployment.parallel.num_ranks, max(RANKS[change.setting], RANKS[beside])
 
 
 def _found(
-    kinds: Kinds, changes: Iterator[Iterator[Change]], is_enough: Callable[[Evaluation], bool]
+    kinds: Kinds, tried: Iterator[Kind], is_enough: Callable[[Evaluation], bool]
 ) -> Iterator[Fix]:
-    """Of each kind the first change that is enough."""
-    for kind in changes:
-        for change in kind:
-            changed = judged(change, kinds.evaluate)
-            if changed is not None and is_enough(changed):
-                yield _fix(change, changed, before=kinds.evaluation)
+    """Of each kind the first change with which it fits that is enough."""
+    for kind in tried:
+        for change in kind.changes:
+            fitting = kinds.judge.fitting(change.deployment, change.concurrent_requests)
+            if fitting is not None and is_enough(fitting):
+                yield _fix(change, fitting, before=kinds.evaluation)
                 break
 
 

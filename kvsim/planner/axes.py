@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from kvsim.errors import SpecError
-from kvsim.planner.changes import Evaluate
-from kvsim.planner.plan import Evaluation
+from kvsim.planner.plan import Evaluation, Judge
 from kvsim.planner.solution import Target, Value
 from kvsim.specs.deployment import Deployment
 from kvsim.specs.hardware import Accelerator
@@ -43,7 +42,7 @@ class Question:
 
     deployment: Deployment
     concurrent_requests: int | None  # None: one
-    judge: Evaluate
+    judge: Judge
     accelerators: Sequence[Accelerator]
 
     @property

@@ -2,17 +2,13 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kvsim.errors import KvsimError
-from kvsim.planner.plan import Evaluation
+from kvsim.planner.plan import Evaluation, Judge
 from kvsim.specs.deployment import Deployment
 from kvsim.specs.hardware import Accelerator
-
-Evaluate = Callable[[Deployment, int], Evaluation]
-"""Judges a deployment for so many concurrent requests."""
 
 MAX_UTILIZATION = 0.98
 """Highest share of memory to advise: the driver and others need the rest."""
@@ -51,59 +47,61 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Kind:
+    """Changes of one setting, made when they are asked for: the devices never become fewer."""
+
+    setting: str
+    changes: Iterator[Change]
+
+
+@dataclass(frozen=True, slots=True)
 class Kinds:
     """Kinds of changes to one plan, those that cost least first; each kind's smallest first."""
 
     evaluation: Evaluation
-    evaluate: Evaluate
+    judge: Judge
     accelerators: Sequence[Accelerator]
 
-    def to_fit(self) -> Iterator[Iterator[Change]]:
+    def to_fit(self) -> Iterator[Kind]:
         """Changes that may make what is asked fit."""
         e = self.evaluation
-        yield _utilization(e)
-        yield _num_seqs(e, e.fit.requests_per_replica)
-        yield from self._other_settings()
-        yield _shorter_context(e, self.evaluate)
-        yield _fewer_requests(e)
+        yield Kind("gpu_memory_utilization", _utilization(e))
+        if not e.budget.weights_take_all:  # else no overhead is small enough
+            yield Kind("max_num_seqs", _num_seqs(e, e.fit.requests_per_replica))
+            yield from self._other_settings()
+            yield Kind("max_model_len", _shorter_context(e, self.judge))
+            yield Kind("concurrent_requests", _fewer_requests(e))
         yield from self._weights_and_devices()
 
-    def to_hold_more(self) -> Iterator[Iterator[Change]]:
+    def to_hold_more(self) -> Iterator[Kind]:
         """Changes that may make more requests of the same length fit."""
         e = self.evaluation
-        yield _most_utilization(e)
-        yield _num_seqs(e, 2 * max(1, e.capacity.best.max_requests))
+        yield self._most_utilization()
+        yield Kind("max_num_seqs", _num_seqs(e, 2 * max(1, e.capacity.best.max_requests)))
         yield from self._other_settings()
         yield from self._weights_and_devices()
 
     def halves(self) -> Iterator[Change]:
         """Changes taken as far as they go, to be followed by a second one."""
+        yield from self._most_utilization().changes
+        for kind in (*self._other_settings(), *self._weights_and_devices()):
+            yield from kind.changes
+
+    def _most_utilization(self) -> Kind:
+        return Kind("gpu_memory_utilization", _most_utilization(self.evaluation))
+
+    def _other_settings(self) -> Iterator[Kind]:
         e = self.evaluation
-        for kind in (_most_utilization(e), *self._other_settings()):
-            yield from kind
-        for kind in self._weights_and_devices():
-            yield from kind
+        yield Kind("max_num_batched_tokens", _step_tokens(e))
+        yield Kind("enforce_eager", _no_graphs(e))
+        yield Kind("kv_cache_dtype", _cache_dtype(e))
 
-    def _other_settings(self) -> Iterator[Iterator[Change]]:
+    def _weights_and_devices(self) -> Iterator[Kind]:
         e = self.evaluation
-        yield _step_tokens(e)
-        yield _no_graphs(e)
-        yield _cache_dtype(e)
-
-    def _weights_and_devices(self) -> Iterator[Iterator[Change]]:
-        e = self.evaluation
-        yield _weights(e)
-        yield _degrees(e, "tensor_parallel_size")
-        yield _degrees(e, "pipeline_parallel_size")
-        yield _larger_device(e, self.accelerators)
-
-
-def judged(change: Change, evaluate: Evaluate) -> Evaluation | None:
-    """The changed plan; None where the model or the engine cannot do it."""
-    try:
-        return evaluate(change.deployment, change.concurrent_requests)
-    except KvsimError:
-        return None
+        yield Kind("quantization", _weights(e))
+        for degree in ("tensor_parallel_size", "pipeline_parallel_size"):
+            yield Kind(degree, _degrees(e, degree))
+        yield Kind("gpu", _larger_device(e, self.accelerators))
 
 
 def _engine_change(evaluation: Evaluation, setting: str, value: object, cost: str) -> Change:
@@ -168,7 +166,7 @@ def _cache_dtype(evaluation: Evaluation) -> Iterator[Change]:
         yield _engine_change(evaluation, "kv_cache_dtype", "fp8", cost)
 
 
-def _shorter_context(evaluation: Evaluation, evaluate: Evaluate) -> Iterator[Change]:
+def _shorter_context(evaluation: Evaluation, judge: Judge) -> Iterator[Change]:
     """The longest context that fits, by bisection over the same judgement."""
     if evaluation.deployment.engine.auto_max_model_len:
         return  # the engine has chosen it already
@@ -179,8 +177,8 @@ def _shorter_context(evaluation: Evaluation, evaluate: Evaluate) -> Iterator[Cha
         return _engine_change(evaluation, "max_model_len", length, cost)
 
     def fits(length: int) -> bool:
-        changed = judged(change(length), evaluate)
-        return changed is not None and changed.fit.verdict.fits
+        tried = change(length)
+        return judge.fitting(tried.deployment, tried.concurrent_requests) is not None
 
     if high < low or not fits(low):
         return

@@ -10,10 +10,10 @@ from kvsim.analytic.host_memory import HostMemory, host_memory
 from kvsim.analytic.overhead import overhead_bytes
 from kvsim.analytic.weights import Part, resolve_quantization, weights_bytes
 from kvsim.dtypes import DType, cache_dtype, model_dtype
-from kvsim.engines.vllm import VllmCacheLayout, vllm_cache_layout
+from kvsim.engines.vllm import VllmCacheLayout, resolved_layout
 from kvsim.engines.vllm_offload import OffloadCapacity, vllm_offload
 from kvsim.engines.vllm_why import StageWhy, explain_stages
-from kvsim.errors import SpecError
+from kvsim.errors import KvsimError, SpecError
 from kvsim.specs.attention import CrossAttention
 from kvsim.specs.deployment import Deployment
 from kvsim.specs.engine import EngineName, ResolvedVllm, resolve_vllm
@@ -64,6 +64,47 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Started:
+    """What an engine finds before it lays a cache out."""
+
+    deployment: Deployment  # the encoder's length among it
+    resolved: ResolvedVllm  # before the layers had their say
+    stage_weights: tuple[Interval, ...]
+    parts: tuple[Part, ...]
+    left_out: tuple[str, ...]
+    budget: Budget
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Judges deployments by the overheads of one engine."""
+
+    overheads: OverheadModel
+
+    def __call__(self, deployment: Deployment, concurrent_requests: int) -> Evaluation:
+        """The whole judgement.
+
+        Raises:
+            KvsimError: for what no real system can have, or a layout that is not known.
+        """
+        return evaluate(deployment, self.overheads, concurrent_requests=concurrent_requests)
+
+    def fitting(self, deployment: Deployment, concurrent_requests: int) -> Evaluation | None:
+        """The judgement where what is asked fits; searches ask for it many times.
+
+        No cache is laid out where the weights leave it no memory.
+        """
+        try:
+            started = _started(deployment, self.overheads)
+            if not started.budget.leaves_cache:
+                return None
+            evaluation = _evaluated(started, concurrent_requests)
+        except KvsimError:
+            return None
+        return evaluation if evaluation.fit.verdict.fits else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Phase:
     """A phase's bound on this device, and how far its intensity is from the ridge point."""
 
@@ -90,19 +131,41 @@ def evaluate(
         SpecError: for settings that no real system can have.
         UnsupportedError: for a layout that is not known.
     """
-    model, engine, parallel = deployment.model, deployment.engine, deployment.parallel
+    return _evaluated(_started(deployment, overheads), concurrent_requests)
+
+
+def _started(deployment: Deployment, overheads: OverheadModel) -> _Started:
+    model = deployment.model
     resolved = resolve_vllm(
-        engine, model=model, accelerator=deployment.accelerator, parallel=parallel
+        deployment.engine,
+        model=model,
+        accelerator=deployment.accelerator,
+        parallel=deployment.parallel,
     )
     if model.num_encoder_tokens is None and _attends_to_an_encoder(model):
         # the engine charges cross attention for as many encoder tokens as a step can hold
-        model = model.with_encoder_tokens(resolved.max_num_batched_tokens)
-        deployment = replace(deployment, model=model)
+        told = model.with_encoder_tokens(resolved.max_num_batched_tokens)
+        deployment = replace(deployment, model=told)
     weights, stage_weights, parts, left_out = _weights(deployment, overheads)
     memory = budget(
         deployment, weights=weights, overheads=overhead_bytes(deployment, resolved, overheads)
     )
-    layout = vllm_cache_layout(model, engine, parallel, accelerator=deployment.accelerator)
+    return _Started(
+        deployment=deployment,
+        resolved=resolved,
+        stage_weights=stage_weights,
+        parts=parts,
+        left_out=left_out,
+        budget=memory,
+    )
+
+
+def _evaluated(started: _Started, concurrent_requests: int) -> Evaluation:
+    deployment, memory = started.deployment, started.budget
+    model, engine, parallel = deployment.model, deployment.engine, deployment.parallel
+    layout = resolved_layout(
+        model, engine, started.resolved, parallel, accelerator=deployment.accelerator
+    )
     settings = _fitted(layout, memory) if engine.auto_max_model_len else layout.settings
     held = capacity(layout, model, memory, max_model_len=settings.max_model_len)
     return Evaluation(
@@ -110,8 +173,8 @@ def evaluate(
         deployment=deployment,
         resolved=settings,
         concurrent_requests=concurrent_requests,
-        weights=parts,
-        stage_weights=stage_weights,
+        weights=started.parts,
+        stage_weights=started.stage_weights,
         budget=memory,
         layout=layout,
         capacity=held,
@@ -122,7 +185,7 @@ def evaluate(
             replicas=parallel.data_parallel_size,
             host=_host(deployment),
         ),
-        not_modeled=(*model.not_modeled, *left_out, *layout.not_modeled),
+        not_modeled=(*model.not_modeled, *started.left_out, *layout.not_modeled),
     )
 
 

@@ -1,6 +1,7 @@
 """Plans and the changes they advise."""
 
 import dataclasses
+from itertools import combinations
 
 import pytest
 from hypothesis import given, settings
@@ -324,6 +325,31 @@ def test_fewer_devices_come_before_gentler_changes():
 
     assert pair.then.setting == "gpu"
     assert pair.then.num_gpus == 4
+
+
+def test_no_two_changes_of_weights_and_devices_take_fewer_devices():
+    """
+    Tried one by one, all pairs that the advice may name.
+    """
+    devices = [kvsim.accelerator(name) for name in ("A100-SXM4-80GB", "H200-SXM-141GB")]
+    asked = deployment(
+        model=kvsim.load_model("llama-3.1-405b"),
+        accelerator=kvsim.accelerator("L4"),
+        overheads=kvsim.Overheads(),
+    )
+    changes = [("quantization", name) for name in ("fp8", "awq")]
+    degrees = ("tensor_parallel_size", "pipeline_parallel_size")
+    changes += [(degree, str(size)) for degree in degrees for size in (2, 4, 8, 16)]
+    changes += [("gpu", device.name) for device in devices]
+    fitting = []
+    for first, second in combinations(changes, 2):
+        both = changed(changed(asked, *first), *second)
+        if first[0] != second[0] and kvsim.plan(both, accelerators=()).fits:
+            fitting.append(both.parallel.num_ranks)
+    plan = kvsim.plan(asked, accelerators=devices)
+
+    assert plan.fixes == ()
+    assert plan.pair.then.num_gpus == min(fitting)
 
 
 def test_copies_of_heads_are_named():
