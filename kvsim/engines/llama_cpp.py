@@ -1,11 +1,12 @@
 """llama.cpp's layout of a model's cache: what it allocates when a context is created."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from kvsim.dtypes import DType
 from kvsim.engines.layout import LayerBytes, SequenceBytes
 from kvsim.engines.llama_cpp_cells import (
     CellCache,
+    CellRow,
     CompressorState,
     Pool,
     StateCache,
@@ -14,7 +15,6 @@ from kvsim.engines.llama_cpp_cells import (
 from kvsim.engines.llama_cpp_context import LlamaCppContext, resolve_context, window_cells
 from kvsim.engines.llama_cpp_model import (
     COMPRESS_RATES,
-    Entry,
     cell_rows,
     compressor_states,
     entries,
@@ -183,10 +183,11 @@ def llama_cpp_layout(model: ModelSpec, settings: LlamaCpp) -> LlamaCppLayout:
     context = resolve_context(model, settings, rules)
     type_k = cache_type(settings.cache_type_k, field="cache_type_k")
     type_v = cache_type(settings.cache_type_v, field="cache_type_v")
-    found = list(entries(model, rules))
+    entries(model, rules)  # what has no rule is refused before formats are
     refuse_formats(model, settings, rules, type_k=type_k, type_v=type_v)
     states = state_rows(model)
-    caches = _caches(model, settings, rules, context, found, type_k=type_k, type_v=type_v)
+    rows = cell_rows(model, rules, type_k=type_k, type_v=type_v, flash_attn=context.flash_attn)
+    caches = _caches(model, settings, rules, context, rows)
     return LlamaCppLayout(
         model=model,
         settings=settings,
@@ -213,20 +214,16 @@ def _caches(
     settings: LlamaCpp,
     rules: Rules,
     context: LlamaCppContext,
-    found: list[Entry],
-    *,
-    type_k: DType,
-    type_v: DType,
+    rows: Mapping[Pool, tuple[CellRow, ...]],
 ) -> tuple[CellCache, ...]:
     """The caches that the model's kind of memory creates, those without layers included.
 
     Source:
         llama.cpp `llama_model::create_memory`, src/llama-model.cpp, 0.5.0-dev.
     """
-    rows = cell_rows(found, type_k=type_k, type_v=type_v, context=context)
     compressed = is_compressed(model)
     pools = set(rows)
-    if found or (model.llama_cpp.creates_cache and not is_recurrent(model)):
+    if rows or (model.llama_cpp.creates_cache and not is_recurrent(model)):
         pools.add(Pool.FULL)
     if compressed:
         pools |= {Pool.COMPRESSED, Pool.HEAVILY_COMPRESSED, Pool.COMPRESSED_INDEX}

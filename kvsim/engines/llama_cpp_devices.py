@@ -2,7 +2,8 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate
@@ -19,6 +20,7 @@ LOGIT_BYTES = 4  # float32, llama_context::output_reserve
 
 _BLOCK = re.compile(r"blk\.(\d{1,6})\.", re.ASCII)
 _EXPERTS = re.compile(r"blk\.\d{1,6}\.ffn_(up|down|gate|gate_up)_(ch|)exps", re.ASCII)
+TABLE, HEAD = "token_embd.weight", "output.weight"
 _INPUT = ("token_embd", "per_layer_token_embd", "position_embd", "token_types")
 
 
@@ -45,6 +47,17 @@ class DeviceBytes:
     def total_bytes(self) -> int:
         """All of them."""
         return sum(self.devices) + self.host
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileWeights:
+    """Bytes of a model's tensors, by where they may lie."""
+
+    inputs: int  # token tables, which stay on the host
+    outputs: int  # beside the output head
+    output_copy: int  # of a tied table, on the device that holds the output head
+    layers: Mapping[int, int]  # by layer, experts left out
+    experts: Mapping[int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +100,8 @@ def place_layers(num_layers: int, settings: LlamaCpp, device_bytes: Sequence[int
         >>> [placement.layers_on(i) for i in range(4)]
         [15, 12, 12, 22]
     """
-    shares = [Fraction(share) for share in settings.tensor_split or device_bytes]
+    stated = [Fraction(share) for share in settings.tensor_split]
+    shares: Sequence[Fraction | int] = stated or device_bytes
     if settings.tensor_split and len(shares) != len(device_bytes):
         msg = f"tensor_split={settings.tensor_split} must hold {len(device_bytes)} shares"
         raise SpecError(msg)
@@ -97,7 +111,8 @@ def place_layers(num_layers: int, settings: LlamaCpp, device_bytes: Sequence[int
     slots = num_layers + OUTPUT_LAYERS
     on_gpu = slots if settings.gpu_layers is None else min(settings.gpu_layers, slots)
     on_gpu = on_gpu if device_bytes else 0
-    ends = [end * on_gpu / sum(shares) for end in accumulate(shares)]
+    whole = sum(shares)
+    ends = [-(-end * on_gpu // whole) for end in accumulate(shares)]  # rounded up
     last = (
         len(shares) - 1
     )  # a device holds the positions below its end, the last one all that are left
@@ -128,30 +143,50 @@ def weights_on_devices(
         llama.cpp `load_tensors`, src/llama-model.cpp; `--n-cpu-moe` and `--cpu-moe`,
         common/arg.cpp, 0.5.0-dev.
     """
+    return place_weights(file_weights(tensors), settings, placement)
+
+
+def file_weights(tensors: Sequence[Tensor]) -> FileWeights:
+    """A file's tensors by where they may lie.
+
+    Raises:
+        UnsupportedError: without tensors: only a GGUF file says how large they are.
+    """
     if not tensors:
         msg = "weights on devices need the tensors of a GGUF file"
         raise UnsupportedError(msg)
-    tied = not any(tensor.name == "output.weight" for tensor in tensors)
-    parts = []
+    layers: Counter[int] = Counter()
+    experts: Counter[int] = Counter()
+    inputs, outputs, table, is_tied = 0, 0, 0, True
     for tensor in tensors:
-        device = _tensor_device(tensor, settings, placement)
-        parts.append((device, tensor.num_bytes))
-        if tied and tensor.name == "token_embd.weight" and placement.devices[-1] is not None:
-            parts.append((placement.devices[-1], tensor.num_bytes))  # the output head's own copy
+        name, size = tensor.name, tensor.num_bytes
+        match = _BLOCK.match(name)
+        if match is not None:
+            held = experts if _EXPERTS.match(name) else layers
+            held[int(match[1])] += size
+        elif name.split(".")[0] in _INPUT:
+            inputs += size
+            table += size if name == TABLE else 0
+        else:
+            outputs += size
+            is_tied = is_tied and name != HEAD
+    copy = table if is_tied else 0
+    return FileWeights(
+        inputs=inputs, outputs=outputs, output_copy=copy, layers=layers, experts=experts
+    )
+
+
+def place_weights(weights: FileWeights, settings: LlamaCpp, placement: Placement) -> DeviceBytes:
+    """Weights on every device; experts that `n_cpu_moe` names stay on the host."""
+    head = placement.devices[-1]
+    parts: list[tuple[int | None, int]] = [(None, weights.inputs), (head, weights.outputs)]
+    if head is not None:
+        parts.append((head, weights.output_copy))
+    parts += [(placement.devices[layer], size) for layer, size in weights.layers.items()]
+    for layer, size in weights.experts.items():
+        stays = settings.cpu_moe or layer < settings.n_cpu_moe
+        parts.append((None if stays else placement.devices[layer], size))
     return _sum(placement, parts)
-
-
-def _tensor_device(tensor: Tensor, settings: LlamaCpp, placement: Placement) -> int | None:
-    if tensor.name.split(".")[0] in _INPUT:
-        return None
-    match = _BLOCK.match(tensor.name)
-    if match is None:
-        return placement.devices[-1]
-    layer = int(match[1])
-    stays = settings.cpu_moe or layer < settings.n_cpu_moe
-    if stays and _EXPERTS.match(tensor.name):
-        return None
-    return placement.devices[layer]
 
 
 def _sum(placement: Placement, parts: Sequence[tuple[int | None, int]]) -> DeviceBytes:

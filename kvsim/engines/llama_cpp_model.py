@@ -1,11 +1,11 @@
 """A model's cache behaviours as llama.cpp's caches: which pool, how many elements a cell."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from kvsim.dtypes import DType
 from kvsim.engines.llama_cpp_cells import CellRow, CompressorState, Pool, StateRow
-from kvsim.engines.llama_cpp_context import LlamaCppContext
 from kvsim.engines.llama_cpp_rules import LatentStorage, Rules
 from kvsim.errors import SpecError, UnsupportedError
 from kvsim.specs.attention import (
@@ -36,6 +36,10 @@ COMPRESS_RATES = {
 
 UNKNOWN_STATES = frozenset({"RG-LRU"})
 """States of families that llama.cpp does not have."""
+
+
+REMEMBERED = 256
+"""Answers kept: a search asks for many contexts of one model, whose layers stay the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,15 +88,18 @@ def _window(behaviour: CacheBehaviour) -> int:
     return behaviour.attention_chunk_size if isinstance(behaviour, ChunkedAttention) else 0
 
 
-def entries(model: ModelSpec, rules: Rules) -> Iterator[Entry]:
+@lru_cache(maxsize=REMEMBERED)
+def entries(model: ModelSpec, rules: Rules) -> tuple[Entry, ...]:
     """What every layer stores in which pool.
 
     Raises:
         UnsupportedError: for a behaviour that llama.cpp does not have, or whose rule is unknown.
         SpecError: if an expanded latent's sizes are not known.
     """
-    if not model.llama_cpp.creates_cache:
-        return
+    return tuple(_entries(model, rules)) if model.llama_cpp.creates_cache else ()
+
+
+def _entries(model: ModelSpec, rules: Rules) -> Iterator[Entry]:
     yield from _draft_windows(model)
     windowed = window_of(model, rules) is not None
     hybrid = is_recurrent(model)
@@ -177,9 +184,10 @@ _BUILDERS: dict[type, Callable[..., Elements]] = {
 }
 
 
+@lru_cache(maxsize=REMEMBERED)
 def cell_rows(
-    found: list[Entry], *, type_k: DType, type_v: DType, context: LlamaCppContext
-) -> dict[Pool, tuple[CellRow, ...]]:
+    model: ModelSpec, rules: Rules, *, type_k: DType, type_v: DType, flash_attn: bool
+) -> Mapping[Pool, tuple[CellRow, ...]]:
     """Rows of every pool in bytes; without flash attention values are as wide as the widest.
 
     Raises:
@@ -188,11 +196,12 @@ def cell_rows(
     Source:
         llama.cpp `llama_kv_cache::llama_kv_cache`, src/llama-kv-cache.cpp, 0.5.0-dev.
     """
+    found = entries(model, rules)
     widest = max((e.v_elems for e in found if e.pool in (Pool.FULL, Pool.SLIDING)), default=0)
     rows: dict[Pool, list[CellRow]] = {}
     for e in found:
         v_elems = e.v_elems
-        if v_elems and not context.flash_attn and e.pool in (Pool.FULL, Pool.SLIDING):
+        if v_elems and not flash_attn and e.pool in (Pool.FULL, Pool.SLIDING):
             v_elems = widest
         row = CellRow(
             layer=e.layer,
@@ -210,6 +219,7 @@ def _row_bytes(dtype: DType, elems: int, field: str) -> int:
     return dtype.nbytes(elems)
 
 
+@lru_cache(maxsize=REMEMBERED)
 def state_rows(model: ModelSpec) -> tuple[StateRow, ...]:
     """Recurrent layers with what they keep of one sequence.
 
@@ -238,6 +248,7 @@ def state_rows(model: ModelSpec) -> tuple[StateRow, ...]:
     return tuple(rows)
 
 
+@lru_cache(maxsize=REMEMBERED)
 def compressor_states(model: ModelSpec) -> tuple[CompressorState, ...]:
     """Layers that compress, with the values that wait there.
 

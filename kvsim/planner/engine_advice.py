@@ -1,13 +1,15 @@
 """A plan under an engine that is not vLLM: its verdict, its longest request, single changes."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cache
 
 from kvsim.errors import KvsimError, SpecError
 from kvsim.planner.advise import Fix, effect
 from kvsim.planner.changes import DEGREES
 from kvsim.planner.engine_memory import Facts
 from kvsim.planner.engine_plan import EnginePlan, Judged
+from kvsim.planner.llama_load import Read, read_weights
 from kvsim.planner.llama_plan import judge_llama, llama_fits
 from kvsim.planner.pool_plan import in_smaller_format, judge_pools
 from kvsim.specs.attention import check_positive
@@ -26,9 +28,13 @@ LONGEST = 1 << 24
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Judges settings for requests of so many tokens, and so many of them."""
+    """Judges settings for requests of so many tokens, and so many of them.
+
+    All deployments that one judge sees serve the same model: it reads the weights once.
+    """
 
     facts: Facts
+    read: Read = field(default_factory=lambda: cache(read_weights))
 
     def __call__(
         self, deployment: Deployment, settings: PoolSettings, length: int, requests: int
@@ -39,7 +45,12 @@ class Judge:
                 deployment, settings, self.facts, num_tokens=length, concurrent_requests=requests
             )
         return judge_llama(
-            deployment, settings, self.facts, num_tokens=length, concurrent_requests=requests
+            deployment,
+            settings,
+            self.facts,
+            num_tokens=length,
+            concurrent_requests=requests,
+            read=self.read,
         )
 
     def fits(
@@ -49,7 +60,12 @@ class Judge:
         if isinstance(settings, Sglang | TensorrtLlm):
             return self(deployment, settings, length, requests).verdict.fits
         return llama_fits(
-            deployment, settings, self.facts, num_tokens=length, concurrent_requests=requests
+            deployment,
+            settings,
+            self.facts,
+            num_tokens=length,
+            concurrent_requests=requests,
+            read=self.read,
         )
 
 

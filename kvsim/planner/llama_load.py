@@ -1,5 +1,6 @@
 """A model as llama.cpp loads it with one context: flags, placement, tensors, caches."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -8,12 +9,14 @@ from kvsim.analytic.weights import group_format, resolve_quantization
 from kvsim.engines.llama_cpp import LlamaCppLayout, llama_cpp_layout
 from kvsim.engines.llama_cpp_devices import (
     DeviceBytes,
+    FileWeights,
     HostPools,
     Placement,
     cache_on_devices,
+    file_weights,
     host_pools,
     place_layers,
-    weights_on_devices,
+    place_weights,
 )
 from kvsim.engines.ollama import llama_server_flags
 from kvsim.errors import SpecError
@@ -22,7 +25,9 @@ from kvsim.specs.deployment import Deployment
 from kvsim.specs.llama_cpp import LlamaCpp, Ollama
 from kvsim.specs.model import Place
 from kvsim.specs.overheads import Interval
-from kvsim.specs.tensors import Tensor
+
+Read = Callable[[Deployment], FileWeights]
+"""Reads a deployment's weights; searches remember what it read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,17 +45,14 @@ def loader(
     settings: LlamaCpp | Ollama,
     free: Sequence[Interval],
     num_tokens: int,
+    read: Read,
 ) -> Callable[[int], Loaded]:
     """What loads the model for so many requests; what was loaded once is kept."""
-
-    @cache  # they do not depend on the context
-    def weights(flags: LlamaCpp, placement: Placement) -> DeviceBytes:
-        return _weights(deployment, flags, placement)
 
     @cache  # every end of the estimates asks for the same numbers of requests
     def load(requests: int) -> Loaded:
         flags = _flags(deployment, settings, num_tokens=num_tokens, requests=requests)
-        return _load(deployment, flags, free, weights)
+        return _load(deployment, flags, free, read)
 
     return load
 
@@ -87,52 +89,57 @@ def _load(
     deployment: Deployment,
     flags: LlamaCpp,
     free: Sequence[Interval],
-    weights: Callable[[LlamaCpp, Placement], DeviceBytes],
+    read: Read,
 ) -> Loaded:
     model = deployment.model
     layout = llama_cpp_layout(model, flags)
     placement = place_layers(model.num_layers, flags, [device.best for device in free])
     return Loaded(
         layout=layout,
-        weights=weights(replace(flags, ctx_size=None, parallel=None), placement),
+        weights=_weights(deployment, flags, placement, read),
         cache=cache_on_devices(layout, placement),
         pools=host_pools(layout),
     )
 
 
-def _weights(deployment: Deployment, flags: LlamaCpp, placement: Placement) -> DeviceBytes:
-    """The file's tensors; without a file each role's parameters in the asked format."""
-    model, stated = deployment.model, deployment.overheads.weights_bytes
+def _weights(
+    deployment: Deployment, flags: LlamaCpp, placement: Placement, read: Read
+) -> DeviceBytes:
+    stated = deployment.overheads.weights_bytes
     if stated is not None:
         return DeviceBytes(devices=(stated.best,) * placement.num_devices, host=0)
-    tensors: Sequence[Tensor] = model.tensors
-    if not any(tensor.name.startswith("blk.") for tensor in tensors):
-        tensors = _as_file(deployment)
-    return weights_on_devices(tensors, flags, placement)
+    return place_weights(read(deployment), flags, placement)
 
 
-def _as_file(deployment: Deployment) -> list[Tensor]:
-    """The tensors that a GGUF file of the model would hold, a role of a layer as one.
+def read_weights(deployment: Deployment) -> FileWeights:
+    """The file's tensors; without a file each role's parameters in the asked format.
 
     Raises:
         SpecError: if the config does not determine the weights.
     """
     model = deployment.model
+    if any(tensor.name.startswith("blk.") for tensor in model.tensors):
+        return file_weights(model.tensors)
     if not model.weights:
         msg = f"weights_bytes must be given: {model.weights_unknown or 'no weights are described'}"
         raise SpecError(msg)
     dtype = deployment_dtype(deployment)
     quantization = resolve_quantization(deployment.engine.quantization, model)
-    tensors = []
+    layers: Counter[int] = Counter()
+    experts: Counter[int] = Counter()
+    inputs, outputs, is_tied = 0, 0, True
     for group in model.weights:
-        fmt = group_format(group, quantization, dtype)
-        size = fmt.nbytes(group.num_params)
+        size = group_format(group, quantization, dtype).nbytes(group.num_params)
         if group.place is Place.FIRST:
-            names = ["token_embd.weight"]
+            inputs += size
         elif group.place is Place.LAST:
-            names = ["output.weight" if group.num_params > model.hidden_size else "output_norm"]
+            outputs += size
+            is_tied = is_tied and group.num_params <= model.hidden_size  # a norm is no head
         else:
-            role = "ffn_up_exps" if group.name == "experts" else group.name
-            names = [f"blk.{layer}.{role}" for layer in group.layers]
-        tensors += [Tensor(name, fmt.name, (group.num_params,), size) for name in names]
-    return tensors
+            held = experts if group.name == "experts" else layers
+            for layer in group.layers:
+                held[layer] += size
+    copy = inputs if is_tied else 0
+    return FileWeights(
+        inputs=inputs, outputs=outputs, output_copy=copy, layers=layers, experts=experts
+    )

@@ -22,7 +22,7 @@ from kvsim.planner.engine_memory import (
 )
 from kvsim.planner.engine_plan import ONLY_LIKELY, DeviceShare, Judged, host_parts, verdict_of
 from kvsim.planner.layouts import LLAMA_NAMES
-from kvsim.planner.llama_load import Loaded, loader
+from kvsim.planner.llama_load import Loaded, Read, loader
 from kvsim.specs.deployment import Deployment
 from kvsim.specs.engine import EngineName
 from kvsim.specs.llama_cpp import LlamaCpp, Ollama
@@ -38,6 +38,7 @@ def judge_llama(
     *,
     num_tokens: int,
     concurrent_requests: int,
+    read: Read,
 ) -> Judged:
     """Weights, buffers and the whole context on every device, and what is left to the host.
 
@@ -51,7 +52,7 @@ def judge_llama(
     settings = _in_format(settings, deployment.engine.kv_cache_dtype)
     reserve = reserve_of(facts, EngineName.LLAMA_CPP)
     free = free_on_devices(deployment)
-    load = loader(deployment, settings, free, num_tokens)
+    load = loader(deployment, settings, free, num_tokens, read)
     loaded = load(concurrent_requests)
     shares = _shares(loaded, free, reserve)
     low, best, high = (
@@ -93,11 +94,12 @@ def llama_fits(
     *,
     num_tokens: int,
     concurrent_requests: int,
+    read: Read,
 ) -> bool:
     """Whether `judge_llama` would say that it fits, without what else would."""
     settings = _in_format(settings, deployment.engine.kv_cache_dtype)
     free = free_on_devices(deployment)
-    loaded = loader(deployment, settings, free, num_tokens)(concurrent_requests)
+    loaded = loader(deployment, settings, free, num_tokens, read)(concurrent_requests)
     shares = _shares(loaded, free, reserve_of(facts, EngineName.LLAMA_CPP))
     slots = _slots(loaded.layout, num_tokens)
     verdict, _ = _verdict(shares, slots, concurrent_requests, *_host(deployment, loaded))
