@@ -37,8 +37,8 @@ class Budget:
 
     @property
     def weights_take_all(self) -> bool:
-        """Whether nothing would be left even without overheads."""
-        return self.kv_cache_bytes.best <= 0 and self.weights_bytes.best >= self.usable_bytes.best
+        """Whether weights alone take as much as there is: no overhead is small enough then."""
+        return self.kv_cache_bytes.best <= 0 and self.weights_bytes.best >= self.total_bytes.best
 
 
 def loaded_stages_bytes(

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from kvsim.errors import KvsimError
-from kvsim.planner.changes import RANKS, Change, Kind, Kinds
-from kvsim.planner.plan import Evaluation
+from kvsim.planner.changes import RANKS, Change, Kind, Kinds, weights_and_devices
+from kvsim.planner.plan import Evaluation, Judge
 
 Cost = tuple[float, int]
 """Devices, then the rank of what is given up."""
@@ -76,12 +76,7 @@ def best_pair(kinds: Kinds) -> FixPair | None:
 
 def _cheaper_pairs(first: Change, kinds: Kinds, below: Cost) -> Iterator[FixPair]:
     """Pairs that cost less than all before them."""
-    try:
-        changed = kinds.judge(first.deployment, first.concurrent_requests)
-    except KvsimError:
-        return
-    rest = Kinds(changed, kinds.judge, kinds.accelerators)
-    for kind in rest.to_fit():
+    for kind in _seconds(first, kinds):
         if kind.setting == first.setting or _cost(first, kind.setting) >= below:
             continue
         for second in kind.changes:
@@ -89,15 +84,36 @@ def _cheaper_pairs(first: Change, kinds: Kinds, below: Cost) -> Iterator[FixPair
             if cost >= below:
                 break  # nor are the next ones of a kind cheaper
             fitting = kinds.judge.fitting(second.deployment, second.concurrent_requests)
-            if fitting is not None:
-                below = cost
-                yield FixPair(
-                    first_setting=first.setting,
-                    first_value=first.value,
-                    first_cost=first.cost,
-                    then=_fix(second, fitting, before=changed),
-                )
-                break
+            if fitting is None:
+                continue
+            changed = _judged(first, kinds.judge)
+            if changed is None:
+                return  # alone the engine refuses it
+            below = cost
+            yield FixPair(
+                first_setting=first.setting,
+                first_value=first.value,
+                first_cost=first.cost,
+                then=_fix(second, fitting, before=changed),
+            )
+            break
+
+
+def _seconds(first: Change, kinds: Kinds) -> Iterator[Kind]:
+    """Kinds of changes that may follow a first."""
+    memory = kinds.judge.budget(first.deployment)
+    if memory is not None and memory.weights_take_all:
+        return weights_and_devices(first.deployment, first.concurrent_requests, kinds.accelerators)
+    changed = _judged(first, kinds.judge)
+    return iter(()) if changed is None else Kinds(changed, kinds.judge, kinds.accelerators).to_fit()
+
+
+def _judged(change: Change, judge: Judge) -> Evaluation | None:
+    """The changed plan; None where the model or the engine cannot do it."""
+    try:
+        return judge(change.deployment, change.concurrent_requests)
+    except KvsimError:
+        return None
 
 
 def _cost(change: Change, beside: str) -> Cost:

@@ -65,8 +65,8 @@ class Kinds:
     def to_fit(self) -> Iterator[Kind]:
         """Changes that may make what is asked fit."""
         e = self.evaluation
-        yield Kind("gpu_memory_utilization", _utilization(e))
-        if not e.budget.weights_take_all:  # else no overhead is small enough
+        if not e.budget.weights_take_all:
+            yield Kind("gpu_memory_utilization", _utilization(e))
             yield Kind("max_num_seqs", _num_seqs(e, e.fit.requests_per_replica))
             yield from self._other_settings()
             yield Kind("max_model_len", _shorter_context(e, self.judge))
@@ -98,20 +98,34 @@ class Kinds:
 
     def _weights_and_devices(self) -> Iterator[Kind]:
         e = self.evaluation
-        yield Kind("quantization", _weights(e))
-        for degree in ("tensor_parallel_size", "pipeline_parallel_size"):
-            yield Kind(degree, _degrees(e, degree))
-        yield Kind("gpu", _larger_device(e, self.accelerators))
+        return weights_and_devices(e.deployment, e.concurrent_requests, self.accelerators)
+
+
+def weights_and_devices(
+    deployment: Deployment, concurrent_requests: int, accelerators: Sequence[Accelerator]
+) -> Iterator[Kind]:
+    """Changes that may help even where the weights take all memory: the only ones that do."""
+    asked = deployment, concurrent_requests
+    yield Kind("quantization", _weights(*asked))
+    for degree in ("tensor_parallel_size", "pipeline_parallel_size"):
+        yield Kind(degree, _degrees(*asked, degree))
+    yield Kind("gpu", _larger_device(*asked, accelerators))
 
 
 def _engine_change(evaluation: Evaluation, setting: str, value: object, cost: str) -> Change:
-    deployment = evaluation.deployment
+    asked = evaluation.deployment, evaluation.concurrent_requests
+    return _other_engine(*asked, setting, value, cost)
+
+
+def _other_engine(
+    deployment: Deployment, concurrent_requests: int, setting: str, value: object, cost: str
+) -> Change:
     engine = dataclasses.replace(deployment.engine, **{setting: value})  # type: ignore[arg-type]
     return Change(
         setting=setting,
         value=str(value).lower() if isinstance(value, bool) else str(value),
         deployment=dataclasses.replace(deployment, engine=engine),
-        concurrent_requests=evaluation.concurrent_requests,
+        concurrent_requests=concurrent_requests,
         cost=cost,
     )
 
@@ -200,18 +214,16 @@ def _fewer_requests(evaluation: Evaluation) -> Iterator[Change]:
         )
 
 
-def _weights(evaluation: Evaluation) -> Iterator[Change]:
-    deployment = evaluation.deployment
+def _weights(deployment: Deployment, concurrent_requests: int) -> Iterator[Change]:
     stored = deployment.engine.quantization or deployment.model.quantization
     if stored is None and deployment.overheads.weights_bytes is None:
         for name in WEIGHT_FORMATS:
             cost = f"needs a checkpoint in {name}; measure your task"
-            yield _engine_change(evaluation, "quantization", name, cost)
+            yield _other_engine(deployment, concurrent_requests, "quantization", name, cost)
 
 
-def _degrees(evaluation: Evaluation, degree: str) -> Iterator[Change]:
+def _degrees(deployment: Deployment, concurrent_requests: int, degree: str) -> Iterator[Change]:
     """More ranks, or more stages."""
-    deployment = evaluation.deployment
     if deployment.overheads.weights_bytes is not None:
         return  # stated per accelerator: how it would divide is not known
     now = getattr(deployment.parallel, degree)
@@ -223,15 +235,16 @@ def _degrees(evaluation: Evaluation, degree: str) -> Iterator[Change]:
                 setting=degree,
                 value=str(size),
                 deployment=dataclasses.replace(deployment, parallel=parallel),
-                concurrent_requests=evaluation.concurrent_requests,
+                concurrent_requests=concurrent_requests,
                 cost=f"{parallel.num_ranks} accelerators in place of "
                 f"{deployment.parallel.num_ranks}",
             )
 
 
-def _larger_device(evaluation: Evaluation, accelerators: Sequence[Accelerator]) -> Iterator[Change]:
+def _larger_device(
+    deployment: Deployment, concurrent_requests: int, accelerators: Sequence[Accelerator]
+) -> Iterator[Change]:
     """Devices of the same vendor with more memory, the smallest first."""
-    deployment = evaluation.deployment
     now = deployment.accelerator
     if deployment.free_bytes is not None or deployment.other_processes_bytes is not None:
         return  # what is free on another device is not known
@@ -247,6 +260,6 @@ def _larger_device(evaluation: Evaluation, accelerators: Sequence[Accelerator]) 
             setting="gpu",
             value=device.name,
             deployment=dataclasses.replace(deployment, accelerator=device),
-            concurrent_requests=evaluation.concurrent_requests,
+            concurrent_requests=concurrent_requests,
             cost="another machine",
         )

@@ -89,6 +89,13 @@ class Judge:
         """
         return evaluate(deployment, self.overheads, concurrent_requests=concurrent_requests)
 
+    def budget(self, deployment: Deployment) -> Budget | None:
+        """The memory alone; None where it is refused."""
+        try:
+            return _started(deployment, self.overheads).budget
+        except KvsimError:
+            return None
+
     def fitting(self, deployment: Deployment, concurrent_requests: int) -> Evaluation | None:
         """The judgement where what is asked fits; searches ask for it many times.
 

@@ -1,10 +1,13 @@
 """Versions of the serving engine: the newest whose rules are known, and how one is read."""
 
+from functools import lru_cache
+
 from kvsim.errors import SpecError
 
 NEWEST_VLLM = "0.32.0"
 
 
+@lru_cache(maxsize=64)
 def parse_version(text: str) -> tuple[int, int]:
     """Major and minor number of a version; SpecError unless it starts with two numbers.
 
