@@ -35,11 +35,6 @@ class Budget:
         is_free = self.free_bytes.best >= self.usable_bytes.best
         return is_free and self.kv_cache_bytes.best > 0
 
-    @property
-    def weights_take_all(self) -> bool:
-        """Whether weights alone take as much as there is: no overhead is small enough then."""
-        return self.kv_cache_bytes.best <= 0 and self.weights_bytes.best >= self.total_bytes.best
-
 
 def loaded_stages_bytes(
     weights: WeightsBytes, model: OverheadModel, beside: Sequence[Interval]

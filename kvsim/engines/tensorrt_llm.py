@@ -1,5 +1,6 @@
 """TensorRT-LLM's layout: one pool per attention window, and a copy of it in host memory."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from kvsim.dtypes import BF16, FP8, FP16, INDEX_FP8, NVFP4, DType
@@ -123,24 +124,26 @@ def tensorrt_llm_layout(
     settings, parallel = settings or TensorrtLlm(), parallel or Parallelism()
     ranks = 1 if settings.enable_attention_dp else parallel.tensor_parallel_size
     dtype = storage_format(settings.dtype, model.dtype)
-    layers = [
-        (i, group)
-        for group in model.layer_groups
-        for i in group.indices
+    groups = model.layer_groups
+    layers = sorted(
+        (i, number)
+        for number, group in enumerate(groups)
         if any(not isinstance(b, RecurrentState | SharedCache) for b in group.layer)
-    ]
-    cells: dict[tuple[int | None, LayerGroup], int] = {}
-    for place, (_, group) in enumerate(sorted(layers, key=lambda pair: pair[0])):
-        key = (_window(settings, place), group)
-        cells[key] = cells.get(key, 0) + 1
+        for i in group.indices
+    )
+    cells = Counter((_window(settings, place), number) for place, (_, number) in enumerate(layers))
     stored = _Storage(settings, dtype, ranks)
-    built = tuple(_cell(group, count, window, stored) for (window, group), count in cells.items())
-    states = [b for layer in model.layers for b in layer if isinstance(b, RecurrentState)]
+    built = tuple(
+        _cell(groups[number], count, window, stored) for (window, number), count in cells.items()
+    )
+    states = [(b, g.count) for g in groups for b in g.layer if isinstance(b, RecurrentState)]
     return TensorrtLlmLayout(
         settings=settings,
         cells=_with_draft(built, settings),
-        state_layers=len(states),
-        state_bytes=sum(b.state_bytes(model.dtype, tensor_parallel_size=ranks) for b in states),
+        state_layers=sum(count for _, count in states),
+        state_bytes=sum(
+            count * b.state_bytes(model.dtype, tensor_parallel_size=ranks) for b, count in states
+        ),
         max_seq_len=settings.max_seq_len or model.max_model_len,
     )
 

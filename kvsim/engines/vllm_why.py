@@ -80,10 +80,9 @@ def _stage(layout: VllmCacheLayout, planned: VllmLayout, index: int) -> StageWhy
 
 def _copied_bytes(layout: VllmCacheLayout, group: KVCacheGroup, planned: VllmLayout) -> int:
     """Bytes of a request that other tensor-parallel ranks hold too, in one group."""
-    blocks, copied = group.max_blocks(planned.config), 0
+    blocks, copied, copies = group.max_blocks(planned.config), 0, layout.cache.replicas
     for member in group.members if group.layers else ():
         page = member.spec.page_size_bytes
         for layer in member.layers:
-            replicas = layout.cache.replicas[layer]
-            copied += blocks * page * (replicas - 1) // replicas
+            copied += blocks * page * (copies[layer] - 1) // copies[layer]
     return copied

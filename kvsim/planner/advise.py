@@ -101,8 +101,7 @@ def _cheaper_pairs(first: Change, kinds: Kinds, below: Cost) -> Iterator[FixPair
 
 def _seconds(first: Change, kinds: Kinds) -> Iterator[Kind]:
     """Kinds of changes that may follow a first."""
-    memory = kinds.judge.budget(first.deployment)
-    if memory is not None and memory.weights_take_all:
+    if kinds.judge.weights_take_all(first.deployment):
         return weights_and_devices(first.deployment, first.concurrent_requests, kinds.accelerators)
     changed = _judged(first, kinds.judge)
     return iter(()) if changed is None else Kinds(changed, kinds.judge, kinds.accelerators).to_fit()

@@ -65,7 +65,7 @@ class Kinds:
     def to_fit(self) -> Iterator[Kind]:
         """Changes that may make what is asked fit."""
         e = self.evaluation
-        if not e.budget.weights_take_all:
+        if not self.judge.weights_take_all(e.deployment):
             yield Kind("gpu_memory_utilization", _utilization(e))
             yield Kind("max_num_seqs", _num_seqs(e, e.fit.requests_per_replica))
             yield from self._other_settings()

@@ -3,9 +3,10 @@
 from dataclasses import dataclass, replace
 
 from kvsim.analytic.allocation import beside_tensors
-from kvsim.analytic.budget import Budget, budget, loaded_stages_bytes
+from kvsim.analytic.budget import Budget, budget, loaded_stages_bytes, on_device
 from kvsim.analytic.capacity import Capacity, Fit, capacity, fit
 from kvsim.analytic.compute import Bound, Compute, bound, compute, ridge_point
+from kvsim.analytic.device_memory import total_bytes
 from kvsim.analytic.host_memory import HostMemory, host_memory
 from kvsim.analytic.overhead import overhead_bytes
 from kvsim.analytic.weights import Part, resolve_quantization, weights_bytes
@@ -89,18 +90,24 @@ class Judge:
         """
         return evaluate(deployment, self.overheads, concurrent_requests=concurrent_requests)
 
-    def budget(self, deployment: Deployment) -> Budget | None:
-        """The memory alone; None where it is refused."""
+    def weights_take_all(self, deployment: Deployment) -> bool:
+        """Whether weights alone take as much as there is, so that no other setting helps."""
+        if deployment.engine.kv_cache_memory_bytes is not None:
+            return False
         try:
-            return _started(deployment, self.overheads).budget
+            loaded, *_ = _weights(deployment, self.overheads)
+            weights = on_device(loaded, deployment.weights_on_host_bytes)
+            return weights.best >= total_bytes(deployment).best
         except KvsimError:
-            return None
+            return False
 
     def fitting(self, deployment: Deployment, concurrent_requests: int) -> Evaluation | None:
         """The judgement where what is asked fits; searches ask for it many times.
 
         No cache is laid out where the weights leave it no memory.
         """
+        if self.weights_take_all(deployment):
+            return None
         try:
             started = _started(deployment, self.overheads)
             if not started.budget.leaves_cache:
