@@ -35,6 +35,8 @@ ROWS = (
     ("", "characters of a line", limits.MAX_TRACE_LINE, "refused with its line number"),
     ("engine log", "bytes", limits.MAX_LOG_BYTES, REFUSED),
     ("", "characters of a line", limits.MAX_LOG_LINE, "the rest of the line is not read"),
+    ("launch line", "letters", limits.MAX_LAUNCH_LETTERS, REFUSED),
+    ("", "words", limits.MAX_LAUNCH_WORDS, "the rest is not read"),
     ("/metrics page", "bytes", limits.MAX_METRICS_BYTES, REFUSED),
     ("", "any count", limits.MAX_COUNT, REFUSED),
     ("benchmark result", "bytes", limits.MAX_BENCH_BYTES, REFUSED),
@@ -50,6 +52,7 @@ ROWS = (
     ("", "seconds", MAX_RUN_S, "stopped, said in the page"),
     ("", "bytes of memory", MEMORY_BYTES, "stopped, said in the page"),
     ("", "runs at once; those that wait", MAX_RUNS, f"{MAX_WAITING} wait, more are refused"),
+    ("state of a streamed run, table of a sweep", "whole, of that run", None, REFUSED),
     ("value in a link", "what it may be", None, "said in the page, the default is used"),
 )
 

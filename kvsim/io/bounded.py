@@ -3,6 +3,7 @@
 import hashlib
 import json
 import tomllib
+import zlib
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,16 @@ from typing import Any
 from kvsim.errors import FileError
 
 LARGEST = 2**63 - 1
+
+BROKEN_TEXT = (OSError, EOFError, UnicodeDecodeError, zlib.error)
+"""What reading lines of a file, zipped or not, raises where it holds none."""
+
+
+def broken_table() -> tuple[type[BaseException], ...]:
+    """What polars raises for a file that is no table; where it panics, that is no `Exception`."""
+    import polars as pl  # noqa: PLC0415 - slow to load
+
+    return OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException
 
 
 def read_text(path: str | PathLike[str], *, most_bytes: int, what: str) -> str:

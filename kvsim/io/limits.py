@@ -56,6 +56,9 @@ MAX_LOG_BYTES = 64 * MiB
 MAX_LOG_LINE = 400_000
 """Characters of one line of a log; the longest seen, with a compilation's config, has 10,000."""
 
+MAX_LAUNCH_LETTERS, MAX_LAUNCH_WORDS = 20_000, 1000
+"""Of the line that starts an engine, pasted or in a log."""
+
 MAX_METRICS_BYTES = 16 * MiB
 """Of a /metrics page."""
 

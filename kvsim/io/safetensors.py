@@ -81,7 +81,7 @@ def _of_index(path: Path) -> tuple[Tensor, ...]:
     if not isinstance(where, Mapping) or not where:
         _refuse(path.name, "weight_map must name a file for every tensor")
     names = set(map(str, where.values()))
-    if any(Path(name).name != name or name in ("", "..") for name in names):
+    if any(Path(name).name != name or name in ("", "..") or "\0" in name for name in names):
         _refuse(path.name, "weight_map must name files of its own folder")
     tensors = _joined(_of_file(path.parent / name) for name in sorted(names))
     held = {tensor.name for tensor in tensors}

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kvsim.errors import FileError, SpecError
-from kvsim.io.bounded import read_json
+from kvsim.io.bounded import broken_table, read_json
 from kvsim.io.limits import MAX_TOML_BYTES
 from kvsim.io.versions import VERSION, check_version, whose
 
@@ -29,6 +30,12 @@ LENGTH = "length."
 """Before a column's name: its bytes, among the arrays of the state."""
 
 NUM_PARTS = "num_parts"
+
+_NO_STATE = (
+    *(OSError, ValueError, TypeError, KeyError, EOFError, MemoryError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+"""What numpy raises for a file that is none of its own; RuntimeError: zipped in an unknown way."""
 
 
 @dataclass(slots=True)
@@ -86,11 +93,11 @@ class StreamStore:
     def _restore(self) -> Arrays:
         path = self.folder / STATE
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 kept = dict(file)
             self.num_parts = int(kept.pop(NUM_PARTS))
             lengths = {n.removeprefix(LENGTH): int(kept.pop(n)) for n in [*kept] if LENGTH in n}
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except _NO_STATE as error:
             msg = f"{path}: is no state of a stream: {error}"
             raise FileError(msg) from None
         try:
@@ -158,7 +165,7 @@ class StreamStore:
             found = pl.scan_parquet(self.parts).sort("index", "sample")
             found.sink_parquet(unfinished)
             unfinished.replace(output)
-        except (OSError, pl.exceptions.PolarsError) as error:
+        except broken_table() as error:
             unfinished.unlink(missing_ok=True)
             msg = f"output={output.name}: {error}"
             raise FileError(msg) from error

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kvsim.errors import FileError, SpecError
-from kvsim.io.bounded import read_json, read_toml
+from kvsim.io.bounded import broken_table, read_json, read_toml
 from kvsim.io.frames import escaped
 from kvsim.io.limits import MAX_TOML_BYTES
 from kvsim.io.versions import VERSION, check_version, whose
@@ -261,8 +261,8 @@ def _read_frame(path: Path) -> "DataFrame":
 
     try:
         return pl.read_parquet(path)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        msg = f"{path}: {str(error).splitlines()[0]}"
+    except broken_table() as error:
+        msg = f"{path}: is no table that can be read: {str(error).splitlines()[0]}"
         raise FileError(msg) from None
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from kvsim.io.bounded import BROKEN_TEXT, broken_table
 from kvsim.io.limits import MAX_TRACE_LINE
 from kvsim.io.trace_rows import plain_name
 from kvsim.units import MiB
@@ -50,7 +51,7 @@ def frames(path: Path, *, block_bytes: int = BLOCK_BYTES) -> Iterator["DataFrame
                     yield _json_frame(block)
             else:
                 yield from _csv(file, block_bytes)
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except BROKEN_TEXT as error:
         raise IrregularTrace from error
 
 
@@ -144,5 +145,5 @@ def _parquet(path: Path) -> Iterator["DataFrame"]:
                 raise IrregularTrace
             yield frame
             start += frame.height
-    except (OSError, pl.exceptions.PolarsError) as error:
+    except broken_table() as error:
         raise IrregularTrace from error

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from kvsim.errors import FileError, SpecError
+from kvsim.io.bounded import BROKEN_TEXT, broken_table
 from kvsim.io.limits import MAX_TRACE_LINE
 from kvsim.io.trace_rows import (
     FORMATS,
@@ -110,7 +111,7 @@ class TraceReader:
                 is_json = name.endswith((JSON_LINES, ".json", ".ndjson"))
                 lines = _lines(file, self.path.name)
                 yield from _json_rows(lines) if is_json else _csv_rows(lines)
-        except (OSError, EOFError, UnicodeDecodeError) as error:
+        except BROKEN_TEXT as error:
             reason = getattr(error, "strerror", None) or str(error)
             msg = f"{self.path.name}: {reason}"
             raise FileError(msg) from error
@@ -185,8 +186,8 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
             for i, row in enumerate(rows, start + 1):
                 yield i, {plain_name(key): value for key, value in row.items()}
             start += len(rows)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        msg = f"{path.name}: {error}"
+    except broken_table() as error:
+        msg = f"{path.name}: is no table that can be read: {str(error).splitlines()[0]}"
         raise FileError(msg) from error
 
 

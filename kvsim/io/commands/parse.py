@@ -11,12 +11,11 @@ from typing import Any, get_args, get_origin
 from kvsim.errors import SpecError
 from kvsim.io.commands.dialects import DEGREES, DIALECTS, EXPERTS, NOT_ON_A_LINE, Dialect
 from kvsim.io.commands.words import share, whole
+from kvsim.io.limits import MAX_LAUNCH_LETTERS, MAX_LAUNCH_WORDS
 from kvsim.specs.engine import EngineName
 from kvsim.specs.launch import LaunchCommand
 from kvsim.specs.llama_cpp import LlamaCpp
 from kvsim.specs.parallel import Parallelism
-
-MAX_LETTERS, MAX_WORDS = 20_000, 1000
 
 
 def parse_command(line: str) -> LaunchCommand:
@@ -80,15 +79,15 @@ def _has_experts(flags: dict[str, list[str]]) -> bool:
 
 
 def _words(line: str) -> list[str]:
-    if len(line) > MAX_LETTERS:
-        msg = f"command: longer than {MAX_LETTERS} letters"
+    if len(line) > MAX_LAUNCH_LETTERS:
+        msg = f"command: longer than {MAX_LAUNCH_LETTERS} letters"
         raise SpecError(msg)
     try:
         words = shlex.split(line.replace("\\\n", " "))
     except ValueError as error:
         msg = f"command: {error}"
         raise SpecError(msg) from None
-    return words[:MAX_WORDS]
+    return words[:MAX_LAUNCH_WORDS]
 
 
 def _program(words: list[str]) -> tuple[Dialect, list[str]]:

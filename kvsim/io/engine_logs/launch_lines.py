@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kvsim.io.engine_logs.text import Line, continued
+from kvsim.io.limits import MAX_LAUNCH_LETTERS, MAX_LAUNCH_WORDS
 
-MAX_WORDS = 1000
-MAX_LINE_LETTERS = 20_000
 MAX_CONTINUED = 60
 
 
@@ -30,7 +29,7 @@ def find_launch(
     """The last launch line of a program; backslashes continue it, quoted text is skipped."""
     found = None
     for i, line in enumerate(lines):
-        match = program.search(line.text) if len(line.text) < MAX_LINE_LETTERS else None
+        match = program.search(line.text) if len(line.text) < MAX_LAUNCH_LETTERS else None
         if match is None or skip.search(line.text):
             continue
         text = line.text[match.end() :]
@@ -50,7 +49,7 @@ def split(text: str) -> list[str]:
     text = re.split(r"\s(?:&&|\|\||;|>|2>|>>|\|)\s|\s&\s*$|`", text + " ", maxsplit=1)[0]
     for _ in range(3):
         try:
-            return shlex.split(text, comments=False)[:MAX_WORDS]
+            return shlex.split(text, comments=False)[:MAX_LAUNCH_WORDS]
         except ValueError:
             text = text[: max(text.rfind("'"), text.rfind('"'), 0)]
     return []
