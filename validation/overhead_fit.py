@@ -154,13 +154,19 @@ def leave_one_out(seen: Sequence[Observation], left_out: Observation) -> float:
 def loaded_of(row: Row) -> Loaded | None:
     """What a row's weights take; None where they are not those of its architecture alone.
 
-    Left out: quantised checkpoints, adapters (their rank is not stated), vision towers, and
-    models that were inferred.
+    Left out: quantised checkpoints, adapters (their rank is not stated), vision towers, models
+    that were inferred, and ROCm, whose builds of that time print what the device reports as used:
+    all that the loading took, not the tensors.
+
+    Source:
+        vLLM's pull request 12624, `get_current_memory_usage`, platforms/rocm.py.
     """
     extra = row.get("extra") or {}
     model = catalogue_model(row)
     apart = row.get("quantization") or extra.get("lora") or extra.get("multimodal")
     if model is None or apart or not row.get("model_stated") or not row.get("weights_gib"):
+        return None
+    if "ROCm" in f"{row.get('gpu')} {row.get('engine_version')}":
         return None
     if row["engine"] != "vllm" or model.is_multimodal or model.quantization is not None:
         return None

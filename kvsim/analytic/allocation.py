@@ -19,8 +19,10 @@ LARGE_BYTES = 10 * MiB
 LARGE_UNIT_BYTES = 2 * MiB
 """Sizes of torch's allocator.
 
-Source: `kMinBlockSize`, `kSmallSize`, `kLargeBuffer`, `kMinLargeAlloc`, `kRoundLarge` in
-PyTorch's c10/cuda/CUDACachingAllocator.
+Source:
+    `kMinBlockSize`, `kSmallSize`, `large_segment_size_`, `kMinLargeAlloc`, `kRoundLarge`,
+    c10/core/AllocatorConfig.h, PyTorch 2.13.0 (cf30153c), which vLLM 0.32.0 requires. Before, the
+    third was `kLargeBuffer`, of the same size.
 """
 
 
@@ -31,8 +33,11 @@ def padding_bytes(sizes: Sequence[int]) -> int:
     all of it.
 
     Source:
-        `should_split`, `get_allocation_size` and `get_free_block` in PyTorch's
-        c10/cuda/CUDACachingAllocator; vLLM reports `torch.cuda.max_memory_allocated`.
+        `round_size`, `should_split`, `get_allocation_size` and `get_free_block`,
+        c10/cuda/CUDACachingAllocator.cpp, read in a copy of PyTorch's main (001074d2); expandable
+        segments are off by default. What vLLM prints is `torch.cuda.max_memory_allocated`, by
+        `get_current_memory_usage`, platforms/cuda.py, 0.32.0. On ROCm builds from February 2025
+        on (pull request 12624) printed what the device reports as used; 0.32.0 no longer does.
     """
     left_over: list[int] = []
     padding = 0
@@ -58,31 +63,41 @@ def _block(left_over: list[int], size: int) -> int:
     return ceil_div(size, LARGE_UNIT_BYTES) * LARGE_UNIT_BYTES
 
 
-def rotary_bytes(model: ModelSpec, dtype: DType) -> Interval:
+def rotary_bytes(model: ModelSpec, dtype: DType, *, enforce_eager: bool = False) -> Interval:
     """The tables of a model's rotations, whole on every rank.
 
+    DeepSeek's are in float32 where FlashInfer rotates: the class asks for it on CUDA, and is
+    itself off where the model is compiled, the default.
+
     Source:
-        vLLM `RotaryEmbeddingBase`, model_executor/layers/rotary_embedding/base.py, 0.32.0: in
-        the model's dtype, but float32 where FlashInfer rotates DeepSeek's latents.
+        vLLM `RotaryEmbeddingBase`, model_executor/layers/rotary_embedding/base.py, and
+        `DeepseekScalingRotaryEmbedding`, deepseek_scaling_rope.py there; `custom_ops` in
+        `VllmConfig.__post_init__`, config/vllm.py, 0.32.0.
     """
-    tables = model.vllm.rotary_tables
-    low = sum(dtype.nbytes(t.num_positions * t.width) for t in tables)
-    best = sum(
-        (FP32 if t.may_be_float32 else dtype).nbytes(t.num_positions * t.width) for t in tables
-    )
+    low = best = 0
+    for table in model.vllm.rotary_tables:
+        elems = table.num_positions * table.width
+        known = (FP32 if table.is_float32 else dtype).nbytes(elems)
+        low += known
+        best += FP32.nbytes(elems) if enforce_eager and table.is_float32_in_eager else known
     source = Message("{size} of rotary tables", size=f"{best / MiB:.1f} MiB")
     return Interval(min(low, best), best, best, source)
 
 
 @lru_cache(maxsize=256)
 def beside_tensors(
-    model: ModelSpec, *, parallel: Parallelism, dtype: DType, quantization: Quantization | None
+    model: ModelSpec,
+    *,
+    parallel: Parallelism,
+    dtype: DType,
+    quantization: Quantization | None,
+    enforce_eager: bool = False,
 ) -> tuple[Interval, ...]:
     """Rotary tables and padding on one rank of every pipeline stage.
 
     Quantised tensors count without padding: their kernels repack them.
     """
-    tables = rotary_bytes(model, dtype)
+    tables = rotary_bytes(model, dtype, enforce_eager=enforce_eager)
     return tuple(
         tables + exact(padding_bytes(sizes), tables.source)
         for sizes in _stage_tensors(model, parallel, dtype, quantization)

@@ -12,7 +12,8 @@ class RotaryTable:
 
     num_positions: int
     width: int  # elements a position, cosines and sines together
-    may_be_float32: bool = False  # else always in the model's dtype
+    is_float32: bool = False  # else in the model's dtype
+    is_float32_in_eager: bool = False  # where FlashInfer rotates: without compilation, on CUDA
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

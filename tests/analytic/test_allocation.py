@@ -80,7 +80,8 @@ def test_llama_leaves_nothing_over():
     [
         ({"rope_type": "llama3", "factor": 8.0, "original_max_position_embeddings": 1024}, 8192),
         ({"type": "linear", "factor": 4.0}, 32768),
-        ({"type": "dynamic", "factor": 2.0}, 16384),
+        ({"type": "dynamic", "factor": 2.0}, 8192),
+        ({"type": "dynamic", "alpha": 1000.0}, 8192),
         ({"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 4096}, 16384),
         ({"type": "longrope", "original_max_position_embeddings": 4096}, 12288),
         ({"type": "mrope", "mrope_section": [16, 24, 24]}, 32768),
@@ -88,7 +89,8 @@ def test_llama_leaves_nothing_over():
 )
 def test_every_scaling_has_its_own_length(rope, positions):
     """
-    vLLM multiplies some lengths by the factor, keeps two tables in one, or four times the text's.
+    vLLM multiplies lengths by the factor for linear scaling and YaRN alone, keeps two tables in
+    one, or four times the text's.
     """
     assert tables(rope_scaling=rope) == [(positions, 128)]
 
@@ -101,16 +103,56 @@ def test_the_rotated_part_decides_the_width():
     assert tables(rotary_dim=64) == [(8192, 64)]
 
 
+@pytest.mark.parametrize(
+    ("family", "share"),
+    [("chatglm", 64), ("glm4", 64), ("nemotron", 64), ("stablelm", 32), ("llama", 128)],
+)
+def test_a_class_has_its_own_share_where_the_file_states_none(family, share):
+    """
+    A file that was saved by transformers leaves out what equals the class's default.
+    """
+    assert tables(model_type=family) == [(8192, share)]
+
+
+@pytest.mark.parametrize("field", ["max_seq_len", "seq_length"])
+def test_positions_have_other_names(field):
+    """
+    DBRX and ChatGLM.
+    """
+    assert tables(max_position_embeddings=None, **{field: 32768}) == [(32768, 128)]
+
+
+def test_videos_whose_tokens_stay_need_no_longer_table():
+    """
+    vLLM 0.32 keeps four times the text's positions only where video tokens are pruned.
+    """
+    sections = {"rope_type": "default", "mrope_section": [16, 24, 24]}
+    seen = kvsim.load_model("qwen3.5-9b").vllm.rotary_tables
+
+    assert tables(model_type="qwen3_vl_text", rope_parameters=sections) == [(8192, 128)]
+    assert [(t.num_positions, t.width) for t in seen] == [(262144, 64)]
+
+
 def test_layers_with_other_settings_have_tables_of_their_own():
     """
-    Gemma 3: windows rotate unscaled, full attention eight times as long. DeepSeek-V3.2's indexer
-    pairs its elements in another way.
+    Gemma 3: windows rotate unscaled, full attention eight times as long, or as long from another
+    base, which its class knows. DeepSeek-V3.2's indexer pairs its elements in another way.
     """
     gemma = kvsim.load_model("gemma-3-4b").vllm.rotary_tables
+    small = kvsim.load_model("gemma-3-1b").vllm.rotary_tables
     indexed = kvsim.load_model("deepseek-v3.2").vllm.rotary_tables
 
     assert [t.num_positions for t in gemma] == [8 * 131072, 131072]
+    assert [t.num_positions for t in small] == [32768, 32768]
     assert len(indexed) == 2
+
+
+@pytest.mark.parametrize("family", ["glm", "hunyuan_v1_dense", "olmo2", "phi", "seed_oss"])
+def test_families_that_transformers_runs_have_no_table(family):
+    """
+    vLLM 0.32 has no class of its own for them, and transformers keeps no cosines.
+    """
+    assert tables(model_type=family) == []
 
 
 @pytest.mark.parametrize("name", ["gpt2", "opt-125m", "bloom-7b1", "mamba-2.8b", "t5-large"])
@@ -123,11 +165,21 @@ def test_models_without_a_rotation_have_no_table(name):
 
 def test_deepseeks_table_may_be_in_float32():
     """
-    163,840 x 64: 20 MiB in bfloat16, 40 where FlashInfer rotates.
+    163,840 x 64: 20 MiB in bfloat16, 40 where FlashInfer rotates, which no compiled model does.
     """
-    taken = rotary_bytes(kvsim.load_model("deepseek-v3"), BF16)
+    model = kvsim.load_model("deepseek-v3")
+    compiled = rotary_bytes(model, BF16)
+    eager = rotary_bytes(model, BF16, enforce_eager=True)
 
-    assert (taken.low, taken.best) == (20 * MiB, 40 * MiB)
+    assert (compiled.low, compiled.high) == (20 * MiB, 20 * MiB)
+    assert (eager.low, eager.best, eager.high) == (20 * MiB, 40 * MiB, 40 * MiB)
+
+
+def test_gpt_oss_asks_for_float32():
+    """
+    131,072 x 64 x 4 bytes.
+    """
+    assert rotary_bytes(kvsim.load_model("gpt-oss-20b"), BF16).best == 32 * MiB
 
 
 def test_the_plan_says_what_was_counted():
