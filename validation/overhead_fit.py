@@ -154,19 +154,13 @@ def leave_one_out(seen: Sequence[Observation], left_out: Observation) -> float:
 def loaded_of(row: Row) -> Loaded | None:
     """What a row's weights take; None where they are not those of its architecture alone.
 
-    Left out: quantised checkpoints, adapters (their rank is not stated), vision towers, models
-    that were inferred, and ROCm, whose builds of that time print what the device reports as used:
-    all that the loading took, not the tensors.
-
-    Source:
-        vLLM's pull request 12624, `get_current_memory_usage`, platforms/rocm.py.
+    Left out: quantised checkpoints, adapters (their rank is not stated), vision towers, and
+    models that were inferred.
     """
     extra = row.get("extra") or {}
     model = catalogue_model(row)
     apart = row.get("quantization") or extra.get("lora") or extra.get("multimodal")
     if model is None or apart or not row.get("model_stated") or not row.get("weights_gib"):
-        return None
-    if "ROCm" in f"{row.get('gpu')} {row.get('engine_version')}":
         return None
     if row["engine"] != "vllm" or model.is_multimodal or model.quantization is not None:
         return None
@@ -221,10 +215,18 @@ def _spread(values: Sequence[float], best: float, source: str) -> kvsim.Coeffici
 
 
 def evidence_of(rows: Iterable[Row]) -> Evidence:
-    """What rows of the refitted era say of overheads, and rows of any version of weights."""
+    """What rows of the refitted era say of overheads, and rows of any version of weights.
+
+    ROCm says nothing of weights here: its builds of that time print what the device reports as
+    used, which is all that loading took.
+
+    Source:
+        vLLM's pull request 12624, `get_current_memory_usage`, vllm/platforms/rocm.py.
+    """
     every = list(rows)
+    tensors = [r for r in every if "ROCm" not in f"{r.get('gpu')} {r.get('engine_version')}"]
     old = [r for r in every if r["engine"] == "vllm" and vllm_version(r) < REFITTED_UNTIL]
     return Evidence(
         observations=tuple(seen for row in old if (seen := observe(row)) is not None),
-        loaded=tuple(seen for row in every if (seen := loaded_of(row)) is not None),
+        loaded=tuple(seen for row in tensors if (seen := loaded_of(row)) is not None),
     )
