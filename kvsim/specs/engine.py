@@ -255,6 +255,7 @@ def _limits(
             tokens, is_whole = OTHER_CONTEXT.tokens, True
         if engine.enable_chunked_prefill is False or is_whole:  # a prompt must fit in one step
             tokens = max(tokens, max_model_len)
+        tokens = max(tokens, model.vllm.item_tokens)
         tokens = min(tokens, seqs * max_model_len)
     if engine.max_num_seqs is None:
         seqs = min(seqs, tokens)

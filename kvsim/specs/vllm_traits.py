@@ -33,6 +33,7 @@ class VllmTraits:
     attention_first: bool = False  # all attention is registered before all states (Zamba)
     is_pooling: bool = False  # served without generation
     is_encoder_only: bool = False  # attention that caches nothing
+    item_tokens: int = 0  # of the longest image or video, where none is computed in pieces
     index_pool: int | None = None  # tokens per key of an indexer that pools them (GLM-5-Next)
     checkpoint_alignment: int | None = None  # tokens at which states are checkpointed in prefill
     draft_layers: tuple[tuple[CacheBehaviour, ...], ...] = ()  # what multi-token prediction adds

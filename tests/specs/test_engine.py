@@ -40,6 +40,19 @@ def test_batch_limits_follow_memory_and_the_name_a100(gpu, context, tokens, seqs
     assert (limits.tokens, limits.seqs) == (tokens, seqs)
 
 
+def test_a_video_that_is_read_whole_must_fit_in_a_step():
+    """
+    Gemma 4 looks at images in both directions, so that no item is cut: 32 frames of 70 tokens
+    and 8 around them. E2B reads them one way; a larger limit stays, and so does one that was asked.
+    """
+    large, small = (kvsim.load_model(name) for name in ("gemma-4-26b-a4b", "gemma-4-e2b"))
+
+    assert resolved(large, A100).max_num_batched_tokens == 32 * (70 + 8)
+    assert resolved(small, A100).max_num_batched_tokens == 2048
+    assert resolved(large, H100).max_num_batched_tokens == 8192
+    assert resolved(large, A100, max_num_batched_tokens=2048).max_num_batched_tokens == 2048
+
+
 def test_cpu_limits_grow_with_the_ranks():
     """
     On CPUs the engine multiplies its defaults by the number of ranks.

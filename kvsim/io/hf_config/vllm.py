@@ -75,6 +75,12 @@ EXPANDED_LATENTS = frozenset(("minicpm3",))
 Source: vLLM `MiniCPM3Attention`, vllm/model_executor/models/minicpm3.py.
 """
 
+GEMMA4_VIDEO_TOKENS = 32 * (70 + 2 + 6)
+"""Frames of a video, and tokens of one: the picture's, its two ends and its time.
+
+Source: vLLM `Gemma4ProcessingInfo.get_mm_max_tokens_per_item`, models/gemma4_mm.py, 0.32.0.
+"""
+
 CHECKPOINT_ALIGNMENTS = {"glm5_next_text": 16}
 POOLED = ("ForSequenceClassification", "ForTokenClassification", "ForRewardModel")
 GENERATING = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
@@ -109,6 +115,7 @@ def vllm_traits(top: Fields, f: Fields, *, model_type: str, layers: Sequence[Lay
         attention_first=model_type in ATTENTION_FIRST,
         is_pooling=is_pooling,
         is_encoder_only=is_encoder,
+        item_tokens=_item_tokens(top, f),
         index_pool=f.size("index_kpool"),
         checkpoint_alignment=CHECKPOINT_ALIGNMENTS.get(model_type),
         draft_layers=_draft_layers(
@@ -116,6 +123,18 @@ def vllm_traits(top: Fields, f: Fields, *, model_type: str, layers: Sequence[Lay
         ),
         rotary_tables=rotary_tables(f.fork(), model_type=model_type, layers=layers),
     )
+
+
+def _item_tokens(top: Fields, f: Fields) -> int:
+    """Tokens of one video where all of them must be computed in one step; 0 where none must.
+
+    Source:
+        vLLM `Gemma4ModelArchConfigConvertor.is_mm_prefix_lm`, transformers_utils/
+        model_arch_config_convertor.py, and `EngineArgs._get_min_mm_batched_tokens`, 0.32.0.
+    """
+    sees = top.fork().text("model_type") == "gemma4"
+    both_ways = f.fork().raw("use_bidirectional_attention") == "vision"
+    return GEMMA4_VIDEO_TOKENS if sees and both_ways else 0
 
 
 def _refusal(model_type: str, layers: Sequence[Layer]) -> str | None:
