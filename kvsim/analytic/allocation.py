@@ -63,7 +63,7 @@ def _block(left_over: list[int], size: int) -> int:
     return ceil_div(size, LARGE_UNIT_BYTES) * LARGE_UNIT_BYTES
 
 
-def rotary_bytes(model: ModelSpec, dtype: DType, *, enforce_eager: bool = False) -> Interval:
+def rotary_bytes(model: ModelSpec, dtype: DType, *, is_eager_cuda: bool = False) -> Interval:
     """The tables of a model's rotations, whole on every rank.
 
     DeepSeek's are in float32 where FlashInfer rotates: the class asks for it on CUDA, and is
@@ -79,7 +79,7 @@ def rotary_bytes(model: ModelSpec, dtype: DType, *, enforce_eager: bool = False)
         elems = table.num_positions * table.width
         known = (FP32 if table.is_float32 else dtype).nbytes(elems)
         low += known
-        best += FP32.nbytes(elems) if enforce_eager and table.is_float32_in_eager else known
+        best += FP32.nbytes(elems) if is_eager_cuda and table.is_float32_in_eager else known
     source = Message("{size} of rotary tables", size=f"{best / MiB:.1f} MiB")
     return Interval(min(low, best), best, best, source)
 
@@ -91,13 +91,15 @@ def beside_tensors(
     parallel: Parallelism,
     dtype: DType,
     quantization: Quantization | None,
-    enforce_eager: bool = False,
+    is_eager_cuda: bool = False,
 ) -> tuple[Interval, ...]:
     """Rotary tables and padding on one rank of every pipeline stage.
 
-    Quantised tensors count without padding: their kernels repack them.
+    Quantised tensors count without padding: their kernels repack them. Blocks that computing a
+    long table leaves are not handed to later tensors here, which would spare some their padding:
+    4 MiB of 14 GiB in one recorded log of Qwen2.5-14B's architecture, nothing in nine others.
     """
-    tables = rotary_bytes(model, dtype, enforce_eager=enforce_eager)
+    tables = rotary_bytes(model, dtype, is_eager_cuda=is_eager_cuda)
     return tuple(
         tables + exact(padding_bytes(sizes), tables.source)
         for sizes in _stage_tensors(model, parallel, dtype, quantization)

@@ -245,12 +245,13 @@ def _weights(
     quantization = resolve_quantization(deployment.engine.quantization, model)
     dtype = deployment_dtype(deployment)
     weights = weights_bytes(model, parallel=parallel, dtype=dtype, quantization=quantization)
+    is_cuda = deployment.accelerator.vendor == "NVIDIA"
     beside = beside_tensors(
         model,
         parallel=parallel,
         dtype=dtype,
         quantization=quantization,
-        enforce_eager=deployment.engine.enforce_eager,
+        is_eager_cuda=deployment.engine.enforce_eager and is_cuda,
     )
     stages = loaded_stages_bytes(weights, overheads, beside)
     return stages[weights.stage], stages, weights.parts, ()

@@ -169,10 +169,28 @@ def test_deepseeks_table_may_be_in_float32():
     """
     model = kvsim.load_model("deepseek-v3")
     compiled = rotary_bytes(model, BF16)
-    eager = rotary_bytes(model, BF16, enforce_eager=True)
+    eager = rotary_bytes(model, BF16, is_eager_cuda=True)
 
     assert (compiled.low, compiled.high) == (20 * MiB, 20 * MiB)
     assert (eager.low, eager.best, eager.high) == (20 * MiB, 40 * MiB, 40 * MiB)
+
+
+def test_flashinfer_rotates_nothing_on_amd():
+    """
+    Run eagerly, DeepSeek-V2-Lite loads 20 MiB more on an H100, and none more on an MI300X.
+    """
+
+    def loaded(gpu, *, eager):
+        deployment = kvsim.Deployment(
+            model=kvsim.load_model("deepseek-v2-lite"),
+            accelerator=kvsim.accelerator(gpu),
+            engine=kvsim.Vllm(enforce_eager=eager),
+        )
+        return kvsim.plan(deployment).evaluation.budget.weights_bytes.best
+
+    cuda, amd = "H100-SXM5-80GB", "MI300X"
+    assert loaded(cuda, eager=True) - loaded(cuda, eager=False) == 20 * MiB
+    assert loaded(amd, eager=True) == loaded(amd, eager=False)
 
 
 def test_gpt_oss_asks_for_float32():
