@@ -55,6 +55,16 @@ def test_what_is_free_after_the_pools():
     assert left / GiB == pytest.approx(2.09, abs=0.006)
 
 
+def test_a_byte_short_of_a_token_holds_one_less():
+    """
+    Without states nothing else is taken from the budget.
+    """
+    lay = layout(model((2, heads(8, 128))), page_size=1)
+
+    assert sglang_pools(lay, 100 * lay.full_token_bytes).tokens == 100
+    assert sglang_pools(lay, 100 * lay.full_token_bytes - 1).tokens == 99
+
+
 def test_the_request_table_resolves_a_near_match():
     """
     Llama-3-8B on 192 GB: avail falls by the pool and by 4,096 rows of 8,196 tokens.

@@ -38,6 +38,14 @@ def test_a_pool_is_whole_blocks_of_the_tokens_that_fit():
     assert round(pools.pool_bytes / GiB, 2) == GIB_OF_LOG
 
 
+def test_what_is_left_out_depends_on_the_manager():
+    """
+    Both are said: pools that the second one rounds, and what the estimation takes.
+    """
+    assert "rounds its pools" in layout(QWEN3_RERANKER, use_kv_cache_manager_v2=True).not_modeled[0]
+    assert "the estimation takes" in layout(QWEN3_RERANKER).not_modeled[0]
+
+
 def test_that_rows_budget_cannot_be_checked():
     """
     Not reproduced: 68.69 / 0.9 would be free beside weights and peak; neither fraction nor

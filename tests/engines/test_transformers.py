@@ -55,6 +55,14 @@ def test_static_cache_is_allocated_at_once():
     assert held(LLAMA, 3, **static).bytes_per_token == 0
 
 
+def test_the_next_token_is_the_last_that_a_window_adds():
+    """
+    A window of 8 stores 8: after 7 one more is kept, after 8 none.
+    """
+    assert held(MISTRAL, 7, num_decoded_tokens=1).bytes_per_token == 2 * TOKEN
+    assert held(MISTRAL, 8, num_decoded_tokens=1).bytes_per_token == 0
+
+
 @pytest.mark.parametrize(
     ("num_tokens", "settings", "named"),
     [

@@ -23,6 +23,7 @@ def attention(kind, heads, *, head_size=64, **fields):
     )
 
 
+CONFIG = VllmCacheConfig(max_model_len=8192, max_num_batched_tokens=8192)
 SPECS = st.one_of(
     st.builds(lambda h: attention("FullAttentionSpec", h), KV_HEADS),
     st.builds(lambda h, w: attention("SlidingWindowSpec", h, sliding_window=w), KV_HEADS, WINDOWS),
@@ -190,3 +191,23 @@ def test_replicas_beyond_the_kv_heads_are_counted():
     layout = vllm_layout([layer], config, available_bytes=2**20)
     assert layout.kv_tp_replicas == 2
     assert request_cost(layout).replicated_bytes == layout.max_request_bytes // 2
+
+
+@pytest.mark.parametrize("order", ["LHBNC", "BHLNC"])
+def test_pages_are_padded_only_where_their_heads_lie_together(order):
+    """With heads apart a page has no end that could be padded, unless it is of one head."""
+    config = replace(CONFIG, kv_cache_layout=KVCacheLayout(order))
+    many, one = (attention("FullAttentionSpec", heads, page_size_padded=40_000) for heads in (8, 1))
+    with pytest.raises(UnsupportedError, match="their heads lie apart"):
+        vllm_layout([many], config, available_bytes=2**30)
+    assert vllm_layout([one], config, available_bytes=2**30).bytes_per_block == 40_000
+    plain = attention("FullAttentionSpec", 8)
+    assert vllm_layout([plain], config, available_bytes=2**30).bytes_per_block == 32_768
+
+
+def test_a_padded_page_does_not_grow_by_more_tokens():
+    """Two blocks' tokens fit into its padding, so it stays as wide as before."""
+    narrow = attention("FullAttentionSpec", 8, page_size_padded=70_000)
+    wide = attention("SlidingWindowSpec", 8, page_size_padded=140_000, sliding_window=64)
+    with pytest.raises(UnsupportedError, match="its own padding stands against it"):
+        vllm_layout([narrow, wide], CONFIG, available_bytes=2**30)

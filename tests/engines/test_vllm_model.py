@@ -10,6 +10,7 @@ import kvsim
 from kvsim.units import GiB, ceil_div
 
 H100, A100 = (kvsim.accelerator(name) for name in ("H100-SXM5-80GB", "A100-SXM4-80GB"))
+B200 = kvsim.accelerator("B200-SXM-180GB")
 LLAMA = kvsim.load_model("llama-3.1-8b")
 GEMMA = kvsim.load_model("gemma-3-27b")
 DEEPSEEK = kvsim.load_model("deepseek-v3")
@@ -185,6 +186,7 @@ def test_a_drafter_of_the_model_itself_lives_on_the_last_stage():
         (DEEPSEEK, H100, {"kv_cache_dtype": "fp8"}, 64),
         (DEEPSEEK, H100, {"kv_cache_dtype": "fp8", "block_size": 16}, 16),
         (DEEPSEEK, A100, {}, 16),
+        (DEEPSEEK, B200, {}, 32),
         (DEEPSEEK, CPU, {"block_size": 32}, 16),
         (SPARSE, H100, {}, 64),
         (SPARSE, H100, {"block_size": 128}, 128),
@@ -355,3 +357,18 @@ def test_settings_name_every_default():
     assert cache.settings.kv_cache_dtype == "fp8_ds_mla"
     assert cache.settings.engine_version == "0.32.0"
     assert replace(cache.settings, block_size=16) != cache.settings
+
+
+@pytest.mark.parametrize(
+    ("num_tokens", "held"), [(8192, 512), (8193, 1), (20_000, 1250 - 1024), (16_385, 1)]
+)
+def test_a_chunk_is_given_back_when_the_next_one_begins(num_tokens, held):
+    """
+    Llama 4 Scout, 36 layers of chunks of 8,192 tokens; blocks of 16 tokens, 64 KiB a layer.
+    """
+    cache = kvsim.cache_bytes(
+        kvsim.load_model("llama-4-scout"), num_tokens=num_tokens, engine=kvsim.Vllm()
+    )
+    chunked = {layer.kind: layer.kv_bytes for layer in cache.layers}["chunked attention"]
+
+    assert chunked == held * 36 * 65_536
