@@ -10,13 +10,13 @@ from typing import Any
 import kvsim
 from app import scenario
 from app.fields import Field, Value
+from app.report import headed
 from app.run_fields import GOALS, TRAFFIC
 from app.scenario import FIELDS, Scenario
 from app.traffic import Traffic, Upload
 
 Json = dict[str, Any]
 
-SCHEMA_VERSION = 1
 MAX_STEPS = 500_000
 """Most steps of one run: some 50 MB of records."""
 
@@ -170,7 +170,7 @@ def do(job: Job, tell: Tell) -> Result:
         runs.append(_figures(done, workload, goals.limits))
         first = first or done
     assert first is not None
-    return _result(first, runs, first_seed=traffic.seed)
+    return _result(first, runs, job)
 
 
 def _onward(tell: Tell, *, before: int, total: int) -> Callable[[int], None]:
@@ -178,9 +178,10 @@ def _onward(tell: Tell, *, before: int, total: int) -> Callable[[int], None]:
     return lambda served: tell(before + served, total)
 
 
-def _result(first: kvsim.Simulation, runs: Sequence[Json], *, first_seed: int) -> Result:
-    spread = kvsim.over_seeds(runs, first_seed=first_seed) if len(runs) > 1 else None
-    report = {"schema_version": SCHEMA_VERSION, **runs[0]}
+def _result(first: kvsim.Simulation, runs: Sequence[Json], job: Job) -> Result:
+    seed = job.traffic.seed
+    spread = kvsim.over_seeds(runs, first_seed=seed) if len(runs) > 1 else None
+    report = headed(runs[0], asked=job, seed=seed)
     if spread is not None:
         report["over_seeds"] = spread.as_dict()
     preempted = (request for request in first.requests if request.num_preemptions)

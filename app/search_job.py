@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import kvsim
+from app.report import headed
 from app.scenario import read_model
 from app.search_fields import MAX_CANDIDATES, Hunt
 
@@ -12,7 +13,6 @@ Json = dict[str, Any]
 Tell = Callable[[int, int], None]
 """Told how many candidates of how many are settled."""
 
-SCHEMA_VERSION = 1
 STEPS_WORTH = 1000
 """Steps of a simulation whose records take the room of a search's answer, roughly."""
 
@@ -77,5 +77,5 @@ def find(job: SearchJob, tell: Tell) -> Found:
         num_workers=1,
         on_progress=lambda settled: tell(settled, total),
     )
-    report = {"schema_version": SCHEMA_VERSION, **result.as_dict()}
+    report = headed(result.as_dict(), asked=job, seed=hunt.search_seed)
     return Found(result=result, report=report)

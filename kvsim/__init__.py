@@ -112,7 +112,7 @@ if TYPE_CHECKING:
     )
     from kvsim.io.commands import engine_commands, engine_line, parse_command, vllm_serve
     from kvsim.io.engine_logs import read_engine_log
-    from kvsim.io.exports import report_csv, report_markdown
+    from kvsim.io.exports import SCHEMA_VERSION, report_csv, report_markdown
     from kvsim.io.gguf import parse_gguf
     from kvsim.io.hub import is_offline
     from kvsim.io.lengths import FittedTrace, fitted_trace, fitted_traces
@@ -334,7 +334,7 @@ _HOMES = {
         "WorkerError",
     ),
     "kvsim.message": ("Message",),
-    "kvsim.io.exports": ("report_csv", "report_markdown"),
+    "kvsim.io.exports": ("SCHEMA_VERSION", "report_csv", "report_markdown"),
     "kvsim.io.catalog": (
         "CatalogModel",
         "catalog_accelerators",
@@ -526,6 +526,7 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "SCHEMA_VERSION",
     "Accelerator",
     "Advice",
     "AnswerCost",

@@ -1,17 +1,16 @@
 """Page Compare: saved scenarios as bars and tables, and which setting makes the difference."""
 
-import json
-
 import streamlit as st
 
 import kvsim
 from app import compare_charts, forms, saved, scenario
 from app.compare_charts import signed, spread
 from app.i18n import Text
+from app.report import as_json, headed
 from app.said import said
 from app.scenario import Scenario
 from app.text import gib, inert, size, table
-from app.views.plan import CHART, SCHEMA_VERSION
+from app.views.plan import CHART
 
 CHOICE_PX = 320  # wide enough for the longest name
 EXAMPLE = ("gpu=H200-SXM-141GB", "kv_cache_dtype=fp8", "gpu=H200-SXM-141GB;kv_cache_dtype=fp8")
@@ -186,10 +185,9 @@ def _causes(figure: kvsim.FigureDifference, t: Text) -> str:
 
 
 def _download(told: kvsim.Comparison, t: Text) -> None:
-    report = {"schema_version": SCHEMA_VERSION, **told.as_dict()}
     st.download_button(
         t("download_json"),
-        json.dumps(report, allow_nan=False, indent=2),
+        as_json(headed(told.as_dict(), asked=told.digest)),
         file_name="kvsim-compare.json",
         mime="application/json",
         icon=":material/download:",

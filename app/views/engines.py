@@ -6,11 +6,12 @@ import kvsim
 from app import engine_charts, forms, scenario
 from app.engine_charts import FIGURES, Answers
 from app.i18n import Text
+from app.report import headed
 from app.said import said
 from app.scenario import Scenario
 from app.text import gib, inert, size, table
 from app.views import exports
-from app.views.plan import CHART, SCHEMA_VERSION
+from app.views.plan import CHART
 
 CHOICE_PX = 320  # wide enough for the longest name
 
@@ -131,6 +132,7 @@ def _reasons(answers: Answers, t: Text) -> None:
 
 
 def _download(answers: Answers, t: Text) -> None:
-    report = {"schema_version": SCHEMA_VERSION, "engines": [a.as_dict() for a in answers]}
+    scenarios = [answer.scenario for answer in answers]
+    report = headed({"engines": [answer.as_dict() for answer in answers]}, asked=scenarios)
     exports.downloads("engines", report, t)
     st.caption(t("link_hint"))

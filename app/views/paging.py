@@ -11,12 +11,13 @@ import streamlit as st
 import kvsim
 from app import forms, paging_charts
 from app.i18n import Text
+from app.report import headed
 from app.said import said
 from app.scenario import AUTO, Scenario
 from app.talk import PAGING, SEEN_AT_ONCE, Talk
 from app.text import inert, size, table
 from app.views.component import source
-from app.views.plan import CHART, SCHEMA_VERSION
+from app.views.plan import CHART
 
 BEST = zlib.Z_BEST_COMPRESSION
 BLOCK_SIZE = 16
@@ -104,7 +105,7 @@ def _drawn(asked: Scenario, talk: Talk) -> Drawn:
         block_size=BLOCK_SIZE if asked.block_size == AUTO else int(asked.block_size),
         token_bytes=notes.kept_bytes or None,  # None: states alone, which no token adds to
     )
-    report = {"schema_version": SCHEMA_VERSION, **drawn.as_dict()}
+    report = headed(drawn.as_dict(), asked=(asked, talk), seed=talk.paging_seed)
     text = json.dumps(report, allow_nan=False, separators=(",", ":"))
     packed = base64.b64encode(zlib.compress(text.encode(), BEST)).decode("ascii")
     return Drawn(model=model.name, paging=drawn, report=text, packed=packed)

@@ -7,13 +7,11 @@ import streamlit as st
 import kvsim
 from app import charts
 from app.i18n import Text
+from app.report import headed
 from app.said import said
 from app.scenario import HUB, Scenario
 from app.text import gib, inert, size, table
 from app.views import advice, engine_plan, exports, memory, reasons, side_by_side, verdict
-
-SCHEMA_VERSION = 1
-"""Version of the JSON object, the same as the command line's."""
 
 Json = dict[str, object]
 CHART = memory.CHART
@@ -64,12 +62,14 @@ def show(scenario: Scenario, t: Text) -> None:
         engine_plan.show(planned, t)
         side_by_side.show(asked, t)
         left_out = planned.judged.not_modeled
-        _close(str(asked.engine), planned.command, planned.as_dict(), left_out, t)
+        report = headed(planned.as_dict(), asked=scenario)
+        _close(str(asked.engine), planned.command, report, left_out, t)
     elif answer is not None:
         _show_vllm(answer, t)
         side_by_side.show(asked, t)
         plan = answer.plan
-        _close(str(asked.engine), plan.command, plan.as_dict(), plan.evaluation.not_modeled, t)
+        report = headed(plan.as_dict(), asked=scenario)
+        _close(str(asked.engine), plan.command, report, plan.evaluation.not_modeled, t)
 
 
 def _show_vllm(answer: Answer, t: Text) -> None:
@@ -253,7 +253,7 @@ def _close(engine: str, command: str, report: Json, left_out: tuple[str, ...], t
         st.code(command, language="bash", wrap_lines=True)
     else:
         st.caption(t("launch_none", engine=inert(engine)))
-    exports.downloads("plan", {"schema_version": SCHEMA_VERSION, **report}, t)
+    exports.downloads("plan", report, t)
     st.caption(t("link_hint"))
     st.subheader(t("not_modeled_title"), anchor=False)
     lines = [f"- {said(text, t)}" for text in left_out] or [t("not_modeled_none")]

@@ -1,6 +1,5 @@
 """What a run of page Simulate gave: figures, pictures, tables, files."""
 
-import json
 from functools import partial
 
 import streamlit as st
@@ -9,6 +8,7 @@ import kvsim
 from app import run_charts, run_files
 from app.i18n import Text
 from app.job import MOST_EVENTS, Json, Result
+from app.report import as_json
 from app.said import said
 from app.text import between, seconds, size, table
 from app.views.plan import CHART
@@ -228,7 +228,7 @@ def _files(result: Result, t: Text) -> None:
     st.caption(t("files_about"))
     done: kvsim.Simulation = result.done
     with st.container(horizontal=True, gap="small"):
-        _button(t("download_json"), partial(_report, result), "kvsim-simulate.json")
+        _button(t("download_json"), partial(as_json, result.report), "kvsim-simulate.json")
         _button(t("download_perfetto"), partial(run_files.perfetto, done), "kvsim-trace.json")
         _button(t("download_metrics"), partial(run_files.metrics, done), "kvsim-metrics.prom")
         for name in run_files.TABLES:
@@ -236,10 +236,6 @@ def _files(result: Result, t: Text) -> None:
                 label = t("download_table", table=t(f"table_{name}"), kind=ending[1:].upper())
                 content = partial(run_files.records, done, name, ending)
                 _button(label, content, f"kvsim-{name}{ending}")
-
-
-def _report(result: Result) -> str:
-    return json.dumps(result.report, allow_nan=False, indent=2)
 
 
 def _button(label: str, content: "partial[str] | partial[bytes]", file_name: str) -> None:

@@ -8,9 +8,8 @@ from kvsim.cli.commands import COMMANDS
 from kvsim.cli.parser import build_parser
 from kvsim.cli.provenance import provenance
 from kvsim.errors import KvsimError, MissingExtraError
-from kvsim.io.exports import report_csv, report_markdown
+from kvsim.io.exports import SCHEMA_VERSION, report_csv, report_markdown
 
-SCHEMA_VERSION = 1
 EXIT_FITS, EXIT_BAD_INPUT, EXIT_DOES_NOT_FIT, EXIT_MISSING_EXTRA = 0, 2, 3, 4
 EXIT_INTERRUPTED = 130
 

@@ -17,7 +17,6 @@ from kvsim.errors import SpecError
 from kvsim.io.commands import is_launch_line, parse_command
 from kvsim.io.log_models import model_named
 from kvsim.io.scenario_files import SUFFIX, read_scenario_rows
-from kvsim.specs.digest import digest
 from kvsim.specs.engine import EngineName, Vllm
 from kvsim.specs.parallel import Parallelism
 from kvsim.specs.scenario import Scenario, command_scenario
@@ -112,8 +111,7 @@ def run_compare(args: argparse.Namespace) -> Json:
         for row in rows or [Row(())]
         for chosen in itertools.product(*varied)
     ]
-    told = api.compare(scenarios, num_tokens=args.num_tokens).as_dict()
-    return {"digest": digest(scenarios), **told}
+    return api.compare(scenarios, num_tokens=args.num_tokens).as_dict()
 
 
 def _is_one(rows: Sequence[Row], varied: Sequence[Sequence[object]]) -> bool:

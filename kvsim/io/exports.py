@@ -1,4 +1,4 @@
-"""A result's JSON object as CSV, a field a row, and as Markdown tables; both inert."""
+"""A result's JSON object: its version, and the object as CSV and as Markdown tables, both inert."""
 
 import csv
 import io
@@ -6,6 +6,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 Json = Mapping[str, object]
+
+SCHEMA_VERSION = 1
+"""Of every result's JSON object; raised where a reader of docs/schema would break."""
 
 _FORMULA = re.compile(r"\s*['=+\-@＝＋－＠]")  # noqa: RUF001 - full-width signs compute too
 _MARKUP = re.compile(r"([\\`*\[\]<>&|~#!$@]|(?<!\w)_|_(?!\w)|:(?=//|\w+\[)|(?<=www)\.)")

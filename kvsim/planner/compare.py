@@ -8,6 +8,7 @@ from kvsim.errors import KvsimError, SpecError
 from kvsim.planner.scenario_answer import Number, ScenarioAnswer
 from kvsim.planner.scenarios import setting_values, value_text, with_setting
 from kvsim.specs.attention import check_positive
+from kvsim.specs.digest import digest
 from kvsim.specs.scenario import Scenario
 
 Json = dict[str, object]
@@ -113,10 +114,16 @@ class Comparison:
     answers: tuple[ScenarioAnswer, ...]
     differences: tuple[Difference, ...]
 
+    @property
+    def digest(self) -> str:
+        """What tells this comparison from others: all that its scenarios say."""
+        return digest([answer.scenario for answer in self.answers])
+
     def as_dict(self) -> Json:
         """The comparison as plain values."""
         named = zip(self.names, self.answers, strict=True)
         return {
+            "digest": self.digest,
             "baseline": self.names[0],
             "scenarios": [{"name": name, **answer.as_dict()} for name, answer in named],
             "differences": [difference.as_dict() for difference in self.differences],

@@ -36,6 +36,7 @@ def test_the_player_gets_the_librarys_frames(open_page):
     assert not app.exception
     sent = frames(app)
     assert sent.pop("schema_version") == 1
+    assert sent.pop("provenance")["seed"] == 0
     assert sent == json.loads(json.dumps(expected.as_dict()))
     assert component(app)["start"] == expected.busiest_frame
 

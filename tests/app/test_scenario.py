@@ -1,5 +1,9 @@
 """Inputs, links and the deployment they describe."""
 
+import json
+from pathlib import Path
+
+import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,11 +11,12 @@ from hypothesis import strategies as st
 import kvsim
 from app import scenario
 from app.fields import Kind, read_query, write_query
+from app.report import as_json, headed
 from app.scenario import FIELDS, PAGE_FIELDS
-from app.views import plan
-from kvsim.cli import SCHEMA_VERSION
 
 ALL = FIELDS | PAGE_FIELDS
+DEFAULTS = {name: field.default for name, field in FIELDS.items()}
+SCHEMAS = Path(__file__).parents[2] / "docs/schema"
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -80,14 +85,32 @@ def test_a_written_link_reads_as_it_was(values):
     assert {name: ALL[name].default for name in values} | read == values
 
 
-def test_the_download_has_the_command_lines_schema():
-    """One object, two faces."""
-    assert plan.SCHEMA_VERSION == SCHEMA_VERSION
+def test_a_download_has_the_command_lines_schema():
+    """One object, two faces: its version, where it comes from, its figures."""
+    asked = scenario.of(DEFAULTS)
+    planned = kvsim.plan(asked.deployment(), concurrent_requests=asked.concurrent_requests)
+    report = json.loads(as_json(headed(planned.as_dict(), asked=asked)))
+    schema = json.loads((SCHEMAS / "plan.schema.json").read_text())
+
+    jsonschema.Draft202012Validator(schema).validate(report)
+    assert list(report)[:2] == ["schema_version", "provenance"]
+
+
+def test_what_is_asked_decides_a_downloads_digest():
+    """Two visitors who asked the same hold the same digest; another seed is said beside it."""
+    first, again, other = (
+        headed({}, asked=scenario.of({**DEFAULTS, "max_model_len": length}), seed=length)
+        for length in (512, 512, 1024)
+    )
+
+    assert first == again != other
+    assert first["provenance"]["inputs_sha256"] != other["provenance"]["inputs_sha256"]
+    assert other["provenance"]["seed"] == 1024
 
 
 def test_measurements_reach_the_plan_to_the_mebibyte():
     """What a log prints with two decimals must not drift."""
-    values = {name: field.default for name, field in FIELDS.items()}
+    values = DEFAULTS
     asked = scenario.of(values | {"weights_gib": 14.99})
     weights = asked.deployment().overheads.weights_bytes
     assert weights.is_exact

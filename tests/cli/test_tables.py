@@ -159,6 +159,7 @@ def test_the_app_listens_on_this_machine_alone(replaced, capsys):
     """
     Bound to loopback, on the port asked for, with its own settings.
     """
+    pytest.importorskip("streamlit")
     main(["app", "--port", "8599"])
     (folder, (program, command)) = replaced
 
