@@ -5,6 +5,7 @@ from os import PathLike
 from kvsim.io.engine_logs import read_engine_log
 from kvsim.io.log_models import catalog_model
 from kvsim.io.overheads import overhead_model
+from kvsim.message import Message
 from kvsim.planner.explained_log import ExplainedLog
 from kvsim.planner.log_advice import advise_log
 from kvsim.planner.log_calibration import log_calibration
@@ -76,12 +77,15 @@ def _asks(
     not_checked: list[str],
 ) -> list[str]:
     """What would let more be checked."""
-    asks = []
+    asks: list[str] = []
     if model is None and any("model is not known" in reason for reason in not_checked):
-        named = "the log names none"
+        named = Message("--model: the log names none")
         if log.model is not None:
-            named = f"the log names {log.model[:80]}, which the catalogue does not have"
-        asks.append(f"--model: {named}")
+            named = Message(
+                "--model: the log names {model}, which the catalogue does not have",
+                model=log.model[:80],
+            )
+        asks.append(named)
     if accelerator is None and any("device's memory" in reason for reason in not_checked):
         asks.append("--gpu: the log prints no total memory")
     return asks

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from kvsim.errors import KvsimError
-from kvsim.planner.reconciliation import Findings, Part, numbers, printed, whole_number
+from kvsim.message import Message
+from kvsim.planner.reconciliation import Findings, Part, left_out, numbers, printed, whole_number
 from kvsim.specs.engine_log import EngineLog
 from kvsim.specs.llama_cpp import cache_type
 from kvsim.specs.overheads import Interval, exact, total
@@ -63,7 +64,7 @@ def _sides(log: EngineLog, found: Findings) -> None:
 def _named(name: str, index: int, count: int) -> str:
     if count == 1:
         return name
-    return f"{name}, {WINDOWED[min(index, 1)]}"
+    return Message("{name}, {which}", name=name, which=WINDOWED[min(index, 1)])
 
 
 def _buffers(log: EngineLog, found: Findings) -> None:
@@ -79,7 +80,10 @@ def _buffers(log: EngineLog, found: Findings) -> None:
         "bytes",
         Part(name="printed caches", value=_sum([printed(size, MiB) for size in caches])),
         [
-            *(Part(name=device, value=printed(size, MiB)) for device, size in buffers),
+            *(
+                Part(name=Message("{device}", device=device), value=printed(size, MiB))
+                for device, size in buffers
+            ),
             *_padding(log),
         ],
         "a buffer can be larger than what it holds" if _padding(log) else "",
@@ -145,7 +149,16 @@ def _cells(log: EngineLog, found: Findings) -> None:
                 _named(f"{kind} of all cells", i, len(sizes)),
                 "bytes",
                 Part(name="printed size", value=printed(size, MiB)),
-                [Part(name=f"{cells:,} cells x {layers} layers x width", value=predicted)],
+                [
+                    Part(
+                        name=Message(
+                            "{cells} cells x {layers} layers x width",
+                            cells=f"{cells:,}",
+                            layers=layers,
+                        ),
+                        value=predicted,
+                    )
+                ],
             )
 
 
@@ -167,7 +180,7 @@ def _side_bytes(
     try:
         stored = cache_type(str(log.settings.get(f"cache_type_{kind[0]}", "")), field=kind)
     except KvsimError as error:
-        found.not_checked.append(f"cells: {error}")
+        found.not_checked.append(left_out("cells", error))
         return None
     if len(widths) == 1:
         widths *= shape.layers
@@ -184,7 +197,14 @@ def _fit(log: EngineLog, found: Findings) -> None:
     projected = numbers(log, "fit_projected_mib")
     names = ("weights_mib", "kv_buffers_mib", "rs_buffers_mib", "compute_buffers_mib")
     held = [
-        Part(name=f"{device}, {name.removesuffix('_mib').replace('_', ' ')}", value=size)
+        Part(
+            name=Message(
+                "{device}, {part}",
+                device=device,
+                part=name.removesuffix("_mib").replace("_", " "),
+            ),
+            value=size,
+        )
         for name in names
         for device, mib in devices(log, name)
         if not (device.startswith(("CPU", "BLAS")) or device.endswith("_Host"))

@@ -5,10 +5,12 @@ from dataclasses import replace
 from kvsim.engines.sglang import SglangLayout, sglang_layout
 from kvsim.engines.sglang_pools import REQUEST_ENTRY_BYTES, REQUEST_ROW_EXTRA_TOKENS
 from kvsim.errors import KvsimError
+from kvsim.message import Message
 from kvsim.planner.reconciliation import (
     Findings,
     Part,
     fraction,
+    left_out,
     numbers,
     printed,
     scaled,
@@ -80,7 +82,7 @@ def _layout(log: EngineLog, model: ModelSpec | None, found: Findings) -> SglangL
             Parallelism(tensor_parallel_size=whole_number(log, "tp_size", 1) or 1),
         )
     except KvsimError as error:
-        found.not_checked.append(f"pools: {error}")
+        found.not_checked.append(left_out("pools", error))
         return None
 
 
@@ -173,7 +175,12 @@ def _budget(log: EngineLog, layout: SglangLayout, found: Findings) -> None:
         "tokens from memory",
         "tokens",
         Part(name="printed tokens", value=exact(int(tokens[0]), "printed")),
-        [Part(name=f"free - {1 - share:g} of free at start, in tokens", value=held)],
+        [
+            Part(
+                name=Message("free - {share} of free at start, in tokens", share=f"{1 - share:g}"),
+                value=held,
+            )
+        ],
         "the rank with the least memory decides for all",
     )
 

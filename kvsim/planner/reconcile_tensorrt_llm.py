@@ -4,10 +4,12 @@ from dataclasses import replace
 
 from kvsim.engines.tensorrt_llm import tensorrt_llm_layout
 from kvsim.errors import KvsimError
+from kvsim.message import Message
 from kvsim.planner.reconciliation import (
     Findings,
     Part,
     fraction,
+    left_out,
     numbers,
     printed,
     scaled,
@@ -69,7 +71,12 @@ def _available(log: EngineLog, found: Findings) -> None:
         "memory of a rank",
         "bytes",
         Part(name="printed cache", value=printed(available[0], GiB)),
-        [Part(name=f"{share:g} of total - peak + temporary pool", value=held)],
+        [
+            Part(
+                name=Message("{share} of total - peak + temporary pool", share=f"{share:g}"),
+                value=held,
+            )
+        ],
     )
 
 
@@ -85,7 +92,16 @@ def _tokens(log: EngineLog, found: Findings) -> None:
         "cache from tokens",
         "bytes",
         Part(name="printed cache", value=printed(held[0], GiB)),
-        [Part(name=f"{int(tokens[0]):,} tokens x {int(width[0]):,} bytes", value=pool)],
+        [
+            Part(
+                name=Message(
+                    "{tokens} tokens x {width} bytes",
+                    tokens=f"{int(tokens[0]):,}",
+                    width=f"{int(width[0]):,}",
+                ),
+                value=pool,
+            )
+        ],
     )
     memory = numbers(log, "available_kv_gib")
     if not memory or not block or abs(memory[0] - held[0]) > CUT_GIB:
@@ -99,7 +115,7 @@ def _tokens(log: EngineLog, found: Findings) -> None:
         "tokens from memory",
         "tokens",
         Part(name="printed tokens", value=exact(int(tokens[0]), "printed")),
-        [Part(name=f"whole blocks of {block} tokens", value=fits)],
+        [Part(name=Message("whole blocks of {tokens} tokens", tokens=block), value=fits)],
     )
 
 
@@ -124,7 +140,7 @@ def _width(log: EngineLog, model: ModelSpec | None, found: Findings) -> None:
                 Parallelism(tensor_parallel_size=ranks),
             )
         except KvsimError as error:
-            found.not_checked.append(f"bytes per token: {error}")
+            found.not_checked.append(left_out("bytes per token", error))
             return
         widths.append(layout.charged_token_bytes)
     predicted = widths[1] if int(width[0]) == widths[1] else widths[0]
@@ -134,5 +150,10 @@ def _width(log: EngineLog, model: ModelSpec | None, found: Findings) -> None:
         "bytes per token",
         "bytes",
         Part(name="printed width", value=exact(int(width[0]), "printed")),
-        [Part(name=f"keys and values of all layers, {kind}", value=exact(predicted, "predicted"))],
+        [
+            Part(
+                name=Message("keys and values of all layers, {format}", format=kind),
+                value=exact(predicted, "predicted"),
+            )
+        ],
     )

@@ -6,7 +6,15 @@ from kvsim.engines.vllm import VllmCacheLayout, vllm_cache_layout
 from kvsim.errors import KvsimError, UnsupportedError
 from kvsim.message import Message
 from kvsim.planner.reconcile_vllm_memory import reconcile_memory
-from kvsim.planner.reconciliation import Findings, Part, numbers, printed, scaled, whole_number
+from kvsim.planner.reconciliation import (
+    Findings,
+    Part,
+    left_out,
+    numbers,
+    printed,
+    scaled,
+    whole_number,
+)
 from kvsim.planner.vllm_log import (
     VllmFacts,
     of_any_length,
@@ -96,18 +104,23 @@ def _layout(
             accelerator=facts.accelerator,
         )
     except KvsimError as error:
-        found.not_checked.append(f"tokens: {error}")
+        found.not_checked.append(left_out("tokens", error))
         return None
 
 
 def _check_rules(settings: Vllm, model: ModelSpec) -> None:
     """UnsupportedError where nobody knows what this version, or this draft, stores."""
     if settings.speculative_method not in KNOWN_DRAFTS:
-        msg = f"speculative_config: the layers of a {settings.speculative_method} draft are unknown"
+        msg = Message(
+            "speculative_config: the layers of a {method} draft are unknown",
+            method=settings.speculative_method,
+        )
         raise UnsupportedError(msg)
     is_latent = any(isinstance(b, LatentAttention) for g in model.layer_groups for b in g.layer)
     if is_latent and parse_version(settings.engine_version) < FIRST_LATENT:
-        msg = f"vllm {settings.engine_version} expands latents, which is not modeled"
+        msg = Message(
+            "vllm {version} expands latents, which is not modeled", version=settings.engine_version
+        )
         raise UnsupportedError(msg)
 
 

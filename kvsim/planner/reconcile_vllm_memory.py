@@ -10,6 +10,7 @@ from kvsim.planner.reconciliation import (
     Findings,
     Part,
     fraction,
+    left_out,
     numbers,
     printed,
     scaled,
@@ -46,7 +47,9 @@ def reconcile_memory(
     whole = _share(log, device)
     if device is None or whole is None:
         missing = "the device's memory" if device is None else "gpu_memory_utilization"
-        found.not_checked.append(f"memory of a rank: {missing} is not known")
+        found.not_checked.append(
+            Message("memory of a rank: {missing} is not known", missing=missing)
+        )
         return
     cache = _cache_part(log, layout)
     weights = numbers(log, "weights_gib")
@@ -166,7 +169,7 @@ def _guesses(
             resolved = resolve_vllm(asked, model=model, accelerator=known, parallel=parallel)
             peaks.append(activation_peak_bytes(deployment, resolved, facts.overheads))
     except KvsimError as error:
-        found.not_checked.append(f"memory of a rank: {error}")
+        found.not_checked.append(left_out("memory of a rank", error))
         return None
     guesses = {
         "activation_peak_gib": spread(peaks, peaks[0].source),

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import ceil, floor
 
+from kvsim.errors import KvsimError
+from kvsim.message import Message
 from kvsim.specs.engine_log import EngineLog
 from kvsim.specs.overheads import Interval, exact, total
 
@@ -76,6 +78,12 @@ class Findings:
     ) -> None:
         """Add a check."""
         self.checks.append(Check(name=name, unit=unit, whole=whole, parts=tuple(parts), note=note))
+
+
+def left_out(figure: str, error: KvsimError) -> Message:
+    """Why a figure could not be checked, by the error that says so."""
+    reason = Message.of_all([error.words])
+    return Message("{figure}: {reason}", figure=figure, reason=reason)
 
 
 def printed(value: float, unit: int = 1, *, decimals: int = 2) -> Interval:
