@@ -2,6 +2,8 @@
 
 # ruff: noqa: RUF001 - Chinese has commas, colons and brackets of its own
 
+from app.texts.library_files import FILE_SENTENCES
+from app.texts.library_inputs import INPUT_SENTENCES
 from app.texts.library_log import LOG_SENTENCES
 from app.texts.library_sources import SOURCES
 
@@ -58,6 +60,9 @@ CHINESE: dict[str, str] = {
     "{asked} requests of max_model_len are asked for, {held} fit": (
         "要求容纳 {asked} 个长度为 max_model_len 的请求，实际可容纳 {held} 个"
     ),
+    "{asked} requests of this length are asked for, {requests} fit": (
+        "要求容纳 {asked} 个这一长度的请求，实际可容纳 {requests} 个"
+    ),
     "{asked} requests of this length are asked for, {slots} have a slot": (
         "要求容纳 {asked} 个这一长度的请求，实际只有 {slots} 个槽位"
     ),
@@ -110,6 +115,9 @@ CHINESE: dict[str, str] = {
     "kept free (mem_fraction_static {share})": "保留不用（mem_fraction_static {share}）",
     "kept free (free_gpu_memory_fraction {share})": "保留不用（free_gpu_memory_fraction {share}）",
     "activation peak": "激活峰值",
+    "output buffers": "输出缓冲区",
+    "saved prompts, at most": "已保存的提示（至多）",
+    "checkpoints, at most": "检查点（至多）",
     "outside torch": "torch 之外",
     "CUDA graphs": "CUDA graph",
     # what is left out
@@ -195,6 +203,8 @@ CHINESE: dict[str, str] = {
     # claims
     "a rank holds a part of the layers or tokens": "每个 rank 只持有一部分层或 token",
     "not one request of max_model_len fits": "连一个 max_model_len 的请求也放不下",
+    **INPUT_SENTENCES,
+    **FILE_SENTENCES,
     **LOG_SENTENCES,
     **SOURCES,
 }

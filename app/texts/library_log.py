@@ -65,6 +65,60 @@ LOG_SENTENCES: dict[str, str] = {
     "graphs and activations grow with them": "图与激活随之增长",
     # parts of a log's figures
     "cache": "缓存",
+    "keys": "键",
+    "values": "值",
+    "keys of all cells": "全部单元的键",
+    "values of all cells": "全部单元的值",
+    "loading": "加载",
+    "kv buffers": "KV 缓冲区",
+    "rs buffers": "循环状态缓冲区",
+    "compute buffers": "计算缓冲区",
+    "{device}": "{device}",
+    "{device}, {part}": "{device}，{part}",
+    "{name}, {which}": "{name}，{which}",
+    "{figure}: {reason}": "{figure}：{reason}",
+    "tokens": "token",
+    "cells": "单元",
+    "pools": "池",
+    "{cells} cells x {layers} layers x width": "{cells} 个单元 x {layers} 层 x 宽度",
+    "free - {share} of free at start, in tokens": "空闲减去启动时空闲的 {share}，按 token 计",
+    "{share} of total - peak + temporary pool": "（总量 - 峰值 + 临时池）的 {share}",
+    "{tokens} tokens x {width} bytes": "{tokens} 个 token x {width} 字节",
+    "whole blocks of {tokens} tokens": "每 {tokens} 个 token 的整块",
+    "keys and values of all layers, {format}": "所有层的键与值，{format}",
+    "fp8, as the checkpoint says": "fp8，按检查点所示",
+    "the model's format": "模型自身的格式",
+    "memory of a rank: {missing} is not known": "一个 rank 的显存：{missing} 未知",
+    "the device's memory": "设备显存",
+    "memory of a rank: the profiling line is not printed": (
+        "一个 rank 的显存：日志未打印探测结果的那一行"
+    ),
+    "tokens: memory or width is not printed": "token：日志未打印显存或宽度",
+    "tokens: the budget's figures or its rule are not known": "token：预算的数字或其规则未知",
+    "tokens: what a draft or images reserve is not printed": (
+        "token：日志未打印草稿模型或图像预留了多少"
+    ),
+    "tokens: they are limited, or the fraction is not the printed one": (
+        "token：其数量受限，或所用比例并非日志打印的比例"
+    ),
+    "bytes per token: the model is not known": "每个 token 的字节数：模型未知",
+    "bytes per token: which stage's they are is not printed": (
+        "每个 token 的字节数：日志未打印它们属于哪个流水线阶段"
+    ),
+    "--model: the log names none": "“所服务的模型”：日志没有给出模型名",
+    "--model: the log names {model}, which the catalogue does not have": (
+        "“所服务的模型”：日志给出的是 {model}，目录中没有它"
+    ),
+    "--gpu: the log prints no total memory": "“日志所用的 GPU”：日志没有打印显存总量",
+    "speculative_config: the layers of a {method} draft are unknown": (
+        "speculative_config：{method} 草稿模型的层未知"
+    ),
+    "speculative_config names no method: the draft's share of the cache is not known": (
+        "speculative_config 没有给出方法：草稿模型占用多少缓存未知"
+    ),
+    "vllm {version} expands latents, which is not modeled": (
+        "vllm {version} 会展开潜变量，尚未建模"
+    ),
     "non-torch": "torch 之外",
     "device memory x gpu_memory_utilization={share}": "设备显存 x gpu_memory_utilization={share}",
     "blocks of {tokens} tokens take {size} bytes on a rank": (

@@ -14,6 +14,17 @@ SOURCES: dict[str, str] = {
     "parameters in {format}; {source}": "{format} 格式的参数；{source}",
     "{size} of rotary tables": "{size} 旋转位置编码表",
     "no data": "无数据",
+    "stated by the user": "由用户给出",
+    "driver's figure less what the driver reserves": "驱动报告的数值减去驱动保留的部分",
+    "marketed size; no reading was found": "标称容量；未找到实测读数",
+    "Linux: half of RAM by default (GTT), 96 of 128 GB as BIOS carve-out": (
+        "Linux：默认为内存的一半（GTT），BIOS 预留时 128 GB 中的 96 GB"
+    ),
+    "macOS: 2/3 of RAM by default, 3/4 from 64 GB on; the limit is a setting": (
+        "macOS：默认为内存的 2/3，64 GB 起为 3/4；上限可以设置"
+    ),
+    "enforce_eager: no graphs are captured": "enforce_eager：不捕获图",
+    "this version does not subtract graphs": "该版本不扣除图",
     "4 rows": "4 行数据",
     "5 rows": "5 行数据",
     "a runtime's context; recalled": "运行时的上下文；凭记忆，未核对",

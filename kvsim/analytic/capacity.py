@@ -139,7 +139,10 @@ def fit(
         SpecError: if less than one request is asked for.
     """
     if concurrent_requests < 1:
-        msg = f"concurrent_requests={concurrent_requests} must be >= 1"
+        msg = Message(
+            "concurrent_requests={concurrent_requests} must be >= 1",
+            concurrent_requests=concurrent_requests,
+        )
         raise SpecError(msg)
     share = ceil_div(concurrent_requests, replicas)
     needed = capacity.best.bytes_for(share)

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from kvsim.analytic.weights import Part
 from kvsim.errors import SpecError
+from kvsim.message import Message
 from kvsim.specs.hardware import Accelerator
 from kvsim.specs.model import ModelSpec
 
@@ -171,7 +172,9 @@ def ridge_point(accelerator: Accelerator, *, num_bytes: int) -> float:
     flops = accelerator.flops_per_s(num_bytes=num_bytes)
     bandwidth = accelerator.memory_bandwidth_bytes_per_s
     if flops is None or bandwidth is None:
-        msg = f"gpu={accelerator.name}: its operations or bytes per second are not known"
+        msg = Message(
+            "gpu={name}: its operations or bytes per second are not known", name=accelerator.name
+        )
         raise SpecError(msg)
     return flops / bandwidth
 
@@ -197,7 +200,9 @@ def position_flops(model: ModelSpec, start: int, stop: int) -> PositionFlops:
     """
     active, head = model.num_active_parameters, model.num_head_parameters
     if active is None:
-        msg = f"weights are unknown, so operations are too: {model.weights_unknown}"
+        msg = Message(
+            "weights are unknown, so operations are too: {why}", why=model.why_weights_are_unknown
+        )
         raise SpecError(msg)
     attention = state = 0
     for group in model.layer_groups:

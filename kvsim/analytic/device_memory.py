@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from kvsim.errors import SpecError
+from kvsim.message import Message
 from kvsim.specs.deployment import Deployment
 from kvsim.specs.hardware import Accelerator
 from kvsim.specs.overheads import Interval, exact
@@ -92,13 +93,19 @@ def free_bytes(deployment: Deployment, total: Interval) -> Interval:
     """
     if deployment.free_bytes is not None:
         if deployment.free_bytes > total.high:
-            msg = f"free_memory={deployment.free_bytes} must be <= total memory, {total.high}"
+            msg = Message(
+                "free_memory={free_bytes} must be <= total memory, {high}",
+                free_bytes=deployment.free_bytes,
+                high=total.high,
+            )
             raise SpecError(msg)
         return exact(deployment.free_bytes, "stated by the user")
     if deployment.other_processes_bytes is not None:
         held = deployment.other_processes_bytes
         if held > total.high:
-            msg = f"other_processes={held} must be <= total memory, {total.high}"
+            msg = Message(
+                "other_processes={held} must be <= total memory, {high}", held=held, high=total.high
+            )
             raise SpecError(msg)
         return total - exact(held, "stated by the user")
     if deployment.accelerator.unified_memory:

@@ -2,6 +2,7 @@
 
 from kvsim.dtypes import CacheFormat, DType
 from kvsim.errors import UnsupportedError
+from kvsim.message import Message
 from kvsim.specs.attention import FullAttention, check_positive, heads_per_rank
 from kvsim.specs.model import ModelSpec
 from kvsim.specs.overheads import Interval
@@ -35,7 +36,11 @@ def quantized_cache_bytes(
             for behaviour in layer:
                 live = behaviour.live_tokens(num_tokens)
                 if live and not isinstance(behaviour, FullAttention):
-                    msg = f"kv_cache_dtype={fmt.name} is for heads, not for {behaviour.kind}"
+                    msg = Message(
+                        "kv_cache_dtype={name} is for heads, not for {kind}",
+                        name=fmt.name,
+                        kind=behaviour.kind,
+                    )
                     raise UnsupportedError(msg)
                 if live and isinstance(behaviour, FullAttention):
                     heads = heads_per_rank(behaviour.num_kv_heads, tensor_parallel_size)

@@ -9,6 +9,7 @@ from kvsim.analytic.compute import read_share
 from kvsim.analytic.weights import Part
 from kvsim.dtypes import DType
 from kvsim.errors import SpecError
+from kvsim.message import Message
 from kvsim.specs.hardware import Accelerator
 from kvsim.specs.model import ModelSpec
 
@@ -89,12 +90,18 @@ def roofline(
     """
     active, head = model.num_active_parameters, model.num_head_parameters
     if active is None:
-        msg = f"step_time_s must be given: the weights are unknown ({model.weights_unknown})"
+        msg = Message(
+            "step_time_s must be given: the weights are unknown ({why})",
+            why=model.why_weights_are_unknown,
+        )
         raise SpecError(msg)
     flops = accelerator.flops_per_s(num_bytes=dtype.group_bytes if dtype.group_elems == 1 else 2)
     bandwidth = accelerator.memory_bandwidth_bytes_per_s
     if flops is None or bandwidth is None:
-        msg = f"step_time_s must be given: the speeds of gpu={accelerator.name} are not known"
+        msg = Message(
+            "step_time_s must be given: the speeds of gpu={name} are not known",
+            name=accelerator.name,
+        )
         raise SpecError(msg)
     ranks = tensor_parallel_size
     return Roofline(

@@ -6,6 +6,7 @@ from functools import lru_cache
 from kvsim.analytic.tensor_weights import divides, tensor_weights
 from kvsim.dtypes import DType, weight_format
 from kvsim.errors import SpecError
+from kvsim.message import Message
 from kvsim.specs.attention import FullAttention
 from kvsim.specs.model import ModelSpec, Place, Quantization, Shard, WeightGroup
 from kvsim.specs.parallel import Parallelism
@@ -78,7 +79,10 @@ def weights_bytes(
     if model.tensors and quantization == model.quantization and divides(model.tensors, parallel):
         return _of_files(model, parallel=parallel, dtype=dtype)
     if not model.weights:
-        msg = f"weights_bytes must be given: {model.weights_unknown or 'no weights are described'}"
+        msg = Message(
+            "weights_bytes must be given: {why}",
+            why=model.why_weights_are_unknown,
+        )
         raise SpecError(msg)
     return _of_config(model, parallel=parallel, dtype=dtype, quantization=quantization)
 

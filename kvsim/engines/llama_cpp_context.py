@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from kvsim.engines.llama_cpp_rules import Rules
 from kvsim.errors import SpecError, UnsupportedError
+from kvsim.message import Message
 from kvsim.specs.llama_cpp import FlashAttention, LlamaCpp
 from kvsim.specs.model import ModelSpec
 from kvsim.units import ceil_div, round_up
@@ -49,7 +50,7 @@ def resolve_context(model: ModelSpec, settings: LlamaCpp, rules: Rules) -> Llama
     """
     slots = settings.parallel or rules.default_slots
     if slots > MAX_SLOTS:
-        msg = f"parallel={slots} must be <= {MAX_SLOTS}"
+        msg = Message("parallel={slots} must be <= {max_slots}", slots=slots, max_slots=MAX_SLOTS)
         raise SpecError(msg)
     unified = _is_unified(settings, rules)
     asked = _asked_tokens(model, settings, num_streams=1 if unified else slots)
@@ -92,7 +93,7 @@ def _asked_tokens(model: ModelSpec, settings: LlamaCpp, *, num_streams: int) -> 
     if settings.ctx_size:
         return settings.ctx_size
     if model.max_model_len is None:
-        msg = f"ctx_size must be given: {model.name} states no context length"
+        msg = Message("ctx_size must be given: {name} states no context length", name=model.name)
         raise SpecError(msg)
     if settings.ctx_size == 0:
         return model.max_model_len

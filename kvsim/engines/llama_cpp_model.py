@@ -8,6 +8,7 @@ from kvsim.dtypes import DType
 from kvsim.engines.llama_cpp_cells import CellRow, CompressorState, Pool, StateRow
 from kvsim.engines.llama_cpp_rules import LatentStorage, Rules
 from kvsim.errors import SpecError, UnsupportedError
+from kvsim.message import Message
 from kvsim.specs.attention import (
     CacheBehaviour,
     ChunkedAttention,
@@ -77,7 +78,11 @@ def window_of(model: ModelSpec, rules: Rules) -> int | None:
         return None
     windows = {_window(b) for g in model.layer_groups for b in g.layer} - {0}
     if len(windows) > 1:
-        msg = f"llama.cpp has one window for all layers, {model.name} has {sorted(windows)}"
+        msg = Message(
+            "llama.cpp has one window for all layers, {name} has {windows}",
+            name=model.name,
+            windows=sorted(windows),
+        )
         raise UnsupportedError(msg)
     return windows.pop() if windows else None
 
@@ -117,7 +122,7 @@ def _entries(model: ModelSpec, rules: Rules) -> Iterator[Entry]:
                     yield Entry(pool=pool, layer=layer, k_elems=k_elems, v_elems=v_elems)
                     break
             else:
-                msg = f"{b.kind}: its bytes in llama.cpp are not known"
+                msg = Message("{kind}: its bytes in llama.cpp are not known", kind=b.kind)
                 raise UnsupportedError(msg)
 
 
@@ -214,7 +219,13 @@ def cell_rows(
 
 def _row_bytes(dtype: DType, elems: int, field: str) -> int:
     if elems % dtype.group_elems:
-        msg = f"{field}={dtype.name}: groups of {dtype.group_elems} do not divide {elems} values"
+        msg = Message(
+            "{field}={name}: groups of {group_elems} do not divide {elems} values",
+            field=field,
+            name=dtype.name,
+            group_elems=dtype.group_elems,
+            elems=elems,
+        )
         raise UnsupportedError(msg)
     return dtype.nbytes(elems)
 
@@ -233,7 +244,7 @@ def state_rows(model: ModelSpec) -> tuple[StateRow, ...]:
             continue
         unknown = UNKNOWN_STATES & {b.mechanism for b in states}
         if unknown:
-            msg = f"{min(unknown)}: its bytes in llama.cpp are not known"
+            msg = Message("{unknown}: its bytes in llama.cpp are not known", unknown=min(unknown))
             raise UnsupportedError(msg)
         own = [b for b in states if b.mechanism != NGRAM_HISTORY]
         history = [b for b in states if b.mechanism == NGRAM_HISTORY]

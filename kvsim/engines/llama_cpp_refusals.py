@@ -6,6 +6,7 @@ from kvsim.dtypes import DType
 from kvsim.engines.llama_cpp_model import is_latent
 from kvsim.engines.llama_cpp_rules import LatentStorage, Rules
 from kvsim.errors import UnsupportedError
+from kvsim.message import Message
 from kvsim.specs.attention import CrossAttention, FullAttention
 from kvsim.specs.latent import CompressedAttention, LatentAttention
 from kvsim.specs.llama_cpp import FlashAttention, LlamaCpp
@@ -15,11 +16,11 @@ from kvsim.specs.model import ModelSpec
 def refuse_unknown(model: ModelSpec) -> None:
     """UnsupportedError for a model that llama.cpp does not load, or whose cache is not known."""
     if model.llama_cpp.refusal is not None:
-        msg = f"llama.cpp: {model.llama_cpp.refusal}"
+        msg = Message("llama.cpp: {why}", why=Message.of_all([model.llama_cpp.refusal]))
         raise UnsupportedError(msg)
     for group in model.layer_groups:
         if any(isinstance(b, CrossAttention) for b in group.layer):
-            msg = "cross attention: its bytes in llama.cpp are not known"
+            msg = Message("cross attention: its bytes in llama.cpp are not known")
             raise UnsupportedError(msg)
 
 
@@ -36,7 +37,9 @@ def refuse_formats(
         _refuse_unequal(settings)
     off = settings.flash_attn is FlashAttention.OFF or not model.llama_cpp.has_flash_attn
     if off and type_v.group_elems > 1:
-        msg = f"cache_type_v={settings.cache_type_v} needs flash attention"
+        msg = Message(
+            "cache_type_v={cache_type_v} needs flash attention", cache_type_v=settings.cache_type_v
+        )
         raise UnsupportedError(msg)
     if off:
         return
@@ -44,15 +47,23 @@ def refuse_formats(
     for field, (dtype, head_dims) in dims.items():
         for dim in head_dims:
             if dim % dtype.group_elems:
-                msg = f"{field}={dtype.name}: {dtype.group_elems} must divide a head of {dim}"
+                msg = Message(
+                    "{field}={name}: {group_elems} must divide a head of {dim}",
+                    field=field,
+                    name=dtype.name,
+                    group_elems=dtype.group_elems,
+                    dim=dim,
+                )
                 raise UnsupportedError(msg)
 
 
 def _refuse_unequal(settings: LlamaCpp) -> None:
     if settings.cache_type_k.lower() != settings.cache_type_v.lower():
-        msg = (
-            f"cache_type_k={settings.cache_type_k} and cache_type_v={settings.cache_type_v} "
-            "must be the same where a latent is cached"
+        msg = Message(
+            "cache_type_k={cache_type_k} and cache_type_v={cache_type_v} must be the same "
+            "where a latent is cached",
+            cache_type_k=settings.cache_type_k,
+            cache_type_v=settings.cache_type_v,
         )
         raise UnsupportedError(msg)
 

@@ -8,6 +8,7 @@ from kvsim.engines.llama_cpp import NOT_MODELED, LlamaCppLayout, llama_cpp_layou
 from kvsim.engines.llama_cpp_model import is_recurrent, window_of
 from kvsim.engines.llama_cpp_rules import ERAS
 from kvsim.errors import SpecError, UnsupportedError
+from kvsim.message import Message
 from kvsim.specs.attention import FullAttention
 from kvsim.specs.engine import EngineName, parse_version
 from kvsim.specs.llama_cpp import FlashAttention, LlamaCpp, Ollama
@@ -106,9 +107,10 @@ def llama_server_flags(
     """
     has_server = parse_version(settings.engine_version) >= SERVER_SINCE
     if not has_server and (window_of(model, ERAS[-1]) is not None or is_recurrent(model)):
-        msg = (
-            f"engine_version={settings.engine_version}: before 0.30 two engines laid windows and "
-            "states out in two ways, and which one ran this model is not known"
+        msg = Message(
+            "engine_version={engine_version}: before 0.30 two engines laid windows and states "
+            "out in two ways, and which one ran this model is not known",
+            engine_version=settings.engine_version,
         )
         raise UnsupportedError(msg)
     slots = 1 if model.llama_cpp.one_slot_in_ollama else settings.num_parallel

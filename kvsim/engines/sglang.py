@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from kvsim.dtypes import DType, model_dtype
+from kvsim.engines.heads import check_heads_per_rank
 from kvsim.engines.layout import LayerBytes, SequenceBytes
 from kvsim.engines.sglang_cells import (
     StateSlot,
@@ -183,6 +184,7 @@ def sglang_layout(
     settings, parallel = settings or Sglang(), parallel or Parallelism()
     dtype = model.dtype if settings.dtype == "auto" else model_dtype(settings.dtype)
     ranks = attention_ranks(settings, parallel.tensor_parallel_size)
+    check_heads_per_rank(model, ranks)
     kv_dtype: DType = storage_format(settings.kv_cache_dtype, dtype)
     cells = token_cells(model, settings, kv_dtype=kv_dtype, ranks=ranks)
     sparse = any(cell.index_bytes for cell in cells)

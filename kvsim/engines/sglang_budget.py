@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from kvsim.errors import SpecError, UnsupportedError
+from kvsim.message import Message
 from kvsim.specs.hardware import Accelerator
 from kvsim.specs.parallel import Parallelism
 from kvsim.specs.sglang import Sglang, sglang_version
@@ -67,9 +68,9 @@ def device_defaults(accelerator: Accelerator, version: tuple[int, int, int]) -> 
 
 def _memory_mib(accelerator: Accelerator) -> float:
     if accelerator.reported_bytes is None:
-        msg = (
-            "mem_fraction_static must be given: what the driver states for "
-            f"{accelerator.name} is not known"
+        msg = Message(
+            "mem_fraction_static must be given: what the driver states for {name} is not known",
+            name=accelerator.name,
         )
         raise SpecError(msg)
     return accelerator.reported_bytes / MiB
@@ -164,9 +165,10 @@ def _graph_batch(settings: Sglang, accelerator: Accelerator, ranks: int) -> int:
 
 def _buckets(chunk: int) -> int:
     if chunk not in PREFILL_BUCKETS:
-        msg = (
+        msg = Message(
             "mem_fraction_static must be given: how many prefill graphs are captured for "
-            f"chunked_prefill_size={chunk} is not known"
+            "chunked_prefill_size={chunk} is not known",
+            chunk=chunk,
         )
         raise UnsupportedError(msg)
     return PREFILL_BUCKETS[chunk]

@@ -88,7 +88,11 @@ def storage_format(name: str, dtype: DType) -> DType:
     if name == "auto":
         return dtype
     if name.lower() not in CACHE_DTYPES:
-        msg = f"kv_cache_dtype={name[:40]} is no cache format of sglang: {', '.join(CACHE_DTYPES)}"
+        msg = Message(
+            "kv_cache_dtype={name} is no cache format of sglang: {known}",
+            name=name[:40],
+            known=", ".join(CACHE_DTYPES),
+        )
         raise UnsupportedError(msg)
     return CACHE_DTYPES[name.lower()]
 
@@ -102,7 +106,11 @@ def attention_ranks(settings: Sglang, tensor_parallel_size: int) -> int:
     if not settings.enable_dp_attention:
         return tensor_parallel_size
     if tensor_parallel_size % settings.dp_size:
-        msg = f"dp_size={settings.dp_size} must divide tensor_parallel_size={tensor_parallel_size}"
+        msg = Message(
+            "dp_size={dp_size} must divide tensor_parallel_size={tensor_parallel_size}",
+            dp_size=settings.dp_size,
+            tensor_parallel_size=tensor_parallel_size,
+        )
         raise SpecError(msg)
     return tensor_parallel_size // settings.dp_size
 
@@ -164,7 +172,9 @@ def _latent_bytes(b: LatentAttention, settings: Sglang, dtype: DType) -> int:
     if settings.nsa_decode_backend is not SparseBackend.FLASHMLA:
         return dtype.nbytes(width)
     if width != FP8_DS_MLA.group_elems:
-        msg = f"sparse latent attention of {width} elements: its fp8 layout is not known"
+        msg = Message(
+            "sparse latent attention of {width} elements: its fp8 layout is not known", width=width
+        )
         raise UnsupportedError(msg)
     return FP8_DS_MLA.nbytes(width)
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from kvsim.engines.sglang import SglangBuffers, SglangLayout
 from kvsim.errors import SpecError, UnsupportedError
+from kvsim.message import Message
 from kvsim.specs.sglang import Sglang, sglang_version
 from kvsim.units import ceil_div, round_up
 
@@ -193,7 +194,10 @@ def _two_pools(
         tokens = int(alike_tokens * (full + window_layers) / (ratio * window_layers + full))
         tokens = _floor(tokens, page)
     else:
-        msg = f"engine_version={settings.engine_version}: its rule for two pools was not read"
+        msg = Message(
+            "engine_version={engine_version}: its rule for two pools was not read",
+            engine_version=settings.engine_version,
+        )
         raise UnsupportedError(msg)
     return tokens, _floor(int(tokens * ratio), page)
 

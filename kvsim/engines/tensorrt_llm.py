@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from kvsim.dtypes import BF16, FP8, FP16, INDEX_FP8, NVFP4, DType
+from kvsim.engines.heads import check_heads_per_rank
 from kvsim.engines.layout import LayerBytes, SequenceBytes
 from kvsim.errors import SpecError, UnsupportedError
 from kvsim.message import Message
@@ -114,6 +115,7 @@ def tensorrt_llm_layout(
     A layer's window is the setting's, not the model's: by default every layer keeps all.
 
     Raises:
+        SpecError: if a rank would have no head.
         UnsupportedError: for a format or a behaviour that the engine does not have, or whose
             rule is not known.
 
@@ -123,6 +125,7 @@ def tensorrt_llm_layout(
     """
     settings, parallel = settings or TensorrtLlm(), parallel or Parallelism()
     ranks = 1 if settings.enable_attention_dp else parallel.tensor_parallel_size
+    check_heads_per_rank(model, ranks)
     dtype = storage_format(settings.dtype, model.dtype)
     groups = model.layer_groups
     layers = sorted(
@@ -158,7 +161,11 @@ def storage_format(name: str, dtype: DType) -> DType:
         return dtype
     if name.lower() not in CACHE_DTYPES:
         known = ", ".join(CACHE_DTYPES)
-        msg = f"kv_cache_dtype={name[:40]} is no cache format of tensorrt-llm: {known}"
+        msg = Message(
+            "kv_cache_dtype={name} is no cache format of tensorrt-llm: {known}",
+            name=name[:40],
+            known=known,
+        )
         raise UnsupportedError(msg)
     return CACHE_DTYPES[name.lower()]
 

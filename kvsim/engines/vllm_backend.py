@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from kvsim.errors import UnsupportedError
+from kvsim.message import Message
 from kvsim.specs.hardware import Accelerator
 
 
@@ -97,7 +98,10 @@ def plain_backend(
     if device is Device.CPU:
         return CPU_ATTN
     if kv_cache_dtype == "nvfp4" and device in (Device.SM80, Device.SM90):
-        msg = f"kv_cache_dtype=nvfp4 has no backend in vllm on {device}: it needs Blackwell"
+        msg = Message(
+            "kv_cache_dtype=nvfp4 has no backend in vllm on {device}: it needs Blackwell",
+            device=device,
+        )
         raise UnsupportedError(msg)
     wide = head_dim >= WIDE_HEAD and kv_cache_dtype.startswith("fp8") and device is Device.SM90
     if kv_cache_dtype in ("fp8_e5m2",) or "per_token_head" in kv_cache_dtype:
@@ -125,7 +129,10 @@ def sparse_backend(device: Device, *, kv_cache_dtype: str) -> Backend:
         UnsupportedError: on a device for which there is none.
     """
     if device not in (Device.SM90, Device.SM100):
-        msg = f"sparse latent attention has no backend in vllm on {device}: it needs sm90 or sm100"
+        msg = Message(
+            "sparse latent attention has no backend in vllm on {device}: it needs sm90 or sm100",
+            device=device,
+        )
         raise UnsupportedError(msg)
     is_packed = kv_cache_dtype == "fp8_ds_mla" or device is Device.SM100
     return FLASHMLA_SPARSE if is_packed else FLASH_ATTN_MLA_SPARSE

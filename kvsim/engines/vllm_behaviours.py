@@ -258,9 +258,12 @@ class LayerSpecs:
     def _shapes(self, b: RecurrentState) -> list[tuple[tuple[int, ...], TorchDtype]]:
         tp = self.config.tensor_parallel_size
         if b.num_groups > 1 and b.num_groups % tp:
-            msg = (
-                f"tensor_parallel_size={tp} must divide the {b.num_groups} groups of "
-                f"{b.mechanism}, or there must be one"
+            msg = Message(
+                "tensor_parallel_size={tp} must divide the {num_groups} groups of "
+                "{mechanism}, or there must be one",
+                tp=tp,
+                num_groups=b.num_groups,
+                mechanism=b.mechanism,
             )
             raise UnsupportedError(msg)
         stored: list[tuple[tuple[int, ...], TorchDtype]] = []
@@ -295,6 +298,6 @@ def _has_indexer(layer: Layer, behaviour: LatentAttention) -> bool:
 
 def _mamba_type(state: RecurrentState) -> str:
     if state.mechanism not in MAMBA_TYPES:
-        msg = f"{state.mechanism}: vllm has no class for such states"
+        msg = Message("{mechanism}: vllm has no class for such states", mechanism=state.mechanism)
         raise UnsupportedError(msg)
     return MAMBA_TYPES[state.mechanism]

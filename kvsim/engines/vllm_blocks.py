@@ -10,6 +10,7 @@ from kvsim.engines.vllm_cache_config import MambaCacheMode
 from kvsim.engines.vllm_spec_base import KVCacheSpec
 from kvsim.engines.vllm_specs import FullAttentionSpec, MambaSpec
 from kvsim.errors import UnsupportedError
+from kvsim.message import Message
 from kvsim.specs.attention import CacheBehaviour, FullAttention
 from kvsim.specs.engine import DEFAULT_BLOCK_SIZE
 from kvsim.specs.latent import LatentAttention
@@ -76,7 +77,13 @@ def _backend_block_size(model: ModelSpec, specs: LayerSpecs) -> int:
         for backend in backends:
             if not backend.accepts(asked):
                 rule = "be" if backend.only else "be a multiple of"
-                msg = f"block_size={asked} must {rule} {backend.kernel_block} for {backend.name}"
+                msg = Message(
+                    "block_size={asked} must {rule} {kernel_block} for {name}",
+                    asked=asked,
+                    rule=rule,
+                    kernel_block=backend.kernel_block,
+                    name=backend.name,
+                )
                 raise UnsupportedError(msg)
         return asked
     takes_default = all(b.accepts(DEFAULT_BLOCK_SIZE) and b.preferred is None for b in backends)

@@ -150,7 +150,11 @@ def _drafts(model: ModelSpec, engine: Vllm) -> bool:
     if method is None or not DRAFTERS[method].adds_layers:
         return False
     if not model.vllm.draft_layers:
-        msg = f"speculative_method={method}: {model.name} states no num_nextn_predict_layers"
+        msg = Message(
+            "speculative_method={method}: {name} states no num_nextn_predict_layers",
+            method=method,
+            name=model.name,
+        )
         raise UnsupportedError(msg)
     return True
 

@@ -13,6 +13,7 @@ from kvsim.engines.vllm_specs import (
     SlidingWindowSpec,
 )
 from kvsim.errors import SpecError, UnsupportedError
+from kvsim.message import Message
 from kvsim.specs.attention import check_positive
 from kvsim.specs.version import NEWEST_VLLM, parse_version
 from kvsim.units import ceil_div, round_up
@@ -147,7 +148,11 @@ def vllm_offload(
     content = layout.bytes_per_block * copies * blocks_per_chunk
     chunk_bytes = round_up(content, MAPPED_PAGE_BYTES)
     if size_bytes < chunk_bytes:
-        msg = f"kv_offloading_size of {size_bytes} bytes must hold a chunk of {chunk_bytes}"
+        msg = Message(
+            "kv_offloading_size of {size_bytes} bytes must hold a chunk of {chunk_bytes}",
+            size_bytes=size_bytes,
+            chunk_bytes=chunk_bytes,
+        )
         raise SpecError(msg)
     return OffloadCapacity(
         size_bytes=size_bytes,
@@ -172,25 +177,31 @@ def _selected(layout: VllmLayout, engine_version: str) -> list[tuple[int, KVCach
     """
     version = parse_version(engine_version)
     if version < FIRST_READ:
-        msg = (
-            f"engine_version={engine_version}: its native offload is not known here; "
-            "the rules were read in 0.29 and 0.32"
+        msg = Message(
+            "engine_version={engine_version}: its native offload is not known here; the rules "
+            "were read in 0.29 and 0.32",
+            engine_version=engine_version,
         )
         raise UnsupportedError(msg)
     if any(isinstance(group.spec, CrossAttentionSpec) for group in layout.groups):
-        msg = "kv_offloading_size: vLLM takes no encoder-decoder model with a connector"
+        msg = Message("kv_offloading_size: vLLM takes no encoder-decoder model with a connector")
         raise UnsupportedError(msg)
     groups = [(i, g) for i, g in enumerate(layout.groups) if g.spec.prefix_cacheable]
     if version < FIRST_WITHOUT_RINGS and len(groups) < len(layout.groups):
-        msg = f"engine_version={engine_version} stops at groups without prefix caching"
+        msg = Message(
+            "engine_version={engine_version} stops at groups without prefix caching",
+            engine_version=engine_version,
+        )
         raise UnsupportedError(msg)
     hashing = layout.hash_block_size
     for _, group in groups:
         size = group.spec.tokens_per_block(layout.config)
         if size % hashing:
-            msg = (
-                f"kv_offloading_size: blocks of {size} tokens must be multiples of the hash's "
-                f"{hashing}: vLLM stops (enable_prefix_caching must be on)"
+            msg = Message(
+                "kv_offloading_size: blocks of {size} tokens must be multiples of the hash's "
+                "{hashing}: vLLM stops (enable_prefix_caching must be on)",
+                size=size,
+                hashing=hashing,
             )
             raise UnsupportedError(msg)
     return groups

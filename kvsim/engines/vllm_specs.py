@@ -16,6 +16,7 @@ from kvsim.engines.vllm_spec_base import (
     TorchDtype,
 )
 from kvsim.errors import SpecError, UnsupportedError
+from kvsim.message import Message
 from kvsim.specs.attention import check_positive
 from kvsim.units import at_most, ceil_div
 
@@ -87,9 +88,11 @@ class SlidingWindowSpec(AttentionSpec):
             vLLM `SlidingWindowSpec.max_admission_blocks_per_request`.
         """
         if self.dcp_sharded and config.decode_context_parallel_size > 1:
-            msg = (
-                f"decode_context_parallel_size={config.decode_context_parallel_size} "
-                f"must be 1 with sliding_window={self.sliding_window}: vLLM refuses it"
+            msg = Message(
+                "decode_context_parallel_size={decode_context_parallel_size} must be 1 with "
+                "sliding_window={sliding_window}: vLLM refuses it",
+                decode_context_parallel_size=config.decode_context_parallel_size,
+                sliding_window=self.sliding_window,
             )
             raise UnsupportedError(msg)
         return ceil_div(sum(self.held_tokens(config)), self.block_size) + 1

@@ -15,6 +15,7 @@ from kvsim.io.limits import (
     MAX_GGUF_STRINGS,
     MAX_GGUF_TENSOR_BYTES,
 )
+from kvsim.message import Message
 from kvsim.specs.tensors import Tensor
 from kvsim.units import format_bytes, round_up
 
@@ -228,5 +229,6 @@ class _Reader:
         return raw
 
     def _refuse(self, why: str) -> NoReturn:
-        msg = f"{self._name} is no readable GGUF file: {why}"
+        said = Message.of_all([why])
+        msg = Message("{name} is no readable GGUF file: {why}", name=self._name, why=said)
         raise FileError(msg)

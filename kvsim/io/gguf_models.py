@@ -15,6 +15,7 @@ from kvsim.io.gguf_architectures import (
 from kvsim.io.gguf_attention import Sizes, attention, compressed, indexer, is_indexed
 from kvsim.io.gguf_fields import MAX_LAYERS, GgufFields
 from kvsim.io.gguf_states import recurrent_state
+from kvsim.message import Message
 from kvsim.specs.attention import CacheBehaviour, FullAttention, SharedCache
 from kvsim.specs.llama_cpp import LlamaCppTraits
 from kvsim.specs.model import Layer, ModelSpec
@@ -65,7 +66,9 @@ def _architecture(kind: str) -> Architecture:
         return SPECIAL[kind]
     if kind in PLAIN or kind in NO_CACHE:
         return Architecture(creates_cache=kind in PLAIN)
-    msg = f"general.architecture={kind[:40]}: its cache in llama.cpp is not known"
+    msg = Message(
+        "general.architecture={kind}: its cache in llama.cpp is not known", kind=kind[:40]
+    )
     raise UnsupportedError(msg)
 
 

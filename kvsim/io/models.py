@@ -80,7 +80,11 @@ def parse_config(text: str, *, name: str = "config") -> Mapping[str, object]:
         msg = f"{name}: {error}"
         raise FileError(msg) from None
     except RecursionError:
-        msg = f"{name}: nested deeper than {MAX_CONFIG_DEPTH} levels"
+        msg = Message(
+            "{name}: nested deeper than {max_config_depth} levels",
+            name=name,
+            max_config_depth=MAX_CONFIG_DEPTH,
+        )
         raise FileError(msg) from None
     except ValueError as error:
         msg = Message("{name} is no valid JSON: {error}", name=name, error=error)
@@ -90,7 +94,11 @@ def parse_config(text: str, *, name: str = "config") -> Mapping[str, object]:
         msg = Message("{name} holds a {kind}, a config is an object", name=name, kind=kind)
         raise FileError(msg)
     if _depth(values) > MAX_CONFIG_DEPTH:
-        msg = f"{name}: nested deeper than {MAX_CONFIG_DEPTH} levels"
+        msg = Message(
+            "{name}: nested deeper than {max_config_depth} levels",
+            name=name,
+            max_config_depth=MAX_CONFIG_DEPTH,
+        )
         raise FileError(msg)
     return values
 
@@ -141,7 +149,7 @@ def hub_model(name: str, *, anonymous: bool = False) -> ModelSpec:
         UnsupportedError: for an architecture whose cache is not known.
     """
     if not is_hub_id(name):
-        msg = f"model={_short(name)} is no id of a hub: owner/name"
+        msg = Message("model={name} is no id of a hub: owner/name", name=_short(name))
         raise FileError(msg)
     return _from_hub(name, anonymous=anonymous)
 
@@ -173,7 +181,7 @@ def _text(path: Path) -> str:
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError:
-        msg = f"{path.name} is no valid JSON: it is not text in UTF-8"
+        msg = Message("{name} is no valid JSON: it is not text in UTF-8", name=path.name)
         raise FileError(msg) from None
 
 
@@ -189,13 +197,13 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(values) != len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        msg = f"{twice[:40]} is stated twice"
+        msg = Message("{twice} is stated twice", twice=twice[:40])
         raise SpecError(msg)
     return values
 
 
 def _constant(text: str) -> NoReturn:
-    msg = f"{text} is no number"
+    msg = Message("{text} is no number", text=text)
     raise SpecError(msg)
 
 
@@ -217,7 +225,12 @@ def _depth(values: object) -> int:
 
 def _too_large(name: str, num_bytes: int) -> NoReturn:
     limit = format_bytes(MAX_CONFIG_BYTES)
-    msg = f"{name} has {format_bytes(num_bytes)}, a config.json must be <= {limit}"
+    msg = Message(
+        "{name} has {num_bytes}, a config.json must be <= {limit}",
+        name=name,
+        num_bytes=format_bytes(num_bytes),
+        limit=limit,
+    )
     raise FileError(msg)
 
 

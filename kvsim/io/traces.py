@@ -70,21 +70,30 @@ class TraceReader:
             try:
                 request = _read(found, row, state)
                 if request.arrival_s < last_s:
-                    msg = f"arrival_s={request.arrival_s:g} must be >= {last_s:g}, the line before"
+                    msg = Message(
+                        "arrival_s={arrival_s} must be >= {last_s}, the line before",
+                        arrival_s=f"{request.arrival_s:g}",
+                        last_s=f"{last_s:g}",
+                    )
                     raise SpecError(msg)  # noqa: TRY301 - the same fate as other bad lines
             except SpecError as error:
-                self._bad(line, str(error))
+                self._bad(line, error.words)
                 continue
             last_s = request.arrival_s
             num_requests += 1
             yield request
         if not num_requests:
-            msg = f"{self.path.name}: the trace holds no request"
+            msg = Message("{name}: the trace holds no request", name=self.path.name)
             raise SpecError(msg)
 
     def _bad(self, line: int, reason: str) -> None:
         if not self.skip_bad:
-            msg = f"{self.path.name}, line {line}: {reason}"
+            msg = Message(
+                "{name}, line {line}: {reason}",
+                name=self.path.name,
+                line=line,
+                reason=Message.of_all([reason]),
+            )
             raise SpecError(msg)
         self.num_bad += 1
         if len(self.bad_lines) < BAD_LINES_SHOWN:
@@ -95,7 +104,12 @@ class TraceReader:
         if found is None:
             known = "; ".join(f"{f.name}: {', '.join(sorted(f.columns))}" for f in FORMATS)
             columns = ", ".join(sorted(row))[:200] or "(none)"
-            msg = f"{self.path.name}: columns {columns} are of no known trace ({known})"
+            msg = Message(
+                "{name}: columns {columns} are of no known trace ({known})",
+                name=self.path.name,
+                columns=columns,
+                known=known,
+            )
             raise FileError(msg)
         self.format_name = found.name
         return found
@@ -121,7 +135,7 @@ def _read(found: TraceFormat, row: Mapping[str, Any], state: TraceState) -> Requ
     try:
         return found.read(row, state)
     except KeyError as error:
-        msg = f"{error.args[0]} is missing"
+        msg = Message("{column} is missing", column=error.args[0])
         raise SpecError(msg) from None
     finally:
         state.num_rows += 1
@@ -141,7 +155,12 @@ def _lines(file: IO[str], name: str) -> Iterator[str]:
     while line := file.readline(MAX_TRACE_LINE + 1):
         number += 1
         if len(line) > MAX_TRACE_LINE:
-            msg = f"{name}, line {number}: longer than {MAX_TRACE_LINE:,} characters, so no trace"
+            msg = Message(
+                "{name}, line {number}: longer than {max_trace_line} characters, so no trace",
+                name=name,
+                number=number,
+                max_trace_line=f"{MAX_TRACE_LINE:,}",
+            )
             raise FileError(msg)
         yield line
 

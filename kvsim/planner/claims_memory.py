@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from kvsim.analytic.variants import AttentionVariant, VariantName, attention_heads
 from kvsim.dtypes import cache_dtype
 from kvsim.errors import SpecError
+from kvsim.message import Message
 from kvsim.planner.claims import Claim, ClaimName, ClaimVerdict, unknown
 from kvsim.planner.claims_work import ALMOST
 from kvsim.planner.machine import Machine, first_where
@@ -135,7 +136,12 @@ def paging_speeds(machine: Machine, *, num_tokens: int) -> Claim:
     reserved = min(most, memory // max(1, e.layout.sequence(context).total_bytes))
     paged = min(most, memory // max(1, e.layout.sequence(length).total_bytes))
     if not e.deployment.model.weights:
-        return unknown(name, f"the weights are unknown: {e.deployment.model.weights_unknown}")
+        return unknown(
+            name,
+            Message(
+                "the weights are unknown: {why}", why=e.deployment.model.why_weights_are_unknown
+            ),
+        )
     if not reserved:
         return unknown(name, "not one request of max_model_len fits")
     try:

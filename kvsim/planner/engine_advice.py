@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 
 from kvsim.errors import KvsimError, SpecError
+from kvsim.message import Message
 from kvsim.planner.advise import Fix, effect
 from kvsim.planner.changes import DEGREES
 from kvsim.planner.engine_memory import Facts
@@ -109,7 +110,11 @@ def request_tokens(deployment: Deployment, settings: PoolSettings) -> int:
     """Tokens of a request: as asked for, else as long as the engine's own flags allow."""
     asked, longest = deployment.engine.max_model_len, stated_length(settings)
     if asked is not None and longest is not None and asked > longest:
-        msg = f"max_model_len={asked} must be <= {longest}, which the engine's own flags allow"
+        msg = Message(
+            "max_model_len={asked} must be <= {longest}, which the engine's own flags allow",
+            asked=asked,
+            longest=longest,
+        )
         raise SpecError(msg)
     return resolve_max_model_len(asked or longest, deployment.model)
 

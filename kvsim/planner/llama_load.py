@@ -20,6 +20,7 @@ from kvsim.engines.llama_cpp_devices import (
 )
 from kvsim.engines.ollama import llama_server_flags
 from kvsim.errors import SpecError
+from kvsim.message import Message
 from kvsim.planner.plan import deployment_dtype
 from kvsim.specs.deployment import Deployment
 from kvsim.specs.llama_cpp import LlamaCpp, Ollama
@@ -121,7 +122,7 @@ def read_weights(deployment: Deployment) -> FileWeights:
     if any(tensor.name.startswith("blk.") for tensor in model.tensors):
         return file_weights(model.tensors)
     if not model.weights:
-        msg = f"weights_bytes must be given: {model.weights_unknown or 'no weights are described'}"
+        msg = Message("weights_bytes must be given: {why}", why=model.why_weights_are_unknown)
         raise SpecError(msg)
     dtype = deployment_dtype(deployment)
     quantization = resolve_quantization(deployment.engine.quantization, model)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from kvsim.analytic.capacity import Verdict, linear_cost
+from kvsim.message import Message
 from kvsim.planner.engine_memory import Facts, Held, memory_of
 from kvsim.planner.engine_plan import ONLY_LIKELY, DeviceShare, Judged, host_parts, verdict_of
 from kvsim.planner.layouts import pool_layout, refuse_stages
@@ -98,7 +99,13 @@ def _reasons(verdict: Verdict, refusal: str | None, best: Held, asked: int) -> t
     if refusal is not None:
         return (refusal,)
     if verdict is Verdict.DOES_NOT_FIT:
-        return (f"{asked:,} requests of this length are asked for, {best.requests:,} fit",)
+        return (
+            Message(
+                "{asked} requests of this length are asked for, {requests} fit",
+                asked=f"{asked:,}",
+                requests=f"{best.requests:,}",
+            ),
+        )
     if verdict is Verdict.TIGHT:
         return (ONLY_LIKELY,)
     return ()

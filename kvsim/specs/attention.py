@@ -86,7 +86,9 @@ def check_positive(**values: int) -> None:
     """SpecError naming the first value that is not a whole number of at least 1."""
     for name, value in values.items():
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            msg = f"{name}={value!r} must be a whole number >= 1"
+            msg = Message(
+                "{name}={value} must be a whole number >= 1", name=name, value=f"{value!r}"
+            )
             raise SpecError(msg)
 
 
@@ -110,7 +112,11 @@ class FullAttention:
             v_head_dim=self.value_head_dim,
         )
         if heads % kv_heads:
-            msg = f"num_kv_heads={kv_heads} must divide num_attention_heads={heads}"
+            msg = Message(
+                "num_kv_heads={kv_heads} must divide num_attention_heads={heads}",
+                kv_heads=kv_heads,
+                heads=heads,
+            )
             raise SpecError(msg)
 
     @property

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from kvsim.errors import SpecError
+from kvsim.message import Message
 from kvsim.specs.engine import Vllm
 from kvsim.specs.hardware import Accelerator
 from kvsim.specs.model import ModelSpec
@@ -36,9 +37,11 @@ class Deployment:
 
     def __post_init__(self) -> None:
         if self.free_bytes is not None and self.other_processes_bytes is not None:
-            msg = (
-                f"free_memory={self.free_bytes} and other_processes="
-                f"{self.other_processes_bytes} say the same thing: give one of them"
+            msg = Message(
+                "free_memory={free_bytes} and other_processes={other_processes_bytes} say the "
+                "same thing: give one of them",
+                free_bytes=self.free_bytes,
+                other_processes_bytes=self.other_processes_bytes,
             )
             raise SpecError(msg)
         for name in (
@@ -47,12 +50,13 @@ class Deployment:
         ):
             value = getattr(self, name)
             if value is not None and value < 0:
-                msg = f"{name}={value} must be >= 0"
+                msg = Message("{name}={value} must be >= 0", name=name, value=value)
                 raise SpecError(msg)
         if len(self.other_accelerators) >= self.parallel.num_ranks:
-            msg = (
-                f"other_accelerators={len(self.other_accelerators)} must be fewer than the "
-                f"{self.parallel.num_ranks} ranks"
+            msg = Message(
+                "other_accelerators={other_accelerators} must be fewer than the {num_ranks} ranks",
+                other_accelerators=len(self.other_accelerators),
+                num_ranks=self.parallel.num_ranks,
             )
             raise SpecError(msg)
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, fields
 
 from kvsim.errors import SpecError
+from kvsim.message import Message
 from kvsim.specs.option import option
 
 
@@ -21,7 +22,7 @@ class Efficiencies:
         for f in fields(self):
             value = getattr(self, f.name)
             if value is not None and not 0 < value <= 1:
-                msg = f"{f.name}={value:g} must be in (0, 1]"
+                msg = Message("{name}={value} must be in (0, 1]", name=f.name, value=f"{value:g}")
                 raise SpecError(msg)
 
     @property

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from kvsim.errors import SpecError, UnsupportedError
+from kvsim.message import Message
 from kvsim.specs.attention import check_positive
 from kvsim.specs.batch_limits import (
     OTHER_CONTEXT,
@@ -87,7 +88,10 @@ class Vllm:
 
     def __post_init__(self) -> None:
         if not 0 < self.gpu_memory_utilization <= 1:
-            msg = f"gpu_memory_utilization={self.gpu_memory_utilization} must be in (0, 1]"
+            msg = Message(
+                "gpu_memory_utilization={gpu_memory_utilization} must be in (0, 1]",
+                gpu_memory_utilization=self.gpu_memory_utilization,
+            )
             raise SpecError(msg)
         for name in (
             "max_model_len",
@@ -101,15 +105,24 @@ class Vllm:
             if (value := getattr(self, name)) is not None:
                 check_positive(**{name: value})
         if self.kv_offloading_size is not None and not self.kv_offloading_size > 0:
-            msg = f"kv_offloading_size={self.kv_offloading_size:g} must be > 0"
+            msg = Message(
+                "kv_offloading_size={kv_offloading_size} must be > 0",
+                kv_offloading_size=f"{self.kv_offloading_size:g}",
+            )
             raise SpecError(msg)
         if self.auto_max_model_len and self.max_model_len is not None:
-            msg = f"max_model_len={self.max_model_len} and auto_max_model_len exclude each other"
+            msg = Message(
+                "max_model_len={max_model_len} and auto_max_model_len exclude each other",
+                max_model_len=self.max_model_len,
+            )
             raise SpecError(msg)
         if self.speculative_method is not None:
             find_drafter(self.speculative_method, self.num_speculative_tokens)
         elif self.num_speculative_tokens is not None:
-            msg = f"num_speculative_tokens={self.num_speculative_tokens} needs speculative_method"
+            msg = Message(
+                "num_speculative_tokens={num_speculative_tokens} needs speculative_method",
+                num_speculative_tokens=self.num_speculative_tokens,
+            )
             raise SpecError(msg)
         parse_version(self.engine_version)
 
@@ -163,7 +176,8 @@ def resolve_vllm(
         `VllmConfig.max_in_flight_tokens`, config/vllm.py, 0.32.0.
     """
     if model.vllm.refusal is not None:
-        msg = f"{model.name}: {model.vllm.refusal}"
+        why = Message.of_all([model.vllm.refusal])
+        msg = Message("{name}: {why}", name=model.name, why=why)
         raise UnsupportedError(msg)
     max_model_len = resolve_max_model_len(engine.max_model_len, model)
     limits = _limits(engine, max_model_len, model, accelerator=accelerator, parallel=parallel)
@@ -270,12 +284,18 @@ def _check_limits(engine: Vllm, max_model_len: int, *, tokens: int, seqs: int) -
         vLLM `SchedulerConfig.verify_max_model_len`, vllm/config/scheduler.py, 0.32.0.
     """
     if tokens < seqs:
-        msg = f"max_num_batched_tokens={tokens} must be >= max_num_seqs={seqs}"
+        msg = Message(
+            "max_num_batched_tokens={tokens} must be >= max_num_seqs={seqs}",
+            tokens=tokens,
+            seqs=seqs,
+        )
         raise SpecError(msg)
     if engine.enable_chunked_prefill is False and tokens < max_model_len:
-        msg = (
-            f"max_num_batched_tokens={tokens} must be >= max_model_len={max_model_len} "
-            "without chunked prefill"
+        msg = Message(
+            "max_num_batched_tokens={tokens} must be >= max_model_len={max_model_len} without "
+            "chunked prefill",
+            tokens=tokens,
+            max_model_len=max_model_len,
         )
         raise SpecError(msg)
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, fields
 
 from kvsim.errors import SpecError
+from kvsim.message import Message
 from kvsim.specs.option import option
 
 
@@ -20,10 +21,12 @@ class ServiceLimits:
         for f in fields(self):
             value = getattr(self, f.name)
             if value is not None and not 0 < value < float("inf"):
-                msg = f"{f.name}={value:g} must be > 0"
+                msg = Message("{name}={value} must be > 0", name=f.name, value=f"{value:g}")
                 raise SpecError(msg)
         if self.slo_share > 1:
-            msg = f"slo_share={self.slo_share:g} must be in (0, 1]"
+            msg = Message(
+                "slo_share={slo_share} must be in (0, 1]", slo_share=f"{self.slo_share:g}"
+            )
             raise SpecError(msg)
 
     @property

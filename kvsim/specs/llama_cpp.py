@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from kvsim.dtypes import BF16, FP16, FP32, IQ4_NL, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, DType
 from kvsim.errors import SpecError, UnsupportedError
+from kvsim.message import Message
 from kvsim.specs.attention import check_positive
 from kvsim.specs.option import option
 
@@ -88,15 +89,21 @@ class LlamaCpp:
         for name in ("cache_type_k", "cache_type_v"):
             cache_type(getattr(self, name), field=name)
         if any(share < 0 for share in self.tensor_split):
-            msg = f"tensor_split={self.tensor_split} must hold shares >= 0"
+            msg = Message(
+                "tensor_split={tensor_split} must hold shares >= 0", tensor_split=self.tensor_split
+            )
             raise SpecError(msg)
         if self.mla is not None and (self.mla not in range(MLA_MODES) or not self.is_ik):
-            msg = f"mla={self.mla} must be 0 to 3, and is a flag of {Variant.IK} alone"
+            msg = Message(
+                "mla={mla} must be 0 to 3, and is a flag of {ik} alone", mla=self.mla, ik=Variant.IK
+            )
             raise SpecError(msg)
         if self.engine_version != NEWEST_LLAMA_CPP and not _DATE.fullmatch(self.engine_version):
-            msg = (
-                f"engine_version={self.engine_version[:40]} must be {NEWEST_LLAMA_CPP} or the "
-                "date of the build as 2025-05 or 2025-05-09"
+            msg = Message(
+                "engine_version={engine_version} must be {newest_llama_cpp} or the date of "
+                "the build as 2025-05 or 2025-05-09",
+                engine_version=self.engine_version[:40],
+                newest_llama_cpp=NEWEST_LLAMA_CPP,
             )
             raise SpecError(msg)
 
@@ -166,11 +173,16 @@ def cache_type(name: str, *, field: str) -> DType:
     try:
         return CACHE_TYPES[name.lower()]
     except KeyError:
-        msg = f"{field}={name[:40]} must be one of {', '.join(CACHE_TYPES)}"
+        msg = Message(
+            "{field}={name} must be one of {known}",
+            field=field,
+            name=name[:40],
+            known=", ".join(CACHE_TYPES),
+        )
         raise UnsupportedError(msg) from None
 
 
 def _check_whole(name: str, value: int | None) -> None:
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
-        msg = f"{name}={value!r} must be a whole number >= 0"
+        msg = Message("{name}={value} must be a whole number >= 0", name=name, value=f"{value!r}")
         raise SpecError(msg)

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from kvsim.dtypes import DType
 from kvsim.errors import SpecError
+from kvsim.message import Message
 from kvsim.specs.attention import CacheBehaviour, CrossAttention, check_positive
 from kvsim.specs.llama_cpp import LlamaCppTraits
 from kvsim.specs.tensors import Tensor
@@ -141,6 +142,11 @@ class ModelSpec:
     def __hash__(self) -> int:
         """Cheap: models are the keys under which engines remember their layouts."""
         return hash((self.name, self.model_type, self.hidden_size, len(self.layers)))
+
+    @property
+    def why_weights_are_unknown(self) -> Message:
+        """A sentence for who needs them."""
+        return Message.of_all([self.weights_unknown or "no weights are described"])
 
     def with_hub_id(self, hub_id: str) -> "ModelSpec":
         """The same model with the id that engines load it by."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from kvsim.errors import SpecError
+from kvsim.message import Message
 from kvsim.specs.attention import check_positive
 from kvsim.specs.option import option
 
@@ -33,7 +34,11 @@ class Parallelism:
         )
         tp, dcp = self.tensor_parallel_size, self.decode_context_parallel_size
         if tp % dcp:
-            msg = f"decode_context_parallel_size={dcp} must divide tensor_parallel_size={tp}"
+            msg = Message(
+                "decode_context_parallel_size={dcp} must divide tensor_parallel_size={tp}",
+                dcp=dcp,
+                tp=tp,
+            )
             raise SpecError(msg)
 
     def over(self, num_accelerators: int) -> "Parallelism":
@@ -77,7 +82,11 @@ class Parallelism:
         """
         stages = self.pipeline_parallel_size
         if stages > MAX_STAGES:
-            msg = f"pipeline_parallel_size={stages} must be <= {MAX_STAGES}"
+            msg = Message(
+                "pipeline_parallel_size={stages} must be <= {max_stages}",
+                stages=stages,
+                max_stages=MAX_STAGES,
+            )
             raise SpecError(msg)
         base, rest = divmod(num_layers, stages)
         sizes = [base] * stages

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from kvsim.errors import SpecError
+from kvsim.message import Message
 from kvsim.specs.attention import check_positive
 from kvsim.specs.engine import parse_version
 from kvsim.specs.option import option
@@ -73,19 +74,25 @@ class Sglang:
     def __post_init__(self) -> None:
         fraction = self.mem_fraction_static
         if fraction is not None and not 0 < fraction < 1:
-            msg = f"mem_fraction_static={fraction} must be in (0, 1)"
+            msg = Message("mem_fraction_static={fraction} must be in (0, 1)", fraction=fraction)
             raise SpecError(msg)
         for name in _COUNTS:
             if (value := getattr(self, name)) is not None:
                 check_positive(**{name: value})
         if not 0 < self.swa_full_tokens_ratio <= 1:
-            msg = f"swa_full_tokens_ratio={self.swa_full_tokens_ratio} must be in (0, 1]"
+            msg = Message(
+                "swa_full_tokens_ratio={swa_full_tokens_ratio} must be in (0, 1]",
+                swa_full_tokens_ratio=self.swa_full_tokens_ratio,
+            )
             raise SpecError(msg)
         if self.mamba_full_memory_ratio <= 0 or self.hicache_ratio <= 0:
-            msg = "mamba_full_memory_ratio and hicache_ratio must be above 0"
+            msg = Message("mamba_full_memory_ratio and hicache_ratio must be above 0")
             raise SpecError(msg)
         if self.num_draft_layers < 0:
-            msg = f"num_draft_layers={self.num_draft_layers} must be >= 0"
+            msg = Message(
+                "num_draft_layers={num_draft_layers} must be >= 0",
+                num_draft_layers=self.num_draft_layers,
+            )
             raise SpecError(msg)
         sglang_version(self.engine_version)
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from kvsim.errors import SpecError
+from kvsim.message import Message
 from kvsim.specs.attention import check_positive
 from kvsim.specs.engine import parse_version
 from kvsim.specs.option import option
@@ -35,7 +36,10 @@ class TensorrtLlm:
 
     def __post_init__(self) -> None:
         if not 0 < self.free_gpu_memory_fraction < 1:
-            msg = f"free_gpu_memory_fraction={self.free_gpu_memory_fraction} must be in (0, 1)"
+            msg = Message(
+                "free_gpu_memory_fraction={free_gpu_memory_fraction} must be in (0, 1)",
+                free_gpu_memory_fraction=self.free_gpu_memory_fraction,
+            )
             raise SpecError(msg)
         for name in (
             *("max_tokens", "max_gpu_total_bytes", "host_cache_size", "tokens_per_block"),
@@ -46,6 +50,9 @@ class TensorrtLlm:
         for window in self.max_attention_window or ():
             check_positive(max_attention_window=window)
         if self.num_draft_layers < 0:
-            msg = f"num_draft_layers={self.num_draft_layers} must be >= 0"
+            msg = Message(
+                "num_draft_layers={num_draft_layers} must be >= 0",
+                num_draft_layers=self.num_draft_layers,
+            )
             raise SpecError(msg)
         parse_version(self.engine_version)

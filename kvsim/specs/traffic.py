@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from kvsim.errors import SpecError
+from kvsim.message import Message
 from kvsim.specs.attention import check_positive
 from kvsim.specs.lengths import Lengths, constant
 from kvsim.specs.option import option
@@ -46,10 +47,14 @@ class Arrivals:
         check_positive(num_users=self.num_users)
         for name in ("rate_per_s", "variation", "period_s", "response_s"):
             if not 0 < getattr(self, name) < float("inf"):
-                msg = f"{name}={getattr(self, name):g} must be > 0"
+                msg = Message(
+                    "{name}={value} must be > 0", name=name, value=f"{getattr(self, name):g}"
+                )
                 raise SpecError(msg)
         if not 0 <= self.think_time_s < float("inf"):
-            msg = f"think_time_s={self.think_time_s:g} must be >= 0"
+            msg = Message(
+                "think_time_s={think_time_s} must be >= 0", think_time_s=f"{self.think_time_s:g}"
+            )
             raise SpecError(msg)
         if not 0 <= self.amplitude <= 1:
             msg = f"amplitude={self.amplitude:g} must be in [0, 1]"

@@ -3,6 +3,7 @@
 from functools import lru_cache
 
 from kvsim.errors import SpecError
+from kvsim.message import Message
 
 NEWEST_VLLM = "0.32.0"
 
@@ -17,7 +18,11 @@ def parse_version(text: str) -> tuple[int, int]:
     """
     parts = text.removeprefix("v").split(".")
     if len(parts) < 2 or not all(p.isascii() and p.isdigit() and len(p) < 6 for p in parts[:2]):
-        msg = f"engine_version={text[:40]} must look like {NEWEST_VLLM}"
+        msg = Message(
+            "engine_version={text} must look like {newest_vllm}",
+            text=text[:40],
+            newest_vllm=NEWEST_VLLM,
+        )
         raise SpecError(msg)
     return int(parts[0]), int(parts[1])
 

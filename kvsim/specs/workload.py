@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from math import isfinite
 
 from kvsim.errors import SpecError
+from kvsim.message import Message
 from kvsim.specs.attention import check_positive
 from kvsim.specs.option import option
 
@@ -92,16 +93,25 @@ class Workload:
 
     def __post_init__(self) -> None:
         if not self.requests:
-            msg = f"workload={self.name} must hold at least one request"
+            msg = Message("workload={name} must hold at least one request", name=self.name)
             raise SpecError(msg)
         for i in range(1, len(self.requests)):
             before, after = self.requests[i - 1].arrival_s, self.requests[i].arrival_s
             if after < before:
-                msg = f"arrival_s={after:g} of request {i} must be >= {before:g}, the one before"
+                msg = Message(
+                    "arrival_s={after} of request {i} must be >= {before}, the one before",
+                    after=f"{after:g}",
+                    i=i,
+                    before=f"{before:g}",
+                )
                 raise SpecError(msg)
         for i, request in enumerate(self.requests):
             if request.after is not None and not 0 <= request.after < i:
-                msg = f"after={request.after} of request {i} must be a request before it"
+                msg = Message(
+                    "after={after} of request {i} must be a request before it",
+                    after=request.after,
+                    i=i,
+                )
                 raise SpecError(msg)
 
     def __len__(self) -> int:
@@ -146,7 +156,10 @@ def stretch(first_s: float, last_s: float, num_requests: int, *, rate_per_s: flo
     """
     now = rate_of(first_s, last_s, num_requests)
     if now is None or not 0 < rate_per_s < float("inf"):
-        msg = f"rate_per_s={rate_per_s:g} must be > 0, and the requests come over time"
+        msg = Message(
+            "rate_per_s={rate_per_s} must be > 0, and the requests come over time",
+            rate_per_s=f"{rate_per_s:g}",
+        )
         raise SpecError(msg)
     return now / rate_per_s
 
@@ -168,15 +181,15 @@ class PoissonTraffic:
     def __post_init__(self) -> None:
         check_positive(num_requests=self.num_requests)
         if self.rate_per_s is not None and not self.rate_per_s > 0:
-            msg = f"rate_per_s={self.rate_per_s:g} must be > 0"
+            msg = Message("rate_per_s={rate_per_s} must be > 0", rate_per_s=f"{self.rate_per_s:g}")
             raise SpecError(msg)
         for name in ("prompt_tokens", "output_tokens"):
             mean, std = getattr(self, name), getattr(self, f"{name}_std")
             if not mean >= 1:
-                msg = f"{name}={mean:g} must be >= 1"
+                msg = Message("{name}={mean} must be >= 1", name=name, mean=f"{mean:g}")
                 raise SpecError(msg)
             if not std >= 0:
-                msg = f"{name}_std={std:g} must be >= 0"
+                msg = Message("{name}_std={std} must be >= 0", name=name, std=f"{std:g}")
                 raise SpecError(msg)
 
 

@@ -207,3 +207,18 @@ def test_the_library_answers_for_it():
     spec = kvsim.load_model("llama-3.1-8b")
 
     assert kvsim.cache_bytes(spec, num_tokens=33, engine="tensorrt-llm").total_bytes == 64 * 131072
+
+
+@pytest.mark.parametrize("engine", ["tensorrt-llm", "sglang"])
+def test_more_ranks_than_heads_are_refused(engine):
+    """
+    A rank without a head has no cache: dividing memory by its width failed without a word.
+    """
+    base = kvsim.Deployment(
+        model=kvsim.load_model("llama-3.1-8b"),
+        accelerator=kvsim.accelerator("H100-SXM5-80GB"),
+        parallel=Parallelism(tensor_parallel_size=100_000),
+    )
+    scenario = kvsim.Scenario(deployment=base, engine=kvsim.EngineName(engine))
+
+    assert "must be <= num_attention_heads=32" in (kvsim.answer(scenario).refusal or "")

@@ -8,6 +8,7 @@ from dataclasses import replace
 from kvsim.errors import KvsimError, UnsupportedError
 from kvsim.io.commands.vllm import vllm_serve
 from kvsim.io.commands.words import changed
+from kvsim.message import Message
 from kvsim.specs.deployment import Deployment
 from kvsim.specs.engine import EngineName
 from kvsim.specs.llama_cpp import FlashAttention, LlamaCpp, Ollama
@@ -145,7 +146,9 @@ def _sglang_format(name: str) -> str:
     known = {"auto": "auto", "fp8": "fp8_e4m3", "fp8_e4m3": "fp8_e4m3", "fp8_e5m2": "fp8_e5m2"}
     known |= {"bfloat16": "bfloat16"}
     if name not in known:
-        msg = f"kv_cache_dtype={name} is no format of {EngineName.SGLANG}"
+        msg = Message(
+            "kv_cache_dtype={name} is no format of {engine}", name=name, engine=EngineName.SGLANG
+        )
         raise UnsupportedError(msg)
     return known[name]
 
@@ -228,7 +231,11 @@ def _trt_options(settings: TensorrtLlm) -> dict[str, object]:
 def _trt_format(name: str) -> str:
     known = {"auto": "auto", "fp8": "fp8", "fp8_e4m3": "fp8", "nvfp4": "nvfp4"}
     if name not in known:
-        msg = f"kv_cache_dtype={name} is no format of {EngineName.TENSORRT_LLM}"
+        msg = Message(
+            "kv_cache_dtype={name} is no format of {engine}",
+            name=name,
+            engine=EngineName.TENSORRT_LLM,
+        )
         raise UnsupportedError(msg)
     return known[name]
 
@@ -247,7 +254,11 @@ def _same_llama_cpp(deployment: Deployment) -> LlamaCpp:
     """As many slots as requests run at once, each of the longest length."""
     engine = deployment.engine
     if engine.kv_cache_dtype not in ("auto", "float16", "bfloat16"):
-        msg = f"kv_cache_dtype={engine.kv_cache_dtype} is no format of {EngineName.LLAMA_CPP}"
+        msg = Message(
+            "kv_cache_dtype={name} is no format of {engine}",
+            name=engine.kv_cache_dtype,
+            engine=EngineName.LLAMA_CPP,
+        )
         raise UnsupportedError(msg)
     slots = engine.max_num_seqs
     length = engine.max_model_len

@@ -13,6 +13,7 @@ from kvsim.io.engine_logs.starts import last_start
 from kvsim.io.engine_logs.tensorrt_llm import read_tensorrt_llm
 from kvsim.io.engine_logs.text import Line, lines_of, load
 from kvsim.io.engine_logs.vllm import read_vllm
+from kvsim.message import Message
 from kvsim.specs.engine_log import EngineLog, LogEngine
 
 STRONG: Mapping[LogEngine, re.Pattern[str]] = {
@@ -103,5 +104,7 @@ def _named(lines: list[Line]) -> LogEngine:
     for engine, pattern in WEAK:
         if any(pattern.search(line.text[:5000]) for line in lines):
             return engine
-    msg = f"log: no line of {', '.join(LogEngine)} is in it, and none of them is named"
+    msg = Message(
+        "log: no line of {known} is in it, and none of them is named", known=", ".join(LogEngine)
+    )
     raise UnsupportedError(msg)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kvsim.errors import FileError
 from kvsim.io.limits import MAX_LOG_BYTES, MAX_LOG_LINE
+from kvsim.message import Message
 
 WRAPPED_LINES = 4
 """Lines that one record can be broken over by whoever pasted it."""
@@ -66,10 +67,14 @@ def load(source: str | Path | bytes) -> str:
 
 def _bounded(text: str, name: str) -> str:
     if len(text) > MAX_LOG_BYTES:
-        msg = f"{name}: larger than {MAX_LOG_BYTES // 2**20} MiB, so no start-up log"
+        msg = Message(
+            "{name}: larger than {max_log_bytes} MiB, so no start-up log",
+            name=name,
+            max_log_bytes=MAX_LOG_BYTES // 2**20,
+        )
         raise FileError(msg)
     if not text.strip():
-        msg = f"{name}: is empty"
+        msg = Message("{name}: is empty", name=name)
         raise FileError(msg)
     return text
 

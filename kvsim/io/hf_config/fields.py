@@ -124,7 +124,11 @@ class Fields:
             return None
         number = finite(value)
         if number is None:
-            msg = f"{self._stated_name(*aliases)}={show(value)} must be a finite number"
+            msg = Message(
+                "{field}={value} must be a finite number",
+                field=self._stated_name(*aliases),
+                value=show(value),
+            )
             raise SpecError(msg)
         return number
 
@@ -134,7 +138,11 @@ class Fields:
         if value is None:
             return default
         if not isinstance(value, bool):
-            msg = f"{self._stated_name(*aliases)}={show(value)} must be true or false"
+            msg = Message(
+                "{field}={value} must be true or false",
+                field=self._stated_name(*aliases),
+                value=show(value),
+            )
             raise SpecError(msg)
         return value
 
@@ -144,7 +152,11 @@ class Fields:
         if value is None:
             return default
         if not isinstance(value, str):
-            msg = f"{self._stated_name(*aliases)}={show(value)} must be a string"
+            msg = Message(
+                "{field}={value} must be a string",
+                field=self._stated_name(*aliases),
+                value=show(value),
+            )
             raise SpecError(msg)
         return value
 
@@ -155,7 +167,11 @@ class Fields:
             return None
         if not isinstance(value, list | tuple) or len(value) > MAX_CONFIG_LAYERS:
             name = self._stated_name(*aliases)
-            msg = f"{name} must be a list of at most {MAX_CONFIG_LAYERS} entries"
+            msg = Message(
+                "{name} must be a list of at most {max_config_layers} entries",
+                name=name,
+                max_config_layers=MAX_CONFIG_LAYERS,
+            )
             raise SpecError(msg)
         return tuple(value)
 
@@ -176,7 +192,9 @@ class Fields:
             return self.wholes(alias)
         parts = [part.strip() for part in value.split(",", MAX_CONFIG_LAYERS)]
         if not all(part.isascii() and part.isdigit() and len(part) < 6 for part in parts):
-            msg = f"{self.name_of(alias)} must be whole numbers, separated by commas"
+            msg = Message(
+                "{field} must be whole numbers, separated by commas", field=self.name_of(alias)
+            )
             raise SpecError(msg)
         return tuple(int(part) for part in parts)
 
@@ -186,7 +204,7 @@ class Fields:
         if values is None:
             return None
         if not all(isinstance(v, str) for v in values):
-            msg = f"{self._stated_name(*aliases)} must be a list of strings"
+            msg = Message("{field} must be a list of strings", field=self._stated_name(*aliases))
             raise SpecError(msg)
         return tuple(str(v) for v in values)
 
@@ -209,7 +227,7 @@ class Fields:
         }
         if len(set(stated.values())) > 1:
             pairs = ", ".join(f"{self.name_of(a)}={show(v)}" for a, v in stated.items())
-            msg = f"{pairs}: they are one quantity and must agree"
+            msg = Message("{pairs}: they are one quantity and must agree", pairs=pairs)
             raise SpecError(msg)
 
     def _check_whole(
@@ -218,7 +236,13 @@ class Fields:
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            msg = f"{self.name_of(field)}={show(value)} must be a whole number in [{low}, {high}]"
+            msg = Message(
+                "{field}={value} must be a whole number in [{low}, {high}]",
+                field=self.name_of(field),
+                value=show(value),
+                low=low,
+                high=high,
+            )
             raise SpecError(msg)
         return value
 

@@ -11,6 +11,7 @@ from importlib import resources
 
 from kvsim.io.hf_config.fields import Fields
 from kvsim.io.hf_config.towers import Tower
+from kvsim.message import Message
 from kvsim.specs.attention import ChunkedAttention, SlidingWindow
 from kvsim.specs.latent import LatentAttention
 from kvsim.specs.llama_cpp import LlamaCppTraits
@@ -124,9 +125,9 @@ def llama_cpp_traits(
     windows = any(isinstance(b, SlidingWindow | ChunkedAttention) for b in kinds)
     refusal = REFUSED.get(family)
     if architectures and not _converted().intersection(architectures):
-        refusal = f"its converter does not know {architectures[0][:60]}"
+        refusal = Message("its converter does not know {name}", name=architectures[0][:60])
     if windows and family not in HAVE_WINDOWS | IGNORE_WINDOWS:
-        refusal = f"whether it gives {family} layers a window is not known"
+        refusal = Message("whether it gives {family} layers a window is not known", family=family)
     k_dim, v_dim = None, None
     if any(isinstance(b, LatentAttention) for b in kinds) and f.has("qk_nope_head_dim"):
         k_dim = f.whole("qk_nope_head_dim") + f.whole("qk_rope_head_dim", low=0)

@@ -8,6 +8,7 @@ from kvsim.errors import SpecError
 from kvsim.io.hf_config.fields import Fields
 from kvsim.io.hf_config.kinds import Kind
 from kvsim.io.hf_config.towers import Tower
+from kvsim.message import Message
 
 HIDDEN_FIELDS = (
     "hidden_size",
@@ -187,7 +188,11 @@ def _head_dim(f: Fields, sizes: Sizes, heads: int) -> int:
     if sizes.family in WIDE_ATTENTION:
         width = f.whole("attention_hidden_size", default=2 * width)
     if width % heads:
-        msg = f"num_attention_heads={heads} must divide hidden_size={width}, or state head_dim"
+        msg = Message(
+            "num_attention_heads={heads} must divide hidden_size={width}, or state head_dim",
+            heads=heads,
+            width=width,
+        )
         raise SpecError(msg)
     return width // heads
 
@@ -215,7 +220,12 @@ def overrides(f: Fields, num_layers: int) -> dict[int, tuple[str, Mapping[str, o
             continue
         entries = f.wholes(field, low=1) or ()
         if len(entries) not in (num_layers, num_layers + draft):
-            msg = f"{f.name_of(field)} has {len(entries)} entries for {num_layers} layers"
+            msg = Message(
+                "{field} has {entries} entries for {num_layers} layers",
+                field=f.name_of(field),
+                entries=len(entries),
+                num_layers=num_layers,
+            )
             raise SpecError(msg)
         for index in range(num_layers):
             _, before = found.get(index, ("", {}))

@@ -10,6 +10,7 @@ from typing import Any
 
 from kvsim.errors import SpecError, UnsupportedError
 from kvsim.io.hf_config.fields import Fields
+from kvsim.message import Message
 
 LANGUAGE_SECTIONS = (
     "text_config",
@@ -101,10 +102,17 @@ def language_tower(top: Fields, config: Mapping[str, object], *, is_complete: bo
             msg = f"{path.removesuffix('.')[:40]}: language sections nested deeper than {depth - 1}"
             raise SpecError(msg)
     if model_type in REFUSED:
-        msg = f"model_type={model_type} is not supported: {REFUSED[model_type]}"
+        msg = Message(
+            "model_type={model_type} is not supported: {why}",
+            model_type=model_type,
+            why=Message(REFUSED[model_type]),
+        )
         raise UnsupportedError(msg)
     if "vocab_size" not in values and all(name in values for name in ENCODES_IMAGES):
-        msg = f"model_type={model_type[:40]} is not supported: it encodes images and caches nothing"
+        msg = Message(
+            "model_type={model_type} is not supported: it encodes images and caches nothing",
+            model_type=model_type[:40],
+        )
         raise UnsupportedError(msg)
     defaults = _defaults(model_type, nested=bool(path) and not is_complete)
     fields = Fields(values, path=path, defaults=defaults)

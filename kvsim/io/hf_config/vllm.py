@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from kvsim.io.hf_config.fields import Fields
 from kvsim.io.hf_config.rotary import rotary_tables
 from kvsim.io.limits import MAX_CONFIG_LAYERS
+from kvsim.message import Message
 from kvsim.specs.attention import CacheBehaviour, FullAttention, SlidingWindow
 from kvsim.specs.latent import CompressedAttention, LatentAttention, SlidingLatentAttention
 from kvsim.specs.model import Layer
@@ -140,7 +141,11 @@ def _item_tokens(top: Fields, f: Fields) -> int:
 def _refusal(model_type: str, layers: Sequence[Layer]) -> str | None:
     windows = sum(any(isinstance(b, SlidingWindow) for b in layer) for layer in layers)
     if model_type.removesuffix("_text") in UNMIXED_WINDOWS and 0 < windows < len(layers):
-        return f"max_window_layers leaves a window to {windows} of {len(layers)} layers: vllm stops"
+        return Message(
+            "max_window_layers leaves a window to {windows} of {layers} layers: vllm stops",
+            windows=windows,
+            layers=len(layers),
+        )
     return None
 
 

@@ -47,7 +47,7 @@ def all_weights(
     try:
         groups = _language_groups(f, top, sizes, layers, is_encoder_decoder=is_encoder_decoder)
     except MissingFieldError as error:
-        return Weights(unknown=str(error))
+        return Weights(unknown=error.words)
     left_out = []
     for section_name in TOWER_SECTIONS:
         section = top.section(section_name)
