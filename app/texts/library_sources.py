@@ -41,7 +41,7 @@ SOURCES: dict[str, str] = {
     "10 start-up logs of vLLM 0.6 to 0.11, leave-one-out residuals": (
         "vLLM 0.6 至 0.11 的 10 份启动日志，留一法残差"
     ),
-    "10 logs of unquantised text-only models": "10 份未量化纯文本模型的日志",
+    "9 logs of unquantised text-only models": "9 份未量化纯文本模型的日志",
     "start-up logs of SGLang: free at start and after loading, beside the weights": (
         "SGLang 的启动日志：启动时与加载后的空闲显存，扣除权重"
     ),
