@@ -10,9 +10,9 @@ import kvsim
 from app.engine_charts import FIGURES
 from app.engine_fields import DIVIDES_LAYERS, ENGINE, OWN, OWN_FIELDS, VLLM, settings
 from app.fields import Field, Kind, Value
+from app.paging_fields import PAGING
 from app.run_fields import RUN_FIELDS
 from app.search_fields import SEARCH_FIELDS
-from app.talk import PAGING
 
 LINK_VERSION = "1"
 CUSTOM, HUB = "custom", "hub"

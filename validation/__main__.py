@@ -25,14 +25,6 @@ COMMANDS = {
 }
 """Modes with flags of their own."""
 
-MODULES = {
-    "fit-overheads": "fit",
-    "accuracy": "accuracy",
-    "fit-workloads": "fit_workloads",
-    "report": "report",
-    "record": "record",
-}
-
 BACKENDS = ("transformers", "with-and-without", "quantisation", "vllm", "llama.cpp")
 
 
@@ -46,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else argv
     if arguments and arguments[0] in COMMANDS:  # flags of their own
         return run_command(arguments[0], arguments[1:])
-    parser = argparse.ArgumentParser(prog="validation", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m validation", description=__doc__)
     modes = parser.add_subparsers(dest="mode", required=True)
     recorded = modes.add_parser("recorded", help="replay recorded measurements")
     recorded.add_argument("kind", choices=sorted(KINDS), metavar="KIND", help=", ".join(KINDS))
@@ -81,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run_command(name: str, arguments: Sequence[str]) -> int:
     """What a command's own `main` returns; 2 for a file that cannot be read."""
     try:
-        return int(import_module(f"validation.{MODULES[name]}").main(arguments))
+        return int(import_module(f"validation.{_module(name)}").main(arguments))
     except kvsim.MissingExtraError as error:
         return fail(error, EXIT_MISSING_EXTRA)
     except (RecordError, OSError, kvsim.KvsimError) as error:
@@ -90,8 +82,12 @@ def run_command(name: str, arguments: Sequence[str]) -> int:
 
 def run_live(backend: str, arguments: Sequence[str]) -> int:
     """What a backend's own `main` returns."""
-    name = backend.replace("-", "_").replace(".", "_")
-    return int(import_module(f"validation.live.{name}").main(arguments))
+    return int(import_module(f"validation.live.{_module(backend)}").main(arguments))
+
+
+def _module(name: str) -> str:
+    """The module that a command, or a backend, is called from."""
+    return name.replace("-", "_").replace(".", "_")
 
 
 def fail(error: Exception, code: int) -> int:

@@ -152,7 +152,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 done, 2 bad input.
     """
-    parser = argparse.ArgumentParser(prog="validation fit-workloads", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m validation fit-workloads", description=__doc__)
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="with the traces")
     parser.add_argument("--write", type=Path, metavar="FILE", help="in place of printing")
     args = parser.parse_args(argv)

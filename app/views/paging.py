@@ -11,10 +11,10 @@ import streamlit as st
 import kvsim
 from app import forms, paging_charts
 from app.i18n import Text
+from app.paging_fields import PAGING, SEEN_AT_ONCE, Talk
 from app.report import headed
 from app.said import said
 from app.scenario import AUTO, Scenario
-from app.talk import PAGING, SEEN_AT_ONCE, Talk
 from app.text import inert, size, table
 from app.views.component import source
 from app.views.plan import CHART

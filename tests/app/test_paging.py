@@ -7,7 +7,7 @@ import zlib
 import pytest
 
 import kvsim
-from app.talk import PAGING
+from app.paging_fields import PAGING
 
 SMALL = {"paging_requests": "6"}
 

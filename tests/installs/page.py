@@ -7,7 +7,7 @@ import platform
 from tests.installs.environment import ROOT
 
 PAGE = ROOT / "docs/installs.md"
-RECORD = ROOT / "benchmarks/installs.json"
+RECORD = ROOT / "tests/installs/results.json"
 
 HEAD = """\
 # Installations that were tried

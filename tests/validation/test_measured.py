@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from validation.fit import OVERHEADS, refitted, render
-from validation.fit import main as fit_overheads
+from validation.fit_overheads import OVERHEADS, refitted, render
+from validation.fit_overheads import main as fit_overheads
 from validation.overhead_fit import evidence_of, loaded_of
 from validation.recorded.frame import RecordError, Verdict, read_lines
 from validation.recorded.measured import read_models, replay, replay_row

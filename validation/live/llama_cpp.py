@@ -59,7 +59,9 @@ def main(argv: Sequence[str]) -> int:
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The flags."""
-    parser = argparse.ArgumentParser(prog="validation live llama.cpp", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m validation live llama.cpp", description=__doc__
+    )
     parser.add_argument("--server", required=True, metavar="PATH", help="a llama-server")
     parser.add_argument(
         "--model", required=True, nargs="+", type=Path, metavar="GGUF", help="GGUF files"

@@ -92,7 +92,9 @@ def main(argv: Sequence[str]) -> int:
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The flags."""
-    parser = argparse.ArgumentParser(prog="validation live quantisation", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m validation live quantisation", description=__doc__
+    )
     parser.add_argument("--model", help="a folder or a hub's id, in place of the trained one")
     parser.add_argument("--train-seconds", type=float, default=TRAIN_SECONDS)
     parser.add_argument("--train-steps", type=int, help="stop after so many steps, too")

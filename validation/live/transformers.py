@@ -92,7 +92,9 @@ def origin(
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The flags."""
-    parser = argparse.ArgumentParser(prog="validation live transformers", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m validation live transformers", description=__doc__
+    )
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--config", type=Path, help="config.json: random weights, no download")
     which.add_argument("--model", help="a folder or a hub's id: its own weights")

@@ -32,7 +32,7 @@ def main(argv: Sequence[str]) -> int:
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The flags."""
-    parser = argparse.ArgumentParser(prog="validation live vllm", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m validation live vllm", description=__doc__)
     which = parser.add_mutually_exclusive_group()
     names = ", ".join(model.name for model in ENGINE_MODELS)
     which.add_argument("--models", nargs="+", metavar="NAME", help=f"tiny models: {names}")

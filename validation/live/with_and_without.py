@@ -102,7 +102,9 @@ def main(argv: Sequence[str]) -> int:
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The flags."""
-    parser = argparse.ArgumentParser(prog="validation live with-and-without", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m validation live with-and-without", description=__doc__
+    )
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--config", type=Path, help="config.json: random weights")
     which.add_argument("--model", help="a folder or a hub's id")

@@ -1,4 +1,4 @@
-"""What users of page Paging ask the assistant, and what serves them."""
+"""Inputs of page Paging, their names in a link: what users ask, and what serves them."""
 
 from dataclasses import dataclass
 
