@@ -103,6 +103,19 @@ def test_pipeline_stages_share_the_layers_and_the_largest_counts():
     assert stages.total_bytes > (size(tied).total_bytes - table) // 2 + table - 1
 
 
+def test_every_stage_of_a_tied_model_but_the_middle_has_its_table():
+    """
+    Llama 3.2 1B on three stages: 5, 6 and 5 layers of 60.82 million parameters, and the table.
+    """
+    tied = kvsim.load_model("llama-3.2-1b")
+    layer = 8_388_608 + 2_097_152 + 50_331_648 + 4096
+    table = tied.vocab_size * tied.hidden_size
+
+    first, middle, last = size(tied, pipeline_parallel_size=3).stage_bytes
+    assert middle in (2 * 5 * layer, 2 * 6 * layer)
+    assert first + middle + last == pytest.approx(2 * (16 * layer + 2 * table), abs=2 * 2048)
+
+
 def test_experts_are_spread_over_tensor_and_data_ranks():
     """
     Expert parallelism divides whole experts by all ranks of both kinds.

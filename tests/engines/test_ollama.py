@@ -115,6 +115,7 @@ def test_batch_steps_down_where_the_file_fills_the_gpu():
     settings = Ollama(num_ctx=8192)
     assert llama_server_flags(loaded, settings, gpu_bytes=[16 * GIB]).ubatch_size == 1024
     assert llama_server_flags(loaded, settings, gpu_bytes=[15 * GIB]).ubatch_size == 512
+    assert llama_server_flags(loaded, settings, gpu_bytes=[int(15.97 * GIB)]).ubatch_size == 512
     kept_free = Ollama(num_ctx=8192, gpu_overhead=GIB // 2)  # of each GPU
     assert llama_server_flags(loaded, kept_free, gpu_bytes=[8 * GIB] * 2).ubatch_size == 512
 

@@ -200,6 +200,18 @@ def test_a_sequence_holds_whole_blocks_and_its_states():
     assert held.marginal_bytes == 256
 
 
+def test_windows_beside_states_are_not_sized():
+    """
+    Nothing known says how the engine divides its memory among them; one window it does.
+    """
+    mixed = layout(model((2, heads(1, 64)), (1, STATE)), max_attention_window=(64, 4096))
+    alone = layout(model((2, heads(1, 64)), (1, STATE)))
+
+    with pytest.raises(UnsupportedError, match="windows beside recurrent layers"):
+        tensorrt_llm_pools(mixed, GiB)
+    assert tensorrt_llm_pools(alone, GiB).tokens > 0
+
+
 def test_the_library_answers_for_it():
     """
     `cache_bytes(engine="tensorrt-llm")`: blocks of 32 tokens.

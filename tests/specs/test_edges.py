@@ -14,8 +14,9 @@ from kvsim.engines.vllm_cache_config import VllmCacheConfig
 from kvsim.errors import SpecError
 from kvsim.specs.attention import ChunkedAttention
 from kvsim.specs.hardware import Accelerator
-from kvsim.specs.llama_cpp import Ollama
+from kvsim.specs.llama_cpp import LlamaCpp, Ollama
 from kvsim.specs.parallel import Parallelism
+from kvsim.specs.pool_settings import stated_length
 from kvsim.specs.workload import PoissonTraffic
 from kvsim.units import GiB
 
@@ -78,6 +79,16 @@ def test_degrees_fill_the_devices_they_leave():
     for unfit in (2, 8):
         with pytest.raises(kvsim.SpecError, match=f"num_gpus={unfit} must be the product"):
             Parallelism(tensor_parallel_size=4).over(unfit)
+
+
+def test_slots_share_a_context_or_have_the_whole_of_it():
+    """
+    llama.cpp's context is divided by its slots, unless they draw on one cache.
+    """
+    assert stated_length(LlamaCpp(ctx_size=16_384, parallel=4, kv_unified=True)) == 16_384
+    assert stated_length(LlamaCpp(ctx_size=16_384, parallel=4)) == 4096
+    assert stated_length(LlamaCpp(ctx_size=16_384)) == 16_384
+    assert stated_length(LlamaCpp(parallel=4)) is None
 
 
 def test_an_offload_is_stated_in_gib():

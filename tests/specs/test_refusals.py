@@ -51,6 +51,14 @@ def weights(**place):
 
 
 REFUSED = [
+    (
+        partial(weights, place=Place.FIRST, pieces=(2,)),
+        r"pieces=\(2,\) must add up to num_params=1",
+    ),
+    (
+        partial(weights, place=Place.FIRST, pieces=(0,)),
+        r"pieces=\(0,\) must add up to num_params=1",
+    ),
     (partial(PromptSegment, -1, 0), "segment_id=-1 and num_tokens=0 must be >= 0"),
     (partial(PromptSegment, 0, -1), "segment_id=0 and num_tokens=-1 must be >= 0"),
     (partial(one_token, num_prompt_tokens=0), "num_prompt_tokens=0 must be a whole number >= 1"),
