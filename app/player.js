@@ -1,3 +1,4 @@
+// long: one player, whose parts share what it shows
 const HUES = ["#56B4E9", "#E69F00", "#4DC9A0", "#E3A6CB", "#F0E442", "#F2A37E"];
 const hue = (request) => HUES[request % HUES.length];
 const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);

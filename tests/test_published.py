@@ -1,5 +1,7 @@
 """Published figures about KV caches, computed through public functions, one test a claim."""
 
+# long: one published figure after another
+
 import json
 from dataclasses import replace
 from pathlib import Path

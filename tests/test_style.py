@@ -71,7 +71,7 @@ def too_long(text):
             yield f"{node.name}: {length} lines"
 
 
-@pytest.mark.parametrize("path", sources("kvsim", "app", "validation"))
+@pytest.mark.parametrize("path", sources("kvsim", "app", "validation", "tests", "benchmarks"))
 def test_files_and_functions_are_short_or_say_why_not(path):
     """
     What is read in one go is understood; a table or a list of flags may be longer, with a reason.

@@ -1,5 +1,7 @@
 """Page Simulate: it asks before it runs, shows what ran and nothing staler, explains bad input."""
 
+# long: one claim after another about one page
+
 import json
 from dataclasses import replace
 

@@ -1,5 +1,7 @@
 """The command line: contracts, exit codes, one-line errors."""
 
+# long: one claim after another about what every command does
+
 import json
 import signal
 import subprocess

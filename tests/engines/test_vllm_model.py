@@ -1,5 +1,7 @@
 """From a model's config to vLLM's caches: ranks, stages, blocks, and what the engine refuses."""
 
+# long: one claim after another about one module
+
 from dataclasses import replace
 
 import pytest

@@ -119,6 +119,7 @@ def use_sweep_table(path: Path) -> object:
 
 
 @cache
+# long: a reader a line, with what it is tried on
 def parsers() -> dict[str, Parser]:
     """Every parser by name."""
     traces = [

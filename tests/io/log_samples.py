@@ -1,5 +1,7 @@
 """Short logs in the engines' forms, written for the tests, and what each of them says."""
 
+# long: a table of logs, each whole
+
 import re
 
 from hypothesis import strategies as st

@@ -1,5 +1,7 @@
 """GGUF files, written by the gguf package: what is read, and what is refused at once."""
 
+# long: one claim after another about one format
+
 import struct
 import time
 

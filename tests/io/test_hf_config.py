@@ -1,5 +1,7 @@
 """What a config's layers cache, whatever its age, nesting and names."""
 
+# long: one claim after another about one format
+
 import pytest
 
 import kvsim

@@ -1,5 +1,7 @@
 """Explained logs: figures that fit are explained, figures that don't are not, and why."""
 
+# long: one claim after another about one question
+
 import json
 
 import pytest

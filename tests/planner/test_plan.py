@@ -1,5 +1,7 @@
 """Plans and the changes they advise."""
 
+# long: one claim after another about one question
+
 import dataclasses
 from itertools import combinations
 

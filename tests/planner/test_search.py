@@ -1,5 +1,7 @@
 """Searches: the front is one, leaving candidates out never changes it, and everybody agrees."""
 
+# long: one claim after another about one question
+
 import dataclasses
 import importlib.util
 import json

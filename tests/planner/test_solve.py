@@ -1,5 +1,7 @@
 """Inverse questions: every answer fits, and one more does not."""
 
+# long: one claim after another about one question
+
 import dataclasses
 
 import pytest

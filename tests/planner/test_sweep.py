@@ -1,5 +1,7 @@
 """Sweeps: rows equal single answers; nothing that happens on the way changes the table."""
 
+# long: one claim after another about one question
+
 import json
 import os
 import resource

@@ -44,6 +44,7 @@ def as_request(row):
     )
 
 
+# long: both engines are set up alike, a setting a line
 @pytest.mark.engine
 @pytest.mark.parametrize("has_windows", [False, True])
 def test_every_step_is_the_engines(has_windows):

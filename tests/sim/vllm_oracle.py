@@ -51,6 +51,7 @@ def engine_spec(spec):
     return getattr(interface, kind)(**fields)
 
 
+# long: a setting of the engine a line
 def engine_config(cache_config, config, num_gpu_blocks):
     """As much of vLLM's configuration as the scheduler reads; the rest answers to anything."""
     names = (

@@ -1,5 +1,7 @@
 """A real vLLM's recorded starts and loads against today's predictions; the live run on a fake."""
 
+# long: one claim after another about one engine
+
 import json
 import os
 import subprocess
