@@ -118,6 +118,7 @@ def linear_cost(
     )
 
 
+# long: reasons with their values, a value a line
 def fit(
     capacity: Capacity,
     budget: Budget,

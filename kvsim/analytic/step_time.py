@@ -58,6 +58,7 @@ class Roofline:
         return max(flops / self.flops_per_s, num_bytes / self.bytes_per_s)
 
 
+# long: reasons with their values, a value a line
 def roofline(
     model: ModelSpec,
     accelerator: Accelerator,

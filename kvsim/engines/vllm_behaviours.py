@@ -1,5 +1,7 @@
 """One cache behaviour to the specs that vLLM keeps of it, under fixed settings."""
 
+# long: one cache behaviour after another
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar

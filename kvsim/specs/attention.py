@@ -4,6 +4,8 @@ Every behaviour answers the same questions: how many tokens are live at length n
 live token, fixed bytes per sequence, and how these shard over tensor-parallel ranks.
 """
 
+# long: one class after another, all answering the same questions
+
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 

@@ -1,5 +1,7 @@
 """Engine settings under the engines' own flag names, and the defaults they resolve to."""
 
+# long: a setting a line
+
 from dataclasses import dataclass
 from enum import StrEnum
 
