@@ -98,6 +98,9 @@ def test_versions_without_data_and_multimodal_models_are_wide():
 
     assert width(known) < 0.3 * GiB < width(unknown)
     assert width(image) > 10 * GiB
+    fitted = overhead_model("vllm", "0.11.0")
+    assert known.activation_peak_bytes.source == fitted.sampler_copies.source
+    assert image.activation_peak_bytes.source == fitted.multimodal_activation_bytes.source
 
 
 @pytest.mark.parametrize("model", overhead_models("vllm"), ids=lambda m: str(m.since))

@@ -140,6 +140,13 @@ def test_encoder_of_an_old_build():
     assert llama_cpp_layout(kvsim.load_model(bert), LlamaCpp(parallel=1)).caches == ()
 
 
+def test_windows_of_two_lengths_are_refused():
+    """One length is read for all layers of a file; two would be sized wrong."""
+    mixed = model(full(8, 128), sliding(8, 128, 512), sliding(8, 128, 1024))
+    with pytest.raises(kvsim.UnsupportedError, match="has one window for all layers"):
+        llama_cpp_layout(mixed, LlamaCpp(ctx_size=4096))
+
+
 def test_compressed_model_keeps_keys_of_windows():
     """lc-dsv4-swa: 4352 cells are a window of 128 with -ub 4096; the log shows no -ub."""
     window = SlidingLatentAttention(

@@ -137,6 +137,15 @@ def test_versions_whose_engine_is_not_known():
         ollama_layout(kvsim.load_model("gpt-oss-20b"), settings)
 
 
+@pytest.mark.parametrize(
+    ("name", "asked", "given"),
+    [("llama-3.1-8b", 1, 4), ("llama-3.1-8b", 4, 4), ("gemma-3-27b", 1, 2048)],
+)
+def test_a_context_has_a_least_length(name, asked, given):
+    """Four tokens; with images, 2,048."""
+    assert llama_server_flags(kvsim.load_model(name), Ollama(num_ctx=asked)).ctx_size == given
+
+
 def test_batch_without_flash_attention():
     """It depends on the GPU's maker, which nobody said."""
     with pytest.raises(kvsim.SpecError, match="num_batch must be given"):

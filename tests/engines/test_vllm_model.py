@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import kvsim
+from kvsim.engines.vllm_backend import device_of
 from kvsim.units import GiB, ceil_div
 
 H100, A100 = (kvsim.accelerator(name) for name in ("H100-SXM5-80GB", "A100-SXM4-80GB"))
@@ -327,6 +328,26 @@ def test_steps_are_scheduled_ahead_from_0_14_on(version, ahead):
     What windows keep in flight doubles with it.
     """
     assert built(engine_version=version).settings.async_scheduling is ahead
+
+
+def test_a_workstations_blackwell_is_another_generation():
+    """
+    An RTX card of Ampere is what Ampere is; of Blackwell, not what a B200 is.
+    """
+    found = {
+        name: device_of(kvsim.accelerator(name)).value
+        for name in ("RTX A6000", "RTX 4090", "RTX 5090", "B200-SXM-180GB", "H100-SXM5-80GB")
+    }
+    assert list(found.values()) == ["sm80", "sm80", "other", "sm100", "sm90"]
+
+
+def test_one_drafted_module_looks_no_token_ahead():
+    """
+    A drafter beside the model has its own cache; only several modules keep more of the prompt.
+    """
+    assert built().config.num_prefill_lookahead_tokens == 0
+    drafting = {"speculative_method": "mtp", "num_speculative_tokens": 1}
+    assert built(DEEPSEEK, **drafting).config.num_prefill_lookahead_tokens == 0
 
 
 def test_encoders_alone_cache_nothing():

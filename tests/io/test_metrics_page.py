@@ -2,6 +2,7 @@
 
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from math import ceil
 
 import pytest
 from hypothesis import given, settings
@@ -122,6 +123,17 @@ def test_the_longest_length_follows_from_the_cache():
 
     assert (measured.max_model_len, measured.block_size) == (512, 32)
     assert measured.traffic.max_tokens == 512
+
+
+def test_without_the_cache_the_longest_prompt_may_get_the_longest_answer():
+    """
+    Histograms end at bounds: the last ones that anything fell under.
+    """
+    measured = kvsim.measured_traffic(None, page(vllm([90, 5], [20, 30], bounds=(10, 40, 100))))
+    longest = measured.prompt_tokens.tokens[-1], measured.output_tokens.tokens[-1]
+
+    assert measured.max_model_len is None
+    assert measured.traffic.max_tokens == sum(map(ceil, longest)) == 101 + 41
 
 
 @pytest.mark.parametrize(
