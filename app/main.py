@@ -7,7 +7,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # kvsim/ and app/ 
 
 import streamlit as st
 
-from app import engine_fields, forms, link
+from app import engine_fields, forms, lasting, link
 from app.views import compare, engines, frontier, learn, log, paging, plan, search, simulate
 
 HERE = Path(__file__).resolve().parent
@@ -99,3 +99,4 @@ warning = st.container()  # above the page, filled when the page has shown its i
 page.run()
 with warning:
     link.close_run(t)
+lasting.keep()
