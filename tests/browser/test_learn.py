@@ -40,6 +40,27 @@ def test_a_word_is_a_step_and_play_goes_through_them(visit):
     assert "Computed so far: 36 tokens" in page.locator(".notes .without-sum").inner_text()
 
 
+def test_idle_conversations_open_change_and_travel_in_the_link(visit):
+    """Ask, shorten the window, send: the other visitor sees the same sentence."""
+    from playwright.sync_api import expect as wait_for  # noqa: PLC0415 - only with a browser
+
+    page = visit("learn")
+    seconds = page.get_by_role("spinbutton", name="Keep a history for, seconds")
+    assert seconds.count() == 0
+    page.get_by_text("Work it out for the chosen model", exact=True).click()
+    wait_for(page.get_by_text("Kept for 600 s")).to_be_visible()
+    seconds.fill("60")
+    seconds.press("Enter")
+    wait_for(page.get_by_text("Kept for 60 s")).to_be_visible()
+    page.wait_for_url(re.compile(r"idle=true&idle_window_s=60"))
+    settle(page)
+    other = visit(f"learn?{page.url.partition('?')[2]}")
+    sentence = other.get_by_text("Kept for 60 s")
+    wait_for(sentence).to_be_visible()
+    assert sentence.inner_text() == page.get_by_text("Kept for 60 s").inner_text()
+    assert other.get_by_text("Link values ignored").count() == 0
+
+
 @pytest.mark.parametrize("query", ["learn", "learn?lang=zh&model=deepseek-v2-lite"])
 def test_nothing_is_clipped(visit, query):
     """Eight pictures and thirteen cards, on a phone too."""
