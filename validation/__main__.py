@@ -1,6 +1,7 @@
 """`python -m validation`: recorded KIND PATH [--json] [--kernel], live, fit-..., accuracy."""
 
 import argparse
+import hashlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -64,7 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     if args.json:
-        print(json.dumps({"schema_version": SCHEMA_VERSION, **report.as_dict()}))
+        whence = {"kvsim_version": kvsim.__version__, "inputs_sha256": content(args.path)}
+        head = {"schema_version": SCHEMA_VERSION, "provenance": whence}
+        print(json.dumps(head | report.as_dict()))
     else:
         show(report)
     return EXIT_WRONG if report.count(Verdict.WRONG) else EXIT_EXACT
@@ -88,6 +91,20 @@ def run_live(backend: str, arguments: Sequence[str]) -> int:
 def _module(name: str) -> str:
     """The module that a command, or a backend, is called from."""
     return name.replace("-", "_").replace(".", "_")
+
+
+def content(path: Path) -> str:
+    """A digest of what was replayed: a file, or every file of a folder with its name.
+
+    A companion that is looked for beside a file (models.json) counts where the folder is given.
+    """
+    files = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
+    held = {}
+    for file in files:
+        with file.open("rb") as opened:
+            name = str(file.relative_to(path))
+            held[name] = hashlib.file_digest(opened, "sha256").hexdigest()
+    return kvsim.digest(held)
 
 
 def fail(error: Exception, code: int) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import kvsim
 from validation.__main__ import main
 from validation.recorded import KINDS, Case, RecordError, Report, Verdict, run
 from validation.recorded.frame import compare
@@ -113,7 +114,23 @@ def test_json_has_the_promised_keys(capsys):
     assert main(["recorded", "configs", str(GOLDEN / "configs"), "--json"]) == 0
     summary = json.loads(capsys.readouterr().out)
     counts = ["exact", "within_rounding", "wrong", "refused", "skipped"]
-    assert list(summary) == ["schema_version", "kind", "total", *counts, "cases"]
+    head = ["schema_version", "provenance", "kind", "total"]
+    assert list(summary) == [*head, *counts, "cases"]
+    assert summary["provenance"]["kvsim_version"] == kvsim.__version__
+
+
+def test_json_says_which_record_was_replayed(tmp_path, capsys):
+    """
+    The same file elsewhere is the same record; one byte more is another.
+    """
+    seen = []
+    for name, more in (("a", b""), ("b", b""), ("c", b"\n")):
+        path = tmp_path / f"{name}.jsonl"
+        path.write_bytes((GOLDEN / "vllm/static.jsonl").read_bytes() + more)
+        main(["recorded", "vllm-static", str(path), "--json"])
+        seen.append(json.loads(capsys.readouterr().out)["provenance"]["inputs_sha256"])
+
+    assert seen[0] == seen[1] != seen[2]
 
 
 @pytest.mark.parametrize("text", ["not json", "[1]", "\xff", "{}"])
