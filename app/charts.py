@@ -86,15 +86,20 @@ def memory_bars(rows: Sequence[Row], t: Text) -> Figure:
 
 
 def _limits(rows: Sequence[Row], t: Text) -> list[tuple[Figure, Figure]]:
-    """The lines of the memory and of the budget, where every row has the same."""
+    """The lines of the memory and of the budget, where every row has the same.
+
+    Labels are on one side; the line that is farther on that side is the lower, clear of the other.
+    """
     lines = []
-    for name, height, dash in (("total", 1.2, "dot"), ("budget", 1.0, "solid")):
+    end = max(row.bar.end_bytes for row in rows)
+    is_near = max(row.bar.total_bytes for row in rows) < NEAR_THE_LEFT * end
+    heights = (1.0, 1.2) if is_near else (1.2, 1.0)
+    for name, height, dash in zip(("total", "budget"), heights, ("dot", "solid"), strict=True):
         at = {getattr(row.bar, f"{name}_bytes") for row in rows}
         if len(at) == 1:
             num_bytes = at.pop()
             label = t(f"{name}_line", size=gib(num_bytes))
-            end = max(row.bar.end_bytes for row in rows)
-            anchor = "left" if num_bytes < NEAR_THE_LEFT * end else "right"
+            anchor = "left" if is_near else "right"
             lines.append(_limit(num_bytes, label, row=height, dash=dash, anchor=anchor))
     return lines
 
