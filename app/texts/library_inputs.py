@@ -95,6 +95,9 @@ INPUT_SENTENCES: dict[str, str] = {
     "be one": (
         "tensor_parallel_size={tp} 必须能整除 {mechanism} 的 {num_groups} 个组，或者只有一个组"
     ),
+    "pipeline_parallel_size={stages} must be 1: the stages of {engine} are not known here": (
+        "pipeline_parallel_size={stages} 必须为 1：{engine} 的流水线各级如何划分未知"
+    ),
     "dp_size={dp_size} must divide tensor_parallel_size={tensor_parallel_size}": (
         "dp_size={dp_size} 必须能整除 tensor_parallel_size={tensor_parallel_size}"
     ),

@@ -12,6 +12,7 @@ SOURCES: dict[str, str] = {
     "total that torch was seen to report": "实测 torch 报告的总量",
     "total x gpu_memory_utilization={share}": "总量 × gpu_memory_utilization={share}",
     "parameters in {format}; {source}": "{format} 格式的参数；{source}",
+    "no rotary tables": "没有旋转位置编码表",
     "{size} of rotary tables": "{size} 旋转位置编码表",
     "no data": "无数据",
     "stated by the user": "由用户给出",

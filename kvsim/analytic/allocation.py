@@ -80,7 +80,9 @@ def rotary_bytes(model: ModelSpec, dtype: DType, *, is_eager_cuda: bool = False)
         known = (FP32 if table.is_float32 else dtype).nbytes(elems)
         low += known
         best += FP32.nbytes(elems) if is_eager_cuda and table.is_float32_in_eager else known
-    source = Message("{size} of rotary tables", size=f"{best / MiB:.1f} MiB")
+    source = Message("no rotary tables")
+    if best:
+        source = Message("{size} of rotary tables", size=f"{best / MiB:.1f} MiB")
     return Interval(min(low, best), best, best, source)
 
 

@@ -10,6 +10,7 @@ from kvsim.engines.ollama import OllamaSlot
 from kvsim.engines.sglang import sglang_layout
 from kvsim.engines.tensorrt_llm import tensorrt_llm_layout
 from kvsim.errors import UnsupportedError
+from kvsim.message import Message
 from kvsim.specs.engine import EngineName
 from kvsim.specs.llama_cpp import LlamaCpp, Ollama, cache_type
 from kvsim.specs.model import ModelSpec
@@ -100,5 +101,9 @@ def refuse_stages(parallel: Parallelism, engine: EngineName) -> None:
     """UnsupportedError for pipeline stages: each would be charged the whole model's cache."""
     stages = parallel.pipeline_parallel_size
     if stages > 1:
-        msg = f"pipeline_parallel_size={stages} must be 1: {engine}'s stages are not known here"
+        msg = Message(
+            "pipeline_parallel_size={stages} must be 1: the stages of {engine} are not known here",
+            stages=stages,
+            engine=engine,
+        )
         raise UnsupportedError(msg)
