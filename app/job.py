@@ -165,7 +165,11 @@ def do(job: Job, tell: Tell) -> Result:
             on_progress=_onward(tell, before=before, total=total),
         )
         if len(done.steps) > MAX_STEPS:
-            msg = f"steps={len(done.steps):,} must be <= {MAX_STEPS:,} here: fewer answer tokens"
+            msg = kvsim.Message(
+                "steps={steps} must be <= {most} here: fewer answer tokens",
+                steps=f"{len(done.steps):,}",
+                most=f"{MAX_STEPS:,}",
+            )
             raise kvsim.SpecError(msg)
         runs.append(_figures(done, workload, goals.limits))
         first = first or done

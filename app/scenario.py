@@ -340,7 +340,9 @@ def read_model(
         return kvsim.load_model(model)
     text = config or ""
     if len(text.encode("utf-8", "replace")) > MAX_CONFIG_BYTES:
-        msg = f"config.json must be <= {MAX_CONFIG_BYTES:,} bytes here"
+        msg = kvsim.Message(
+            "config.json must be <= {most} bytes here", most=f"{MAX_CONFIG_BYTES:,}"
+        )
         raise kvsim.FileError(msg)
     return kvsim.load_model(kvsim.parse_config(text, name="config.json"))
 

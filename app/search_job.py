@@ -48,7 +48,11 @@ def find(job: SearchJob, tell: Tell) -> Found:
     """
     hunt, total = job.hunt, job.hunt.num_candidates
     if not 1 <= total <= MAX_CANDIDATES:
-        msg = f"candidates={total:,} must be >= 1 and <= {MAX_CANDIDATES} here"
+        msg = kvsim.Message(
+            "candidates={total} must be >= 1 and <= {most} here",
+            total=f"{total:,}",
+            most=MAX_CANDIDATES,
+        )
         raise kvsim.SpecError(msg)
     tell(0, total)
     result = kvsim.search(

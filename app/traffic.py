@@ -88,7 +88,9 @@ class Traffic:
         else:
             workload = self._named(seed)
         if sum(map(_tokens, workload)) > MAX_TOKENS:
-            msg = f"prompts and answers together must be <= {MAX_TOKENS:,} tokens here"
+            msg = kvsim.Message(
+                "prompts and answers together must be <= {most} tokens here", most=f"{MAX_TOKENS:,}"
+            )
             raise kvsim.SpecError(msg)
         return workload
 

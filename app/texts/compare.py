@@ -25,7 +25,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "compare_example": ("Show an example", "看一个例子"),
     "compare_clear": ("Remove all", "全部移除"),
-    "compare_baseline": ("baseline", "基准"),
+    "compare_baseline": (" (baseline)", "（基准）"),
     "make_baseline": ("Baseline", "设为基准"),
     "remove_scenario": ("Remove", "移除"),
     "ask_scenario": ("Open", "打开"),

@@ -3,6 +3,18 @@
 # ruff: noqa: RUF001 - Chinese has commas, colons and brackets of its own
 
 FILE_SENTENCES: dict[str, str] = {
+    # limits of the pages themselves
+    "config.json must be <= {most} bytes here": "此处的 config.json 不得超过 {most} 字节",
+    "log must be <= {most} bytes here": "此处的日志不得超过 {most} 字节",
+    "prompts and answers together must be <= {most} tokens here": (
+        "此处的提示与回答合计不得超过 {most} token"
+    ),
+    "candidates={total} must be >= 1 and <= {most} here": (
+        "此处的候选数 {total} 必须为 1 到 {most}"
+    ),
+    "steps={steps} must be <= {most} here: fewer answer tokens": (
+        "此处的步数 {steps} 不得超过 {most}：请减少回答的 token"
+    ),
     # configs
     "{field}={value} must be a finite number": "{field}={value} 必须是有限的数",
     "{field}={value} must be true or false": "{field}={value} 必须是 true 或 false",

@@ -73,7 +73,7 @@ def _list(names: list[str], t: Text) -> None:
     for index, name in enumerate(names):
         number = index + 1
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-            mark = f" ({t('compare_baseline')})" if index == 0 else ""
+            mark = t("compare_baseline") if index == 0 else ""
             st.markdown(f"**{number}** {inert(name)}{mark}", width="stretch")
             with st.container(horizontal=True, gap="small", width="content"):
                 if index:

@@ -68,7 +68,7 @@ def _explain(given: str, model: str, gpu: str) -> kvsim.ExplainedLog:
     """The log as bytes, so that no text is ever taken for a file's name."""
     log = given.encode("utf-8", "replace")
     if len(log) > MAX_LOG_BYTES:
-        msg = f"log must be <= {MAX_LOG_BYTES:,} bytes here"
+        msg = kvsim.Message("log must be <= {most} bytes here", most=f"{MAX_LOG_BYTES:,}")
         raise kvsim.FileError(msg)
     return kvsim.explain_log(
         log,
