@@ -30,6 +30,8 @@ def write(path, architecture="llama", *, metadata=None, tensors=None):
     for key, value in keys.items():
         if isinstance(value, list):
             writer.add_array(f"{architecture}.{key}", value)
+        elif isinstance(value, str):
+            writer.add_string(f"{architecture}.{key}", value)
         elif value is not None:
             writer.add_uint32(f"{architecture}.{key}", value)
     if tensors is None:
@@ -180,6 +182,8 @@ CONTRADICTIONS = [
     ({"attention.head_count_kv": 3}, None, "must divide"),
     ({"nextn_predict_layers": 2}, None, "nextn_predict_layers=2"),
     ({"block_count": None}, None, "llama.block_count is missing"),
+    ({"attention.shared_kv_layers": 2}, None, "shared_kv_layers=2 must be < 2 layers"),
+    ({"attention.head_count": "4"}, None, "attention.head_count=4 must be a whole number"),
     ({}, {}, "holds no tensors"),
 ]
 
@@ -208,6 +212,11 @@ def key(name, kind):
     return struct.pack("<Q", len(raw)) + raw + struct.pack("<I", kind)
 
 
+def tensor(name, size, *, kind=0, offset=0):
+    return key(name, 1) + struct.pack("<QIQ", size, kind, offset)
+
+
+Q8_0 = 8
 HUGE = [
     (b"", "truncated at magic"),
     (b"PK\x03\x04" + bytes(100), "does not begin with GGUF"),
@@ -226,6 +235,18 @@ HUGE = [
         "it is truncated, or its tensor t is no",
     ),
     (claims(num_tensors=1, rest=key("t", 9)), "9 dimensions"),
+    (claims(num_tensors=1, rest=tensor("t", 8, kind=99)), "tensor t has the unknown type 99"),
+    (claims(num_tensors=2, rest=tensor("t", 8) * 2), "tensor t is stated twice"),
+    (claims(num_tensors=1, rest=tensor("t", 8, kind=Q8_0)), "groups of 32 do not divide rows of 8"),
+    (claims(num_tensors=1, rest=tensor("t", 8, offset=8)), "t at 8 overlaps another or is not"),
+    (
+        claims(num_tensors=2, rest=tensor("t", 16) + tensor("u", 8, offset=32) + bytes(256)),
+        "tensor u at 32 overlaps another",
+    ),
+    (
+        claims(num_keys=1, rest=key("general.alignment", 4) + struct.pack("<I", 3)),
+        "general.alignment=3 must be a power of two",
+    ),
 ]
 
 

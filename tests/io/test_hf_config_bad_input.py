@@ -58,6 +58,7 @@ def nested(depth):
         ({"hybrid_override_pattern": ["M"]}, "hybrid_override_pattern"),
         ({"hybrid_override_pattern": "*" * 20_000}, "hybrid_override_pattern"),
         ({"n_layer": 5}, "n_layer"),
+        ({"model_type": "recurrent_gemma", "block_types": ["recurrent", "dense"]}, "'dense'"),
         ({"n_head": 8}, "n_head"),
         ({"n_embd": 128}, "n_embd"),
         ({"num_kv_heads": 4}, "num_kv_heads"),

@@ -284,3 +284,75 @@ def test_servers_that_show_no_page_are_refused(server):
     with pytest.raises(kvsim.FileError, match="localhost/metrics: ") as refused:
         kvsim.read_metrics("http://user:secret@localhost:9")
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"seconds": 0.0}, "seconds=0 must be > 0"),
+        ({"seconds": INFINITE}, "seconds=inf must be > 0"),
+        ({"max_model_len": 0}, "max_model_len=0 must be a whole number >= 1"),
+        ({"max_model_len": 10**12}, "max_model_len=1000000000000 must be at most"),
+    ],
+)
+def test_a_time_or_a_length_that_no_server_has_is_refused(asked, words):
+    """
+    What the user states beside the pages is checked as what the pages say.
+    """
+    with pytest.raises(kvsim.SpecError, match=words):
+        kvsim.measured_traffic(None, page(vllm([5], [5])), **asked)
+
+
+def test_a_page_that_does_not_count_hits_tells_no_hit_rate():
+    """
+    Nothing known is not nought: a server without these counters is not one without hits.
+    """
+    silent = [line for line in vllm([5], [5]) if "prefix_cache" not in line]
+
+    measured = kvsim.measured_traffic(None, page(silent))
+
+    assert measured.token_hit_rate is None
+    assert kvsim.measured_traffic(None, page(vllm([5], [5]))).token_hit_rate == 0
+    assert len(measured.not_modeled) == 2
+
+
+@pytest.mark.parametrize(
+    ("labels", "found"),
+    [
+        ('block_size="16",kv_cache_size_tokens="8000",kv_cache_max_concurrency="4"', (16, 2000)),
+        ('block_size="None",kv_cache_size_tokens="8000"', (None, None)),
+        ('block_size="0",kv_cache_size_tokens="1",kv_cache_max_concurrency="4"', (None, None)),
+    ],
+)
+def test_what_the_server_says_of_its_cache_is_taken_where_it_can_be(labels, found):
+    """
+    8,000 tokens for 4 of the longest requests: 2,000 each; a quarter of a token is no length.
+    """
+    info = [f"vllm:cache_config_info{{{labels}}} 1.0"]
+
+    measured = kvsim.measured_traffic(None, page(vllm([5], [5], extra=info)))
+
+    assert (measured.block_size, measured.max_model_len) == found
+
+
+@pytest.mark.parametrize(
+    ("bounds", "longest"), [((1, 2), 4), ((1, 2, 5), 9), ((1, 2, 5, 10), 19), ((1, 10, 20), 49)]
+)
+def test_lengths_above_the_last_bound_end_before_the_next(bounds, longest):
+    """
+    Bounds are 1, 2 and 5 times powers of ten: after 2 comes 5, after 5 comes 10, after 20 50.
+    """
+    measured = kvsim.measured_traffic(None, page(vllm([10**6], [1], bounds=bounds)))
+
+    assert f"they end at {longest} tokens" in measured.not_modeled[-1]
+
+
+def test_pages_of_different_clocks_tell_no_time():
+    """
+    A stamped page beside one without a stamp: no gap, so no rate.
+    """
+    both = (page(vllm([], [], stamp=" 1000")), page(vllm([5], [5], stamp=" 1000")))
+
+    assert kvsim.measured_traffic(*both).elapsed is None
+    assert kvsim.measured_traffic(both[0], page(vllm([5], [5]))).rate_per_s is None
+    assert kvsim.measured_traffic(page(vllm([], [])), both[1]).rate_per_s is None

@@ -6,15 +6,21 @@ from math import log
 import pytest
 
 import kvsim
+from kvsim.dtypes import BF16
 from kvsim.engines.vllm_cache_config import VllmCacheConfig
 from kvsim.errors import SpecError
 from kvsim.io.commands.parse import parse_command
+from kvsim.specs.engine import Vllm
 from kvsim.specs.lengths import Lengths, constant, counted_lengths
-from kvsim.specs.model import Place, WeightGroup
+from kvsim.specs.model import ModelSpec, Place, WeightGroup
 from kvsim.specs.offload import Offload
+from kvsim.specs.paging_study import BatchTime
 from kvsim.specs.sglang import Sglang
+from kvsim.specs.small_chat import SmallChat
 from kvsim.specs.step_table import Residuals, StepLine, StepPoint, StepTable
+from kvsim.specs.tensorrt_llm import TensorrtLlm
 from kvsim.specs.traffic import Arrivals, PrefixLevel, Traffic
+from kvsim.specs.transformers import Transformers
 from kvsim.specs.workload import PromptSegment, Request, Workload
 
 INF = float("inf")
@@ -23,6 +29,17 @@ one_token = partial(Request, num_prompt_tokens=1, num_output_tokens=1)
 cache = partial(VllmCacheConfig, max_model_len=1, max_num_batched_tokens=1, block_size=1)
 line = partial(StepLine, base_s=1, per_request_s=0, per_token_s=0, per_cached_token_s=0)
 level = partial(PrefixLevel, num_choices=1, num_tokens=1)
+full_layer = partial(
+    kvsim.vllm_layer_spec,
+    "FullAttentionSpec",
+    block_size=1,
+    num_kv_heads=2,
+    head_size=8,
+    dtype="bfloat16",
+)  # a page of 2 x 2 x 8 x 2 bytes
+state_layer = partial(
+    kvsim.vllm_layer_spec, "MambaSpec", block_size=1, shapes=[[8]], dtypes=["float16"]
+)  # 16 bytes
 lengths = partial(Lengths, probabilities=(0, 1), tokens=(1, 1))
 
 
@@ -40,6 +57,11 @@ def table(*num_requests):
     return StepTable(
         source="x", line=line(), residuals=none, points=tuple(points), num_steps=len(points)
     )
+
+
+def model(**fields):
+    stated = {"model_type": "x", "dtype": BF16, "layers": (), "num_attention_heads": 1}
+    return ModelSpec(**stated, hidden_size=8, vocab_size=8, **fields)
 
 
 def workload(*after):
@@ -143,6 +165,20 @@ REFUSED = [
     (partial(cache, kv_cache_layout="NHD?"), r"kv_cache_layout='NHD\?' must be one of"),
     (partial(cache, mamba_cache_mode="some"), "mamba_cache_mode='some' must be one of"),
     (weights, "w: give either the layers that hold it or its place"),
+    (partial(weights, layers=(0,), pieces=(1, 1)), r"w: pieces=\(1, 1\) must add up to"),
+    (partial(full_layer, sliding_window=8, attention_chunk_size=8), "must not both be recorded"),
+    (partial(full_layer, page_size_padded=63), "page_size_padded=63 must be >= the content's 64"),
+    (partial(full_layer, kv_quant_mode="some"), "kv_quant_mode='some' must be one of NONE"),
+    (partial(state_layer, dtypes=["float16"] * 2), r"must be one per shape of \(\(8,\),\)"),
+    (partial(state_layer, page_size_padded=15), "page_size_padded=15 must hold the state"),
+    (partial(state_layer, mamba_cache_mode="some"), "mamba_cache_mode='some' must be one of none"),
+    (partial(Vllm, kv_offloading_size=0), "kv_offloading_size=0 must be > 0"),
+    (partial(TensorrtLlm, num_draft_layers=-1), "num_draft_layers=-1 must be >= 0"),
+    (partial(Transformers, num_decoded_tokens=-1), "num_decoded_tokens=-1 must be a whole number"),
+    (partial(SmallChat, system_tokens=-1), "system_tokens=-1 must be >= 0"),
+    (partial(BatchTime, base_s=0, per_request_s=0, source="x"), "base_s=0 must be > 0 and"),
+    (partial(BatchTime, base_s=1, per_request_s=-1, source="x"), "and per_request_s=-1 >= 0"),
+    (partial(model, name="none"), "none: num_hidden_layers=0 must be >= 1"),
     (partial(weights, layers=(0,), place=Place.FIRST), "w: give either the layers"),
 ]
 ACCEPTED = [
