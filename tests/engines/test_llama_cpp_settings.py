@@ -262,3 +262,56 @@ def test_architectures_that_the_converter_does_not_know():
     """OPT never had a GGUF file."""
     with pytest.raises(kvsim.UnsupportedError, match="does not know OPTForCausalLM"):
         llama_cpp_layout(kvsim.load_model("opt-125m"), LlamaCpp(ctx_size=2048))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"ctx_size": 4096, "parallel": 257}, "parallel=257 must be <= 256"),
+        ({"parallel": 1}, "ctx_size must be given: m states no context length"),
+        (
+            {"ctx_size": 4096, "parallel": 2, "kv_unified": False, "engine_version": "2025-06"},
+            "kv_unified=False: builds of 2025-05-20 have one cache for all slots",
+        ),
+    ],
+)
+def test_contexts_that_a_build_does_not_make(settings, message):
+    """Field, value and rule; streams of their own came with 2025-07-17."""
+    with pytest.raises(kvsim.KvsimError, match=message):
+        llama_cpp_layout(model(full(2, 64)), LlamaCpp(**settings))
+
+
+@pytest.mark.parametrize(("flash", "cells"), [("on", 1536), ("off", 1440)])
+def test_a_window_was_padded_by_its_attention_before_all_were_padded_alike(flash, cells):
+    """900 tokens and a batch of 512: 1,412, rounded to 256 with flash attention, else to 32."""
+    sliding = kvsim.SlidingWindow(
+        num_attention_heads=2, num_kv_heads=2, head_dim=64, sliding_window=900
+    )
+    settings = LlamaCpp(
+        ctx_size=4096, parallel=1, flash_attn=FlashAttention(flash), engine_version="2025-06"
+    )
+
+    layout = llama_cpp_layout(model((sliding,), full(2, 64)), settings)
+
+    assert sorted(cache.cells for cache in layout.caches) == [cells, 4096]
+
+
+@pytest.mark.parametrize(
+    ("split", "message"),
+    [
+        ((1.0,), "must hold 2 shares"),
+        ((1.0, 2.0, 3.0), "must hold 2 shares"),
+        ((0.0, 0.0), "must hold a share above 0"),
+    ],
+)
+def test_shares_are_one_per_device_and_not_all_nought(split, message):
+    """Nothing is guessed for a device without a share."""
+    with pytest.raises(kvsim.SpecError, match=message):
+        place_layers(32, LlamaCpp(tensor_split=split), [1, 1])
+
+
+def test_pooled_index_keys_come_in_fours_alone():
+    """A pool whose ratio is not the source's has no known size."""
+    pooled = kvsim.Indexer(num_index_heads=2, index_head_dim=16, compress_rate=8)
+    with pytest.raises(kvsim.UnsupportedError, match=r"compress_rate=8: llama\.cpp's .* has 4"):
+        llama_cpp_layout(model((*full(2, 64), pooled)), LlamaCpp(ctx_size=256, parallel=1))

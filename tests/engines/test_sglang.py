@@ -196,7 +196,8 @@ def test_dp_attention_splits_requests_instead_of_heads():
     [
         ChunkedAttention(
             num_attention_heads=8, num_kv_heads=8, head_dim=64, attention_chunk_size=8192
-        )
+        ),
+        Indexer(num_index_heads=8, index_head_dim=64, compress_rate=4),
     ],
 )
 def test_rules_that_were_not_read_are_refused(behaviour):
@@ -213,6 +214,18 @@ def test_formats_that_the_engine_lacks_are_refused():
     """
     with pytest.raises(UnsupportedError, match="no cache format of sglang"):
         layout(model((4, heads(8, 128))), kv_cache_dtype="q8_0")
+    with pytest.raises(UnsupportedError, match="fp4_e2m1 in sglang is known for latent attention"):
+        layout(model((4, heads(8, 128))), kv_cache_dtype="fp4_e2m1")
+
+
+def test_states_of_a_draft_are_said_to_be_left_out():
+    """
+    Scratch states of speculative decoding are in no pool; a model of states has no draft cells.
+    """
+    states = layout(model((2, GATED)), num_draft_layers=1)
+
+    assert states.not_modeled[-1] == "scratch states of speculative decoding"
+    assert states.draft_token_bytes == 0
 
 
 def test_a_sequence_holds_whole_pages_windows_and_one_slot():

@@ -193,3 +193,14 @@ def test_a_device_whose_driver_nobody_read_needs_the_fraction():
 
     with pytest.raises(SpecError, match="what the driver states for unread is not known"):
         fraction(unread)
+
+
+def test_without_decode_graphs_the_fraction_is_higher():
+    """
+    An H100 captures batches of up to 256, 2 MiB each: 512 MiB more for the cache.
+    """
+    plain, without = (
+        (1 - fraction(device(81559), disable_cuda_graph=off)) * 81559 for off in (False, True)
+    )
+
+    assert plain - without == pytest.approx(512, abs=82)  # the fraction has three digits

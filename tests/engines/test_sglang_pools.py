@@ -263,3 +263,15 @@ def test_too_little_memory_is_said():
 
     assert "mem_fraction_static must be higher" in sglang_pools(lay, 0).refusal
     assert sglang_pools(lay, lay.full_token_bytes).refusal is None
+
+
+def test_a_model_of_states_alone_is_bounded_by_its_slots():
+    """
+    No tokens to count: 12 slots, of which a request takes itself and its checkpoints.
+    """
+    spec = model((2, GATED))
+    lay = layout(spec, disable_radix_cache=True)
+    pools = sglang_pools(lay, 12 * lay.slot.total_bytes)
+
+    assert (pools.tokens, pools.refusal) == (0, None)
+    assert pools.max_requests(1000) == pools.max_requests(1) == pools.state_slots

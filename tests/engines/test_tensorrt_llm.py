@@ -234,3 +234,28 @@ def test_more_ranks_than_heads_are_refused(engine):
     scenario = kvsim.Scenario(deployment=base, engine=kvsim.EngineName(engine))
 
     assert "must be <= num_attention_heads=32" in (kvsim.answer(scenario).refusal or "")
+
+
+def test_a_limit_in_bytes_bounds_the_pool():
+    """
+    A quarter of what would be free: a quarter of the tokens.
+    """
+    lay = layout(QWEN3_RERANKER, max_gpu_total_bytes=1000 * 114688)
+
+    assert tensorrt_llm_pools(lay, 4000 * 114688).tokens == 1000 // 32 * 32
+    assert "second manager" in layout(QWEN3_RERANKER, use_kv_cache_manager_v2=True).not_modeled[0]
+
+
+@pytest.mark.parametrize(
+    ("spec", "settings", "words"),
+    [
+        (model((2, heads(8, 128)), (2, STATE)), {"max_attention_window": (64, 128)}, "windows"),
+        (model((2, STATE)), {}, "a model without attention layers"),
+    ],
+)
+def test_states_beside_what_the_rule_does_not_cover(spec, settings, words):
+    """
+    How states share memory with several windows, or with none, was not read.
+    """
+    with pytest.raises(kvsim.KvsimError, match=f"{words}.*the engine's rule is not known"):
+        tensorrt_llm_pools(layout(spec, **settings), GiB)

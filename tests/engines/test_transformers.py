@@ -272,3 +272,73 @@ def test_cache_format_follows_the_run():
         kvsim.cache_bytes(
             kvsim.load_model(LLAMA), num_tokens=4, engine="transformers", kv_cache_dtype="fp8"
         )
+
+
+def test_a_prompts_projections_wait_whole_until_the_next_step():
+    """
+    49 tokens just prefilled: 12 entries of 64 + 32 bytes, all 49 tokens in two series and a window
+    of 4, each as projection and gate; the window layer still holds the whole prompt.
+    """
+    sparse = deepseek_v4("compressed_sparse_attention")
+
+    assert held(sparse, 49, num_decoded_tokens=0).total_bytes == (
+        49 * 64 + (12 + 2 * (49 * 2 + 4)) * (64 + 32)
+    )
+
+
+@pytest.mark.parametrize(
+    ("config", "settings", "named"),
+    [
+        (
+            deepseek_v4("compressed_sparse_attention"),
+            {"cache_implementation": STATIC, "max_cache_len": 48},
+            "a static cache does not take it",
+        ),
+        (
+            LLAMA,
+            {"cache_implementation": QUANTIZED, "q_group_size": 128},
+            "q_group_size=128 must divide the 64 cached values",
+        ),
+    ],
+)
+def test_caches_that_the_library_cannot_build_are_refused(config, settings, named):
+    """
+    A static cache has no place for entries; groups of values must come out even.
+    """
+    with pytest.raises(kvsim.KvsimError, match=named):
+        held(config, 1, **settings)
+
+
+def test_a_static_cache_of_a_kept_prompt_is_allocated_at_once():
+    """
+    UnlimitedOCR's window over decoded tokens saves nothing there.
+    """
+    ocr = SIZES | {
+        "model_type": "unlimited_ocr_text",
+        "layer_types": ["reference_sliding_attention"] * 2,
+        "sliding_window": 8,
+    }
+    static = {"cache_implementation": STATIC, "max_cache_len": 48}
+
+    assert held(ocr, 16, **static).total_bytes == 2 * 48 * TOKEN
+
+
+def test_xlnet_keeps_hidden_states_and_one_more_than_it_has_read():
+    """
+    Its memory is each layer's input, 64 values a token, not keys and values.
+    """
+    assert held(SIZES | {"model_type": "xlnet"}, 10).total_bytes == 2 * 11 * 64 * 2
+
+
+def test_recurrent_gemmas_states_live_in_its_modules():
+    """
+    The cache object holds the attention layers' window alone: one layer of three.
+    """
+    griffin = SIZES | {
+        "model_type": "recurrent_gemma",
+        "num_hidden_layers": 3,
+        "attention_window_size": 8,
+        "conv1d_width": 4,
+    }
+
+    assert held(griffin, 40, num_decoded_tokens=1).total_bytes == 8 * TOKEN

@@ -221,3 +221,31 @@ def test_ranks_and_layers_must_belong_together():
         vllm_layout([FULL, FULL], CONFIG, available_bytes=[2**30], rank_layers=[range(1)])
     with pytest.raises(SpecError, match="must hold 2 ranks"):
         vllm_layout([FULL], CONFIG, available_bytes=[1, 1], rank_layers=[range(1)])
+    with pytest.raises(SpecError, match=r"available_bytes=\(\) must hold at least one rank"):
+        vllm_layout([FULL], CONFIG, available_bytes=[])
+
+
+@pytest.mark.parametrize(
+    ("layers", "settings", "words"),
+    [
+        ([FULL], {"prefix_match_unit": 8}, "prefix_match_unit=8 must be the block size 16"),
+        (
+            [FULL, WINDOW],
+            {"prefix_match_unit": 5},
+            r"prefix_match_unit=5 must divide the groups' block sizes \[16, 16\]",
+        ),
+    ],
+)
+def test_prefixes_are_matched_in_parts_of_blocks(layers, settings, words):
+    """A hash over tokens that are no part of a block would match nothing."""
+    with pytest.raises(SpecError, match=words):
+        vllm_layout(layers, replace(CONFIG, **settings), available_bytes=2**30)
+
+
+def test_memory_for_not_one_block_fits_no_length():
+    """A length chosen by the engine is at least one token: 65,536 bytes and the null block."""
+    config = replace(CONFIG, auto_max_model_len=True)
+    with pytest.raises(CapacityError) as refusal:
+        vllm_layout([FULL], config, available_bytes=FULL.page_size_bytes)
+    assert refusal.value.max_model_len == 1
+    assert vllm_layout([FULL], config, available_bytes=2 * FULL.page_size_bytes).max_model_len == 16

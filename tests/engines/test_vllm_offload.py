@@ -243,3 +243,30 @@ def test_the_report_on_eight_groups_is_reproduced():
     assert reported.tokens(1_048_576) == pytest.approx(3_300_000, rel=0.04)
     with pytest.raises(kvsim.UnsupportedError, match="stops at groups without prefix caching"):
         kvsim.vllm_offload(layout, size_bytes=500 * kvsim.GiB, engine_version="0.29.1")
+
+
+def test_an_encoder_decoder_takes_no_connector():
+    """
+    vLLM refuses it at the start.
+    """
+    layout = layout_of(attention(), attention("CrossAttentionSpec"))
+    with pytest.raises(kvsim.UnsupportedError, match="no encoder-decoder model with a connector"):
+        kvsim.vllm_offload(layout, size_bytes=kvsim.GiB)
+
+
+@pytest.mark.parametrize(
+    ("fields", "version", "copies"),
+    [
+        ({}, "0.29.1", 1),
+        ({"pipeline_parallel_size": 2}, kvsim.Vllm().engine_version, 2 * 4),
+        ({"decode_context_parallel_size": 2}, kvsim.Vllm().engine_version, 4),
+    ],
+)
+def test_latents_are_stored_by_every_rank_where_ranks_differ(fields, version, copies):
+    """
+    Stages and split contexts: each rank of all stages; 0.29 stored plain latents once too.
+    """
+    layout = layout_of(latent(), tensor_parallel_size=4, **fields)
+    stored = kvsim.vllm_offload(layout, size_bytes=kvsim.GiB, engine_version=version)
+
+    assert stored.copies == copies
