@@ -116,6 +116,18 @@ def test_every_stage_of_a_tied_model_but_the_middle_has_its_table():
     assert first + middle + last == pytest.approx(2 * (16 * layer + 2 * table), abs=2 * 2048)
 
 
+def test_an_untied_table_is_on_the_first_stage_alone():
+    """
+    Llama 3.1 8B on two stages: 16 layers each, the table before them, as large a head after.
+    """
+    llama = kvsim.load_model("llama-3.1-8b")
+    table = 2 * llama.vocab_size * llama.hidden_size
+
+    first, last = size(llama, pipeline_parallel_size=2).stage_bytes
+    assert first == last > table
+    assert first + last == size(llama).total_bytes
+
+
 def test_experts_are_spread_over_tensor_and_data_ranks():
     """
     Expert parallelism divides whole experts by all ranks of both kinds.

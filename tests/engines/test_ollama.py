@@ -1,5 +1,7 @@
 """Ollama's defaults on llama.cpp's layout: its reference's examples, contexts, batches."""
 
+import dataclasses
+
 import pytest
 
 import kvsim
@@ -116,6 +118,12 @@ def test_batch_steps_down_where_the_file_fills_the_gpu():
     assert llama_server_flags(loaded, settings, gpu_bytes=[16 * GIB]).ubatch_size == 1024
     assert llama_server_flags(loaded, settings, gpu_bytes=[15 * GIB]).ubatch_size == 512
     assert llama_server_flags(loaded, settings, gpu_bytes=[int(15.97 * GIB)]).ubatch_size == 512
+    assert predicted_bytes(kvsim.load_model("llama-3.1-8b"), 8192) is None
+    small = dataclasses.replace(
+        loaded, tensors=(Tensor("token_embd.weight", "Q4_K", (1,), 5 * GIB),)
+    )
+    assert llama_server_flags(small, settings, gpu_bytes=[8 * GIB]).ubatch_size == 512
+    assert llama_server_flags(small, settings, gpu_bytes=[9 * GIB]).ubatch_size == 1024
     kept_free = Ollama(num_ctx=8192, gpu_overhead=GIB // 2)  # of each GPU
     assert llama_server_flags(loaded, kept_free, gpu_bytes=[8 * GIB] * 2).ubatch_size == 512
 

@@ -16,11 +16,11 @@ def device(mib):
     )
 
 
-def fraction(accelerator, *, tp=1, latent=False, **settings):
+def fraction(accelerator, *, tp=1, pp=1, latent=False, **settings):
     return mem_fraction_static(
         Sglang(**settings),
         accelerator=accelerator,
-        parallel=Parallelism(tensor_parallel_size=tp),
+        parallel=Parallelism(tensor_parallel_size=tp, pipeline_parallel_size=pp),
         is_latent=latent,
         is_multimodal=False,
     )
@@ -44,6 +44,17 @@ def test_default_fraction_leaves_room_for_chunks_ranks_and_graphs(mib, tp, plain
     """
     assert fraction(device(mib), tp=tp) == plain
     assert fraction(device(mib), tp=tp, latent=True) == latents
+
+
+def test_every_rank_takes_memory_aside():
+    """
+    128 MiB each, whichever way the model is divided; two stages of two leave what four ranks do.
+    """
+    many = {"chunked_prefill_size": 2048, "cuda_graph_max_bs": 8}
+    one, two, four = (fraction(device(24564), pp=pp, **many) for pp in (1, 2, 4))
+    assert fraction(device(24564), tp=2, pp=2, **many) == four
+    assert one - two == pytest.approx(128 / 24564, abs=0.0011)
+    assert one - four == pytest.approx(3 * 128 / 24564, abs=0.0011)
 
 
 def test_without_prefill_graphs_the_fraction_is_higher():

@@ -200,6 +200,14 @@ def test_a_sequence_holds_whole_blocks_and_its_states():
     assert held.marginal_bytes == 256
 
 
+def test_windows_are_in_order_and_the_whole_length_is_last():
+    """
+    Whatever their order in the model.
+    """
+    lay = layout(model((4, heads(1, 64))), max_attention_window=(512, 64, 4096, 128))
+    assert lay.windows == (64, 128, 512, 4096)
+
+
 def test_windows_beside_states_are_not_sized():
     """
     Nothing known says how the engine divides its memory among them; one window it does.

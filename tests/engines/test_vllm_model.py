@@ -395,3 +395,15 @@ def test_a_chunk_is_given_back_when_the_next_one_begins(num_tokens, held):
     chunked = {layer.kind: layer.kv_bytes for layer in cache.layers}["chunked attention"]
 
     assert chunked == held * 36 * 65_536
+
+
+@pytest.mark.parametrize(("num_tokens", "held"), [(1038, 65), (1039, 64), (1040, 64), (1055, 64)])
+def test_a_block_is_given_back_once_its_last_token_left_the_window(num_tokens, held):
+    """
+    Gemma 3 27B: the next token reads the last 1,023 and itself, so that from 1,039 tokens on the
+    first block of 16 is behind the window.
+    """
+    cache = kvsim.cache_bytes(GEMMA, num_tokens=num_tokens, engine=kvsim.Vllm())
+    (window,) = [one for one in cache.layers if one.kind == "sliding window"]
+
+    assert window.kv_bytes == held * 16 * window.count * 2 * 16 * 128 * 2

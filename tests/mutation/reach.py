@@ -65,6 +65,12 @@ class Reach:
         return frozenset().union(*own, *(self._naming(name) for name in names))
 
     @cache  # noqa: B019 - lives as long as the run
+    def importer(self, path: str) -> str | None:
+        """The quickest test that runs a line of the file: it fails where none can be imported."""
+        tests = frozenset().union(*self.by_line(path).values())
+        return min(tests, key=self.seconds.__getitem__, default=None)
+
+    @cache  # noqa: B019 - lives as long as the run
     def _naming(self, name: str) -> frozenset[str]:
         word = re.compile(rf"\b{re.escape(name)}\b")
         found = [

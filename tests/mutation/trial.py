@@ -72,7 +72,9 @@ class Bench:
 
         chosen = sorted(self.reach.of(mutant.path, mutant.line), key=order)
         first = self._within(chosen, FIRST_S)
-        return ALWAYS, first, self._within(chosen[len(first) :], THEN_S)
+        importer = self.reach.importer(mutant.path)
+        always = (*ALWAYS, importer) if importer else ALWAYS
+        return always, first, self._within(chosen[len(first) :], THEN_S)
 
     def _within(self, tests: Sequence[str], limit_s: float) -> Sequence[str]:
         """As many tests from the front as end in time, at least one."""

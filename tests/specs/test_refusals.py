@@ -73,6 +73,8 @@ def weights(**place):
 
 
 REFUSED = [
+    (partial(BatchTime, base_s=0, per_request_s=0, source="s"), "base_s=0 must be > 0"),
+    (partial(BatchTime, base_s=1, per_request_s=-0.5, source="s"), "per_request_s=-0.5 >= 0"),
     (
         partial(weights, place=Place.FIRST, pieces=(2,)),
         r"pieces=\(2,\) must add up to num_params=1",

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 import kvsim
 from kvsim.planner.sweep_run import MOST_TASKS, tasks
+from kvsim.specs.sweep_fields import sweep_fields
 
 BASE = {"model": "gpt2", "gpu": "h100"}
 AXES = st.dictionaries(
@@ -78,6 +79,15 @@ def test_values_have_the_type_of_their_field():
     assert isinstance(point["gpu_memory_utilization"], float)
     assert point["kv_cache_dtype_skip_layers"] == ("0", "1")
     assert grid.num_points == 2
+
+
+def test_a_plan_and_a_simulation_have_fields_of_their_own():
+    """What both have is in both: the model, the device, the engine's settings."""
+    plans, runs = (set(sweep_fields(simulate=simulate)) for simulate in (False, True))
+    assert {"concurrent_requests", "free_bytes"} <= plans - runs
+    assert {"workload", "trace", "seed", "step_time_s", "weights_bytes"} <= runs
+    assert {"workload", "trace", "seed"}.isdisjoint(plans)
+    assert {"model", "gpu", "num_gpus", "block_size", "tensor_parallel_size"} <= plans & runs
 
 
 def test_a_simulated_grid_may_state_blocks_in_place_of_a_gpu():
