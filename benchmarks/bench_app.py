@@ -121,6 +121,21 @@ def test_rerun(benchmark, visit, page):
     measure(benchmark, visited, "Context, tokens", "max_model_len", CONTEXTS)
 
 
+HEAVY = {
+    "no single change fits": "model=llama-3.1-405b&gpu=L4",
+    "another engine": "model=deepseek-v3&engine=llama.cpp",
+}
+"""Plans that try most changes."""
+
+
+@pytest.mark.benchmark(timer=server_cpu_s)
+@pytest.mark.parametrize("kind", HEAVY)
+def test_rerun_of_a_heavy_plan(benchmark, visit, kind):
+    """Page Plan where much is tried, the context changed; server CPU, bytes before compression."""
+    visited = visit(f"plan?{HEAVY[kind]}&max_model_len={CONTEXTS[0]}")
+    measure(benchmark, visited, "Context, tokens", "max_model_len", CONTEXTS)
+
+
 @pytest.mark.benchmark(timer=server_cpu_s)
 @pytest.mark.parametrize("kind", ["alone", "beside a baseline"])
 def test_rerun_of_simulate(benchmark, visit, kind):

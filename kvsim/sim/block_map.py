@@ -1,7 +1,8 @@
 """The pool block by block over a run: who holds what, how full, and what happened in between."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple
@@ -81,7 +82,7 @@ class BlockFrame:
 
     def count(self, state: BlockState) -> int:
         """Blocks in a state."""
-        return sum(1 for block in self.blocks if block.state is state)
+        return [block.state for block in self.blocks].count(state)
 
     @property
     def num_used(self) -> int:
@@ -91,7 +92,7 @@ class BlockFrame:
     @property
     def num_references(self) -> int:
         """Entries of all block tables: what requests would hold if they shared nothing."""
-        return sum(block.ref_count for block in self.blocks)
+        return sum([block.ref_count for block in self.blocks])
 
     @property
     def num_saved(self) -> int:
@@ -104,22 +105,24 @@ class BlockFrame:
         old_tables: Mapping[int, tuple[int, ...]] = {} if before is None else before.tables
         gone = [(request, ()) for request in old_tables if request not in self.tables]
         changed = [(r, t) for r, t in self.tables.items() if old_tables.get(r) != t]
+        counted = Counter([block.state for block in self.blocks])
+        used = counted[BlockState.HELD] + counted[BlockState.SHARED]
         return {
             "step": self.step,
             "start_s": self.start_s,
             "running": list(self.running),
             "waiting": list(self.waiting),
             "preempted": list(self.preempted),
-            "num_blocks": {str(state): self.count(state) for state in BlockState},
-            "num_used": self.num_used,
-            "num_saved": self.num_saved,
+            "num_blocks": {str(state): counted[state] for state in BlockState},
+            "num_used": used,
+            "num_saved": self.num_references - used,
             "blocks": [
                 [i + 1, str(new.state), new.num_tokens, new.num_slots, new.ref_count]
                 for i, (old, new) in enumerate(zip(old_blocks, self.blocks, strict=True))
                 if old != new
             ],
             "tables": [[request, list(table)] for request, table in (*gone, *changed)],
-            "events": asdict(self.events),
+            "events": {f.name: getattr(self.events, f.name) for f in fields(FrameEvents)},
         }
 
 

@@ -1,7 +1,7 @@
 """A pool of slots without paging over a run: which stretch is whose, and what is in it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 
 from kvsim.sim.buddy import Extent
 from kvsim.sim.contiguous import ContiguousServer, Interval
@@ -55,6 +55,9 @@ class ContiguousFrame:
     free: int
 
 
+FRAME = tuple(field.name for field in fields(ContiguousFrame))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContiguousMap:
     """A run as frames at given times; a request is in the same place in all of them."""
@@ -78,7 +81,7 @@ class ContiguousMap:
                 }
                 for stay in self.stays
             ],
-            "frames": [asdict(frame) for frame in self.frames],
+            "frames": [{name: getattr(frame, name) for name in FRAME} for frame in self.frames],
         }
 
 
