@@ -31,3 +31,10 @@ def test_no_sequence_has_no_curve():
 def test_a_short_context_is_a_curve_of_one_point():
     """A model with 128 positions has no power of two from 256 on."""
     assert kvsim.context_lengths(128) == (128,)
+
+
+def test_no_length_has_no_curve():
+    """An empty list is refused as a length below one is."""
+    for lengths, words in (((), "at least one context length"), ((0, 5), "lengths=0 must be")):
+        with pytest.raises(kvsim.SpecError, match=words):
+            kvsim.cache_curve(LLAMA, lengths=lengths)

@@ -145,6 +145,7 @@ def test_a_file_holds_named_scenarios(tmp_path, capsys):
             "kv_cache_dtype=fp8 must be on the launch line",
         ),
         (["vllm serve", "vllm serve gpt2", *H100], "model=None must be on the line"),
+        (["vllm serve gpt2", "vllm serve gpt2 -tp 2"], "gpu=None must be given for vllm's line"),
         (["gpt2 'oops", "gpt2", *H100], "No closing quotation"),
         (H100, "the following arguments are required: model"),
         (["missing.toml", "gpt2", *H100], "missing.toml"),
@@ -204,3 +205,14 @@ def test_the_table_tells_what_each_setting_does(capsys):
     assert "4 against 1, and what each setting does alone" in shown
     assert "kv_cache_dtype: auto -> fp8" in shown
     assert "interaction +" in shown
+
+
+def test_a_switch_is_varied_by_true_and_false(capsys):
+    """
+    False is the flag's own no.
+    """
+    vary = ["--vary", "enable-prefix-caching=true,false"]
+    told = printed(capsys, "gpt2", "--max-model-len", "1024", *H100, *vary)
+    names = [scenario["name"] for scenario in told["scenarios"]]
+
+    assert names == ["enable_prefix_caching=yes", "enable_prefix_caching=no"]

@@ -108,3 +108,44 @@ def test_bad_input_is_one_line(argv, names, tmp_path, monkeypatch, capsys):
     assert names in captured.err
     assert captured.err.count("\n") == 1
     assert not captured.out
+
+
+def test_a_page_beside_the_log_is_shown_in_words(tmp_path, capsys):
+    """
+    Half the cache is free and seven requests wait: what binds is not the cache.
+    """
+    path, page = tmp_path / "log", tmp_path / "page"
+    path.write_text(SAMPLES["vllm-v1"][3])
+    page.write_text(PAGE + 'vllm:num_requests_waiting{engine="0"} 7\n')
+    code, captured = run(capsys, path, "--metrics", page)
+    shown = " ".join(captured.out.split())
+
+    assert code == 0
+    assert "running: " in shown
+    assert "7 requests wait while 50% of the cache is free: steps bind" in shown
+
+
+@pytest.mark.parametrize(
+    ("hits", "words"),
+    [
+        (10, "10.0% of prompt tokens are found, 50.0% repeat: blocks are evicted"),
+        (45, "45.0% of prompt tokens are found, of the 50.0% that repeat"),
+    ],
+)
+def test_what_a_trace_repeats_stands_beside_what_is_found(hits, words, tmp_path, capsys):
+    """
+    Two equal prompts: half of all tokens repeats; that a tenth is found is far less than could be.
+    """
+    path, page, trace = (tmp_path / name for name in ("log", "page", "t.jsonl"))
+    path.write_text(SAMPLES["vllm-v1"][3])
+    counters = "".join(
+        f'vllm:prefix_cache_{name}_total{{engine="0"}} {value}\n'
+        for name, value in (("hits", hits), ("queries", 100))
+    )
+    page.write_text(PAGE + counters)
+    row = '{"timestamp": %d, "input_length": 1024, "output_length": 1, "hash_ids": [1, 2]}\n'
+    trace.write_text("".join(row % at for at in (0, 1)))
+    code, captured = run(capsys, path, "--metrics", page, "--trace", trace)
+
+    assert code == 0
+    assert words in " ".join(captured.out.split())

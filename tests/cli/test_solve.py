@@ -99,7 +99,13 @@ def test_a_fleet_is_sized_and_priced(capsys):
     assert answer["cost"]["usd_per_month"] == [6 * 3 * 730, 6 * 3 * 730]
     assert main(argv) == 0
     assert "and 2 spare" in capsys.readouterr().out
-    assert run_json(capsys, *FLEET, *CHAT, "--slo-ttft-s", "0.01", "--most-replicas", "2")[0] == 3
+    kept = [*argv, "--retention-s", "600"]
+    assert main(kept) == 0
+    assert "keeping caches for 600 s takes" in " ".join(capsys.readouterr().out.split())
+    none = [*FLEET, *CHAT, "--slo-ttft-s", "0.01", "--most-replicas", "2"]
+    assert run_json(capsys, *none)[0] == 3
+    assert main(none) == 3
+    assert "NO NUMBER OF REPLICAS KEEPS THE LIMITS" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,13 @@ def test_a_table_is_shown_without_an_output(capsys, file):
     assert "verdict" in shown
 
 
+def test_where_a_table_went_is_said(capsys, file, tmp_path):
+    """With an output the rows are in the file, and the screen names it."""
+    output = tmp_path / "out.parquet"
+    assert main(["sweep", str(file), "--output", str(output)]) == 0
+    assert f"written to {output}" in capsys.readouterr().out.replace("\n", "")
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -120,9 +120,59 @@ def test_a_run_with_tiers_and_limits_shows_both(shown):
     assert (result["goodput"]["slo_ttft_s"], result["goodput"]["requests"]) == (1, 20)
 
 
+def test_waste_of_a_trace_is_that_of_its_first_requests(shown, tmp_path, capsys):
+    """
+    Written and read again: all three requests, or the first two of them, at the stated step time.
+    """
+    trace = tmp_path / "chat.jsonl"
+    main(["workload", "chat", "--num-requests", "3", "--output", str(trace)])
+    assert "written to" in capsys.readouterr().out
+    argv = ("waste", "--trace", str(trace), "--step-time-s", "0.5")
+    text, two = shown(*argv, "--num-requests", "2")
+    _, most = shown(*argv, "--num-requests", "4")
+
+    assert (two["reports"][0]["num_requests"], most["reports"][0]["num_requests"]) == (2, 3)
+    assert two["reports"][0]["workload"].endswith(", first 2 requests")
+    assert "first" not in most["reports"][0]["workload"]
+    assert two["reports"][0]["setting"]["batch_time"]["base_s"] == 0.5
+    assert "stated by the user" in text
+
+
+def test_waste_in_the_pool_that_a_device_leaves(shown):
+    """
+    The same tokens that the plan promises; a shorter longest length bounds the chat.
+    """
+    _, plan = shown("plan", *GPT2)
+    argv = ("waste", "--chat", "--num-requests", "3", "--max-model-len", "256")
+    _, result = shown(*argv, "--model", "gpt2", "--gpu", "h100")
+    setting = result["reports"][0]["setting"]
+
+    assert setting["max_model_len"] == 256
+    assert setting["num_slots"] == plan["capacity"]["kv_cache_tokens"]
+
+
+@pytest.mark.parametrize(
+    ("engine", "total"), [("transformers", 100), ("ollama", 256), ("vllm", 112)]
+)
+def test_each_engine_stores_a_sequence_in_its_own_steps(engine, total, shown):
+    """
+    100 tokens as they are, in cells of 256, in blocks of 16: 36,864 bytes each.
+    """
+    text, result = shown("kv", "gpt2", "--num-tokens", "100", "--engine", engine)
+
+    assert result["total_bytes"] == total * 12 * 2 * 768 * 2
+    assert engine in text
+
+
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
+        (("waste", "--chat", "--model", "gpt2"), "model=gpt2 and gpu=None must both be given"),
+        (
+            ("waste", "--chat", *("--model", "gpt2", "--gpu", "h100", "--kv-cache-tokens", "9")),
+            "must both be given, or kv_cache_tokens alone",
+        ),
+        (("workload", "chat", "--seconds", "3"), "seconds=3.0 must be left out: it is for"),
         (("waste", "--paper", "--frames"), "are of --trace or --chat, not of --paper"),
         (("waste", "--chat", "--num-requests", "0"), "num_requests=0 must be >= 1"),
         (("app", "--port", "0"), "port=0 must be in [1, 65535]"),

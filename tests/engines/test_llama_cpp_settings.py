@@ -1,5 +1,7 @@
 """llama.cpp's settings: contexts and slots, refusals, devices, host memory."""
 
+# long: one claim after another about one module
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,5 +1,7 @@
 """transformers' layout: what its cache classes hold of a sequence."""
 
+# long: one claim after another about one module
+
 import pytest
 
 import kvsim

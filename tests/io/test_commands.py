@@ -262,3 +262,24 @@ def test_any_line_is_read_or_refused(words):
             continue
         assert len(command.ignored) <= len(line.split())
         assert all(flag.startswith("-") for flag in command.ignored)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ("--max-model-len 1.0005k", "max_model_len='1.0005k' must be a whole number"),
+        ("--max-model-len many", "max_model_len='many' must be a whole number"),
+        ("--gpu-memory-utilization most", "gpu_memory_utilization='most' must be a number"),
+        ("--gpu-memory-utilization .", "gpu_memory_utilization='.' must be a number"),
+    ],
+)
+def test_numbers_of_a_line_are_numbers(flags, words):
+    """1.0005k would be a thousand tokens and a half; a dot is no share."""
+    with pytest.raises(kvsim.SpecError, match=words):
+        kvsim.parse_command(f"vllm serve gpt2 {flags}")
+
+
+def test_names_of_fitted_lengths_are_known_ones():
+    """A name that is not there is refused with those that are."""
+    with pytest.raises(kvsim.UnknownNameError, match="lengths=sharegtp is not"):
+        kvsim.fitted_trace("sharegtp")

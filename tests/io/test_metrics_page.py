@@ -1,5 +1,7 @@
 """Metrics pages: what is read off two scrapes, and which scrapes are refused."""
 
+# long: one claim after another about one format
+
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from math import ceil
@@ -356,3 +358,31 @@ def test_pages_of_different_clocks_tell_no_time():
     assert kvsim.measured_traffic(*both).elapsed is None
     assert kvsim.measured_traffic(both[0], page(vllm([5], [5]))).rate_per_s is None
     assert kvsim.measured_traffic(page(vllm([], [])), both[1]).rate_per_s is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (
+            [line for line in vllm([5], [5]) if "+Inf" not in line],
+            "prompt_tokens_bucket must rise to le=.Inf",
+        ),
+        (vllm([5], [5], extra=["vllm:num_requests_running -1"]), "running=-1 of page must be in"),
+    ],
+)
+def test_a_page_that_no_server_prints_is_refused(lines, words):
+    """
+    A histogram without its end, and fewer requests than none.
+    """
+    with pytest.raises(kvsim.SpecError, match=words):
+        kvsim.measured_traffic(None, page(lines))
+
+
+def test_a_server_that_lost_a_series_was_another():
+    """
+    The engine whose counts are gone cannot be told from one that was restarted.
+    """
+    second = [line.replace('engine="0"', 'engine="1"') for line in vllm([5], [5])]
+
+    with pytest.raises(kvsim.SpecError, match=r"'engine': '1'.* of page is gone"):
+        kvsim.measured_traffic(page([*vllm([5], [5]), *second]), page(vllm([5, 6], [5, 6])))

@@ -199,6 +199,7 @@ def test_a_plan_grid_has_every_axis():
     ("axes", "words"),
     [
         ({"num_tokens": []}, "num_tokens must hold at least one value"),
+        ({"num_tokens": [2**63]}, f"num_tokens={2**63} must be <= "),
         ({"num_tokens": [0]}, "num_tokens must hold whole numbers >= 1"),
         ({"num_tokens": [1.5]}, "num_tokens must hold whole numbers >= 1"),
         ({"num_tokens": [[1]]}, "num_tokens must hold at least one value"),

@@ -337,6 +337,23 @@ def test_contradictory_flags_are_one_line(flags, words, capsys):
     assert error.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--seed", "1"], "seed=1 is of generated requests: leave it or trace out"),
+        (["--num-requests", "5"], "num_requests=5 is of generated requests"),
+        ([], "no-such.csv: No such file"),
+    ],
+)
+def test_a_trace_is_read_as_it_is(flags, words, capsys):
+    """
+    Nothing in it is by chance, and it must be there.
+    """
+    asked = ["search", "gpt2", "--trace", "no-such.csv", "--gpus", "h100", "--slo-ttft-s", "1"]
+    assert main([*asked, *flags]) == 2
+    assert words in capsys.readouterr().err
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_ctrl_c_keeps_what_is_done(tmp_path, workers):
