@@ -11,6 +11,8 @@ from kvsim.cli.app import start_app
 from kvsim.errors import SpecError
 
 GPT2 = ("gpt2", "--gpu", "h100")
+POOLS = ("simulate", *GPT2, "--num-requests", "2", "--prefill-replicas", "1")
+POOLS += ("--decode-replicas", "1")
 
 
 @pytest.fixture
@@ -171,6 +173,11 @@ def test_each_engine_stores_a_sequence_in_its_own_steps(engine, total, shown):
         (
             ("waste", "--chat", *("--model", "gpt2", "--gpu", "h100", "--kv-cache-tokens", "9")),
             "must both be given, or kv_cache_tokens alone",
+        ),
+        ((*POOLS, "--kv-offloading-size", "1"), "two connectors at once are not modelled"),
+        (
+            (*POOLS, "--speculative-method", "ngram", "--num-speculative-tokens", "2"),
+            "drafts of two pools are not modelled",
         ),
         (("workload", "chat", "--seconds", "3"), "seconds=3.0 must be left out: it is for"),
         (("waste", "--paper", "--frames"), "are of --trace or --chat, not of --paper"),

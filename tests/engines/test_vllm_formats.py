@@ -2,10 +2,12 @@
 
 import pytest
 
+from kvsim import load_model
 from kvsim.dtypes import BF16, FP16, FP32, INT8
 from kvsim.engines.vllm_formats import torch_dtype, vllm_format
 from kvsim.engines.vllm_spec_base import TorchDtype
 from kvsim.errors import UnsupportedError
+from kvsim.specs.cache_dtype import resolve_cache_dtype
 
 PACKED = [  # bits a value for heads of 128, scales counted
     ("fp8_per_token_head", 8.25),
@@ -69,3 +71,20 @@ def test_a_models_own_format_is_a_dense_one():
     assert [torch_dtype(d) for d in (BF16, FP16, FP32)] == ["bfloat16", "float16", "float32"]
     with pytest.raises(UnsupportedError, match="dtype=int8 is no element type of vllm's cache"):
         torch_dtype(INT8)
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "words"),
+    [
+        ("deepseek-v3", "int8_per_token_head", "no attention backend of vllm stores latents so"),
+        ("deepseek-v3.2", "nvfp4", "must be fp8 or auto with sparse latent attention"),
+    ],
+)
+def test_latents_take_few_formats(name, asked, words):
+    """
+    Heads have scales of their own, a latent has no heads; sparse latents have one packed form.
+    """
+    with pytest.raises(UnsupportedError, match=f"kv_cache_dtype={asked}:? {words}"):
+        resolve_cache_dtype(asked, load_model(name))
+    assert resolve_cache_dtype("fp8", load_model("deepseek-v3.2")) == "fp8_ds_mla"
+    assert resolve_cache_dtype("bfloat16", load_model("deepseek-v3.2")) == "auto"

@@ -241,3 +241,58 @@ def test_experts_by_modality_leave_the_weights_unknown():
     assert model.num_parameters is None
     assert "moe_num_experts" in model.weights_unknown
     assert model.num_kv_layers == 4
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"intermediate_size": [8, 8]}, "intermediate_size has 2 entries, a layer has index 3"),
+        (
+            {"model_type": "mixtral", "num_local_experts": 4, "num_experts_per_tok": 5},
+            "num_experts_per_tok=5 must be <= the number of experts, 4",
+        ),
+    ],
+)
+def test_layers_without_a_width_and_experts_that_are_not_there(fields, words):
+    """
+    No weight is made up for what contradicts itself.
+    """
+    with pytest.raises(kvsim.SpecError, match=words):
+        kvsim.load_model(SIZES | {"model_type": "llama"} | fields)
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"quant_method": "modelopt", "quantization": {"kv_cache_quant_algo": "FP8"}},
+        {"quant_method": "modelopt", "kv_cache_quant_algo": "FP8"},
+        {"quant_method": "compressed-tensors", "kv_cache_scheme": {"num_bits": 8}},
+    ],
+)
+def test_a_checkpoint_says_in_what_its_cache_is_stored(section):
+    """
+    `auto` is then fp8: a block of 16 tokens in 4 layers of 2 heads takes half the bytes.
+    """
+    plain = SIZES | {"model_type": "llama", "max_position_embeddings": 4096}
+    calibrated = kvsim.load_model(plain | {"quantization_config": section})
+    blocks = []
+    for model in (kvsim.load_model(plain), calibrated):
+        asked = kvsim.Deployment(model=model, accelerator=kvsim.accelerator("h100"))
+        blocks.append(kvsim.plan(asked).evaluation.capacity.best.block_bytes)
+
+    assert calibrated.vllm.kv_cache_dtype == "fp8"
+    assert blocks == [4 * 2 * 2 * 16 * 16 * 2, 4 * 2 * 2 * 16 * 16]
+
+
+def test_latents_that_a_class_expands_are_cached_as_heads():
+    """
+    MiniCPM3 in vLLM: keys of 16 + 8 values for each of 4 heads, and values padded to them.
+    """
+    config = SIZES | {"model_type": "minicpm3", "num_key_value_heads": 4, "kv_lora_rank": 24}
+    model = kvsim.load_model(
+        config | {"qk_rope_head_dim": 8, "qk_nope_head_dim": 16, "v_head_dim": 16}
+    )
+    heads = kvsim.FullAttention(num_attention_heads=4, num_kv_heads=4, head_dim=16 + 8)
+
+    assert model.layers[0][0].kind == "latent attention"
+    assert model.vllm.layers == ((heads,),) * 4
