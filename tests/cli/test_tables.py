@@ -1,5 +1,7 @@
 """What commands print without `--json`: the same figures, as a reader takes them in."""
 
+# long: one claim after another about one subject
+
 import json
 import os
 import sys
@@ -11,6 +13,7 @@ from kvsim.cli.app import start_app
 from kvsim.errors import SpecError
 
 GPT2 = ("gpt2", "--gpu", "h100")
+SHORT = ("--prompt-tokens", "100", "--output-tokens", "10")
 POOLS = ("simulate", *GPT2, "--num-requests", "2", "--prefill-replicas", "1")
 POOLS += ("--decode-replicas", "1")
 
@@ -120,6 +123,29 @@ def test_a_run_with_tiers_and_limits_shows_both(shown):
     assert "Tiers below the device" in text
     assert "served step by step" in text
     assert (result["goodput"]["slo_ttft_s"], result["goodput"]["requests"]) == (1, 20)
+
+
+def test_each_replica_has_a_row(shown):
+    """
+    Requests go round; the rows add up to the whole.
+    """
+    text, result = shown("simulate", *GPT2, *SHORT, "-dp", "2", "--num-requests", "10")
+    rows = [line.split() for line in text.splitlines() if line.split()[:1] in (["0"], ["1"])]
+
+    assert f"Each replica ({result['routing']})" in text
+    assert [int(row[1]) for row in rows] == [one["requests"] for one in result["replicas"]]
+    assert sum(int(row[1]) for row in rows) == 10
+
+
+def test_two_pools_say_what_binds(shown):
+    """
+    Waits for each pool and the transfer, and when the decode pool's first token comes.
+    """
+    text, result = shown(*POOLS, *SHORT)
+    pools = result["disaggregation"]
+
+    assert f"longest for {pools['binding'] or 'nothing'}" in text
+    assert f"decode pool after {pools['second_token_s']['mean']:,.4f} s" in text
 
 
 def test_waste_of_a_trace_is_that_of_its_first_requests(shown, tmp_path, capsys):

@@ -200,6 +200,20 @@ def test_costs_are_of_stated_prices_alone(study):
     assert study.windows[0].usd_per_month["host"] is None
 
 
+def test_a_device_without_a_price_costs_nothing_that_is_known():
+    """
+    Its bytes are told, its dollars are not, and a note asks for a price.
+    """
+    unpriced = dataclasses.replace(REPLICA.accelerator, price=None)
+    asked = dataclasses.replace(REPLICA, accelerator=unpriced)
+    answer = kvsim.retention(asked, chat(), window_s=600.0)
+
+    assert answer.windows[0].tiers.gpu > 0
+    assert answer.windows[0].usd_per_month["gpu"] is None
+    assert any("no price is known for this device" in note for note in answer.notes)
+    assert any("step times are not calibrated" in note for note in answer.notes)
+
+
 def test_requests_that_share_nothing_say_that_nothing_returns():
     """
     No error: their tier has a size, and finds nothing.
