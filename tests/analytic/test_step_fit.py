@@ -97,6 +97,31 @@ def test_a_run_by_the_fitted_table_takes_the_measured_times(served):
         assert getattr(told, name).p90 == pytest.approx(getattr(true, name).p90, rel=0.05)
 
 
+def test_a_mean_step_by_hand():
+    """
+    100 s, 10 requests of 300 and 100 tokens, 20 ms between tokens: 0.2 requests decode at once,
+    0.8 tokens are computed in a step, and half of its answer is cached beside a whole prompt.
+    """
+    result = parse_bench(
+        {
+            "model_id": "m",
+            "backend": "vllm",
+            "duration": 100.0,
+            "completed": 10,
+            "total_input_tokens": 3000,
+            "total_output_tokens": 1000,
+            "request_rate": 1.0,
+            "mean_itl_ms": 20.0,
+        }
+    )
+    (point,) = kvsim.calibrate([result]).points
+
+    assert point.num_requests == pytest.approx(1000 * 0.02 / 100)
+    assert point.num_tokens == pytest.approx(0.2 + 3000 * 0.02 / 100)
+    assert point.num_cached_tokens == pytest.approx(0.2 * (300 + 100 / 2))
+    assert point.seconds == 0.02
+
+
 def test_means_of_several_files_are_a_step_each(served):
     """
     Without --save-detailed: Little's law gives the batch; the table says what it lacks.

@@ -145,6 +145,14 @@ def test_versions_whose_engine_is_not_known():
         ollama_layout(kvsim.load_model("gpt-oss-20b"), settings)
 
 
+def test_a_latent_counts_as_one_head():
+    """The prediction: two values of f16 of a head's nominal width, per layer and token."""
+    latents = kvsim.load_model("deepseek-v3")
+    loaded = dataclasses.replace(latents, tensors=(Tensor("t", "F16", (1,), GIB),))
+    width = latents.hidden_size // latents.num_attention_heads
+    assert predicted_bytes(loaded, 4096) == GIB + 2 * 61 * width * 4096 * 2
+
+
 @pytest.mark.parametrize(
     ("name", "asked", "given"),
     [("llama-3.1-8b", 1, 4), ("llama-3.1-8b", 4, 4), ("gemma-3-27b", 1, 2048)],

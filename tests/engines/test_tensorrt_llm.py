@@ -200,6 +200,15 @@ def test_a_sequence_holds_whole_blocks_and_its_states():
     assert held.marginal_bytes == 256
 
 
+def test_a_draft_caches_what_the_last_layers_do():
+    """
+    Two draft layers beside four of the target: half as much on top.
+    """
+    plain, drafted = (layout(model((4, heads(8, 128))), num_draft_layers=n) for n in (0, 2))
+    assert plain.token_bytes == 4 * 2 * 8 * 128 * 2
+    assert drafted.token_bytes == plain.token_bytes // 2 * 3
+
+
 def test_windows_are_in_order_and_the_whole_length_is_last():
     """
     Whatever their order in the model.

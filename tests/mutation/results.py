@@ -26,9 +26,9 @@ random sample of places in `kvsim/specs`, `kvsim/engines` and `kvsim/analytic` i
 each, against the tests that reach the line. A mutant on which no test fails has survived.
 """
 NOTE = """\
-Of 400 drawn, 381 were tried; the other 19 not, as the machine served others too. A mutant of the
-last 62 that its 25 nearest tests let live counts as a survivor. Of earlier survivors 13 were tried
-again and are killed now: 12 by tests that they asked for or by examples in docstrings, one by time.
+A mutant meets the tests that reach its line, near and quick ones first, as many as take 14 seconds
+together; what tests further away would notice counts as survived. At first 334 were killed, 83.5 %.
+The others asked for tests, and were tried again with these: 34 more are killed.
 """
 
 
