@@ -99,7 +99,8 @@ def beside_tensors(
 
     Quantised tensors count without padding: their kernels repack them. Blocks that computing a
     long table leaves are not handed to later tensors here, which would spare some their padding:
-    4 MiB of 14 GiB in one recorded log of Qwen2.5-14B's architecture, nothing in nine others.
+    tried on thirteen recorded logs, that brought one of Qwen2.5-14B's architecture from 3.7 MiB
+    off to 0.3, took another 0.5 MiB further off, and left eleven as they are.
     """
     tables = rotary_bytes(model, dtype, is_eager_cuda=is_eager_cuda)
     return tuple(
